@@ -1,0 +1,100 @@
+"""What KSS tells people about their files.
+
+    KssError              root of every error this package raises on bad input
+      DescriptionError    a policy or interface description has findings
+
+A `Finding` is one defect: a stable rule id (`PSL-012`), the place, the words, and what would be
+right. `Findings` collects many in one run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One defect of an input file. `text` is the offending source text."""
+
+    rule: str
+    severity: Severity
+    file: str
+    line: int
+    column: int
+    message: str
+    help: str
+    text: str
+
+    def __str__(self) -> str:
+        head = f"{self.file}:{self.line}:{self.column}: {self.severity} {self.rule}: {self.message}"
+        return f"{head}\n  help: {self.help}" if self.help else head
+
+
+class KssError(Exception):
+    """Root of the errors KSS raises on bad input; `findings` is never empty."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+class DescriptionError(KssError):
+    """A policy or an interface description is wrong."""
+
+
+@dataclass
+class Findings:
+    """Collects findings, each once, so that one run reports them all."""
+
+    items: list[Finding] = field(default_factory=list)
+
+    def error(self, rule: str, at: Location, message: str, help: str = "", text: str = "") -> None:
+        self._add(Finding(rule, "error", at.file, at.line, at.column, message, help, text))
+
+    def warning(
+        self, rule: str, at: Location, message: str, help: str = "", text: str = ""
+    ) -> None:
+        self._add(Finding(rule, "warning", at.file, at.line, at.column, message, help, text))
+
+    def _add(self, finding: Finding) -> None:
+        if finding not in self.items:
+            self.items.append(finding)
+
+    @property
+    def failed(self) -> bool:
+        return any(finding.severity == "error" for finding in self.items)
+
+    def raise_if_failed(self) -> None:
+        if self.failed:
+            raise DescriptionError(self.items)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A help line naming the known word closest to `word`, else all of them if few."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    if otherwise:
+        return otherwise
+    if not names:
+        return "none is declared"
+    shown = ", ".join(names[:8])
+    return f"known: {shown}" + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,75 @@
+"""What KHS tells people when something is wrong.
+
+    KhsError          root of every error KHS raises on purpose
+      ConfigError     the description of a system has findings, all of them
+      ImageError      a program or an archive cannot be used
+      TraceError      a trace file cannot be read
+      EngineError     an engine cannot run the system
+
+A guest's wrongdoing is never one of these: it is an event of the kernel. Anything else that
+escapes is a defect of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One defect of an input file.
+
+    `rule` is stable (`SCHED-003`); `line` and `column` count from 1, 0 where the file has no such
+    place; `help` says what would be right.
+    """
+
+    rule: str
+    severity: Severity
+    file: str
+    line: int
+    column: int
+    message: str
+    help: str = ""
+
+    def text(self) -> str:
+        """`file:line:column: error SCHED-003: message`, and a help line if there is help."""
+        place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n > 0)])
+        head = f"{place}: {self.severity} {self.rule}: {self.message}"
+        return f"{head}\n  help: {self.help}" if self.help else head
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as `--json` prints it."""
+        return asdict(self)
+
+
+class KhsError(Exception):
+    """Root of the errors KHS raises on purpose; `exit_code` is what a command ends with."""
+
+    exit_code = 2
+
+
+class ConfigError(KhsError):
+    """A system's description is wrong; `findings` holds every defect, warnings included."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(finding.text() for finding in self.findings))
+
+
+class ImageError(KhsError):
+    """A guest program, a policy image or an archive cannot be used."""
+
+
+class TraceError(KhsError):
+    """A trace file is no trace, truncated or damaged."""
+
+
+class EngineError(KhsError):
+    """An engine is missing something, or cannot run this system."""

@@ -1,7 +1,8 @@
 """What KSS tells people about their files.
 
-    KssError              root of every error this package raises on bad input
+    KssError              root of every error this package raises on bad input; has `findings`
       DescriptionError    a policy or interface description has findings
+      MessageError        values or bytes are no message of the given type
 
 A `Finding` is one defect: a stable rule id (`PSL-012`), the place, the words, and what would be
 right. `Findings` collects many in one run.
@@ -13,6 +14,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from kss.rules import RULES
 
 Severity = Literal["error", "warning"]
 
@@ -48,15 +51,21 @@ class Finding:
 
 
 class KssError(Exception):
-    """Root of the errors KSS raises on bad input; `findings` is never empty."""
+    """Root of the errors KSS raises on bad input."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+class DescriptionError(KssError):
+    """A policy or an interface description is wrong; `findings` is not empty."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__("\n".join(str(finding) for finding in self.findings))
 
 
-class DescriptionError(KssError):
-    """A policy or an interface description is wrong."""
+class MessageError(KssError):
+    """Values or bytes are no message of the given type."""
 
 
 @dataclass
@@ -74,6 +83,7 @@ class Findings:
         self._add(Finding(rule, "warning", at.file, at.line, at.column, message, help, text))
 
     def _add(self, finding: Finding) -> None:
+        assert finding.rule in RULES, finding.rule
         if finding not in self.items:
             self.items.append(finding)
 

@@ -1,0 +1,166 @@
+/* policy.bin: tables of fixed-size records, in the order of enum section_id, each
+ * aligned to 8, without gaps. Lists lie in the order of their owners, so every
+ * record has exactly one owner and verification is one pass. Little-endian. */
+#ifndef KSS_FORMAT_H
+#define KSS_FORMAT_H
+
+#include "kss.h"
+
+#define KSS_MAGIC 0x5053534bu /* "KSSP" */
+#define KSS_VERSION 1u
+#define NONE UINT32_MAX
+
+#define REGISTERS 32u
+#define MAX_DEPTH 32u         /* nesting of sequences, arrays and unions in a message */
+#define MAX_CALLS 0xffffu     /* kss_verdict.calls is 16 bits wide */
+#define MAX_STATE (1u << 28)  /* words of state: 1 GiB */
+#define HEADER_SIZE 8u        /* of a message */
+
+enum section_id {
+    CLASSES, ENDPOINTS, OPERATIONS, TYPES, NODES, ROWS, CELLS,
+    ENTRIES, CALLS, CODE, OBJECTS, WORDS, SYMBOLS, SECTIONS,
+};
+
+struct section {
+    uint32_t offset;
+    uint32_t count; /* records */
+};
+
+struct image {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t size;      /* of the whole image */
+    uint32_t rules;     /* rule ids are below this */
+    uint32_t max_sids;  /* SIDs that may have contexts in one object */
+    uint32_t max_calls; /* most rules one event calls */
+    uint32_t max_writes; /* most words of state one event changes */
+    uint32_t state_words; /* of all objects */
+    struct section sections[SECTIONS];
+};
+
+struct class {
+    uint64_t name_hash;
+    uint32_t endpoint;        /* first: those offered by IPC, then the security interfaces */
+    uint32_t endpoints;
+    uint32_t security_endpoints;
+    uint32_t execute_row;     /* this class is started by the class of the column */
+};
+
+struct endpoint {
+    uint32_t operation; /* of method 0 */
+    uint32_t operations;
+};
+
+/* By direction; a security interface has only KSS_IN. */
+struct operation {
+    uint32_t types[3];
+    uint32_t rows[3]; /* request, response, error (or security) with the peer's class as column */
+};
+
+struct type {
+    uint32_t size;  /* header and constant part, a multiple of 8 */
+    uint32_t arena; /* most bytes of it */
+    uint32_t node;  /* what must be checked beyond the size */
+    uint32_t nodes;
+};
+
+enum node_kind { NODE_BYTES, NODE_STRING, NODE_SEQUENCE, NODE_ARRAY, NODE_UNION, NODE_MEMBER, NODE_KINDS };
+
+/* A part of a message whose validity depends on its content. Offsets count from
+ * the start of the enclosing element (or of the message). */
+struct node {
+    uint8_t kind;
+    uint8_t depth;
+    uint16_t alignment; /* of a sequence's elements */
+    uint32_t offset;
+    uint32_t limit;   /* most bytes, characters or elements; elements of an array; members */
+    uint32_t size;    /* of an element */
+    uint32_t inverse; /* ceil(2^32 / size): there is no divide instruction on ARMv7-A; 0 if size is 1 */
+    uint32_t node;    /* children */
+    uint32_t nodes;
+};
+
+enum entry_kind { ENTRY_DEFAULT, ENTRY_DENIED, ENTRY_GRANTED, ENTRY_PROGRAM, ENTRY_KINDS };
+
+struct entry {
+    uint32_t kind;
+    uint32_t first;  /* call or instruction */
+    uint32_t count;
+    uint32_t rule;   /* that decided a constant verdict */
+    uint32_t extent; /* bytes of the constant part a program reads */
+};
+
+struct instruction {
+    uint8_t op;
+    uint8_t d, a, b; /* registers */
+    uint32_t x;
+    uint64_t imm;
+};
+
+struct object {
+    uint64_t identity; /* hash of name, model, types and configuration */
+    uint32_t model;
+    uint32_t config; /* first word */
+    uint32_t config_words;
+    uint32_t capacity; /* contexts */
+    uint32_t buckets;  /* a power of two */
+    uint32_t context_words;
+    uint32_t state; /* first word */
+    uint32_t zero;
+};
+
+/* Fields of a record that an instruction uses are named in `operands` (verify_program.c). */
+enum op {
+    OP_END,
+    OP_CONST,       /* d = imm */
+    OP_SRC,         /* d = source SID */
+    OP_DST,         /* d = destination SID */
+    OP_FIELD,       /* d = field of type x at offset imm of the constant part */
+    OP_LOAD,        /* d = field of type x at address a + imm */
+    OP_OFFSET,      /* d = address a + imm */
+    OP_INDEX,       /* d = address of element b of the array at a: x elements of imm bytes */
+    OP_ELEMENT,     /* d = address of element b of the sequence whose span is at a: elements of imm bytes */
+    OP_SPAN,        /* d = address of the data of the span at a */
+    OP_LENGTH,      /* d = number of elements of the span at a: elements of x bytes, inverse imm */
+    OP_TEXT_LENGTH, /* d = bytes of the string whose span is at a, without the zero */
+    OP_TEXT_EQUAL,  /* d = the string at a equals the imm bytes at word x */
+    OP_SUM,         /* d = sum of the b numbers of type x from address a on; overflow fails */
+    OP_PRODUCT,
+    OP_EXPECT,      /* fail unless a == imm (a union's tag) */
+    OP_ADD,         /* d = a op b in type x; overflow fails */
+    OP_SUB,
+    OP_MUL,
+    OP_NEG, /* d = op a in signed type x; overflow fails */
+    OP_ABS,
+    OP_AND, /* d = a op b */
+    OP_OR,
+    OP_NOT, /* d = ~a in type x */
+    OP_EQ,  /* d = a op b */
+    OP_NE,
+    OP_LT, /* ... as values of type x */
+    OP_LE,
+    OP_INVERT, /* d = !a */
+    OP_MOVE,   /* d = a */
+    OP_JUMP,   /* forward by x */
+    OP_JUMP_ZERO,
+    OP_JUMP_NONZERO,
+    OP_CALL, /* d = method b of object x with arguments from register a on and operand imm */
+    OP_RULE, /* rule x granted iff a */
+    OP_MARK, /* nothing; a failure above it is charged to rule x (or to none) */
+    OPS,
+};
+
+/* Types of integers: width in the low two bits, then the sign. */
+enum { U8, U16, U32, U64, S8, S16, S32, S64, INTEGER_TYPES };
+
+static inline bool is_signed(uint32_t type) { return type >= S8; }
+static inline uint32_t width_of(uint32_t type) { return 1u << (type & 3u); }
+
+_Static_assert(sizeof(struct image) == 32 + 8 * SECTIONS, "layout");
+_Static_assert(sizeof(struct class) == 24 && sizeof(struct endpoint) == 8, "layout");
+_Static_assert(sizeof(struct operation) == 24 && sizeof(struct type) == 16, "layout");
+_Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 20, "layout");
+_Static_assert(sizeof(struct instruction) == 16 && sizeof(struct object) == 40, "layout");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "policy.bin is read in place");
+
+#endif

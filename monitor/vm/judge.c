@@ -1,0 +1,84 @@
+#include "program.h"
+
+/* The decision table's entry for an event whose message conforms; NULL and a reason if there is none. */
+static const struct entry *find_entry(const struct image *image, const kss_event *event,
+                                      struct message *message, enum kss_reason *reason) {
+    uint32_t classes = count_of(image, CLASSES), kind = event->kind;
+    *reason = KSS_BY_DEFAULT;
+    if (kind >= KSS_KINDS || event->src_class >= classes ||
+        (kind != KSS_SECURITY && event->dst_class >= classes))
+        return NULL;
+    uint32_t row, peer;
+    if (kind == KSS_EXECUTE) {
+        row = classes_of(image)[event->dst_class].execute_row;
+        peer = event->src_class;
+    } else {
+        uint32_t server = kind == KSS_REQUEST ? event->dst_class : event->src_class;
+        uint32_t direction = kind == KSS_RESPONSE ? KSS_OUT : kind == KSS_ERROR ? KSS_ERR : KSS_IN;
+        const struct operation *operation =
+            find_operation(image, server, kind, event->message, event->message_size);
+        *reason = KSS_MALFORMED;
+        if (!operation ||
+            !conforms(image, operation->types[direction], event->message, event->message_size, message))
+            return NULL;
+        row = operation->rows[direction];
+        peer = kind == KSS_REQUEST || kind == KSS_SECURITY ? event->src_class : event->dst_class;
+    }
+    uint32_t entry = cells_of(image)[(size_t)row * classes + peer];
+    *reason = KSS_BY_DEFAULT;
+    return &entries_of(image)[entry];
+}
+
+static kss_verdict judge_program(const struct transaction *tx, const struct entry *entry,
+                                 const kss_event *event, const struct message *message) {
+    struct outcome outcome = run(tx, entry, event, message);
+    kss_verdict verdict = {.calls = (uint16_t)outcome.calls, .rule = outcome.rule};
+    if (outcome.failed)
+        verdict.reason = KSS_BY_ERROR;
+    else if (outcome.calls == 0)
+        verdict.reason = KSS_BY_DEFAULT;
+    else
+        verdict.granted = outcome.granted;
+    return verdict;
+}
+
+kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
+    struct transaction tx = transaction_of(policy);
+    struct message message = {0};
+    enum kss_reason reason;
+    tx.state->constant = false;
+    const struct entry *entry = find_entry(tx.image, event, &message, &reason);
+    if (!entry || entry->kind == ENTRY_DEFAULT)
+        return (kss_verdict){.reason = (uint8_t)reason, .rule = KSS_NO_RULE};
+
+    if (event->kind == KSS_EXECUTE && event->released_sid)
+        release(&tx, event->released_sid);
+    kss_verdict verdict;
+    if (entry->kind == ENTRY_PROGRAM) {
+        verdict = judge_program(&tx, entry, event, &message);
+    } else {
+        tx.state->constant = true;
+        tx.state->first = entry->first;
+        verdict = (kss_verdict){.granted = entry->kind == ENTRY_GRANTED,
+                                .calls = (uint16_t)entry->count,
+                                .rule = entry->rule};
+    }
+    if (verdict.granted)
+        commit(&tx);
+    else
+        undo(&tx);
+    return verdict;
+}
+
+const kss_call *kss_calls(const kss_policy *policy) {
+    struct transaction tx = transaction_of(policy);
+    return tx.state->constant ? calls_of(tx.image) + tx.state->first : tx.calls;
+}
+
+uint32_t kss_find_class(const kss_policy *policy, uint64_t name_hash) {
+    const struct image *image = image_of(policy);
+    for (uint32_t i = 0; i < count_of(image, CLASSES); i++)
+        if (classes_of(image)[i].name_hash == name_hash)
+            return i;
+    return KSS_NO_CLASS;
+}

@@ -1,0 +1,29 @@
+/* The message of an event, checked against its IDL type. */
+#ifndef KSS_MESSAGE_H
+#define KSS_MESSAGE_H
+
+#include "image.h"
+
+struct message {
+    const uint8_t *bytes;
+    uint32_t size;  /* of all of it */
+    uint32_t arena; /* where the arena starts */
+    /* Bytes of spans that may still be checked. A type's own limits never exceed its
+     * arena; this ends the work for a type that lies about it, as spans may overlap. */
+    uint32_t budget;
+};
+
+/* The operation a message of this kind names in the server's class, NULL if none. */
+const struct operation *find_operation(const struct image *image, uint32_t server, uint32_t kind,
+                                       const uint8_t *bytes, uint32_t size);
+
+/* Does the message conform to the type? Sets `message`. */
+bool conforms(const struct image *image, uint32_t type, const uint8_t *bytes, uint32_t size,
+              struct message *message);
+
+/* Elements of `size` bytes in `bytes` bytes; a remainder is lost. Exact if there is none. */
+static inline uint32_t elements_in(uint32_t bytes, uint32_t size, uint32_t inverse) {
+    return size == 1 ? bytes : (uint32_t)((uint64_t)bytes * inverse >> 32);
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* A security model with state: one file each, registered in models.c. */
+#ifndef KSS_MODEL_H
+#define KSS_MODEL_H
+
+#include "table.h"
+
+/* What one call of a method takes, for the verifier. */
+struct needs {
+    uint32_t arguments; /* registers */
+    uint32_t writes;    /* most words of state it changes */
+};
+
+struct model {
+    /* Is the object's configuration consistent? Its words lie within the image. */
+    bool (*verify)(const struct image *image, const struct object *object);
+    /* Does the method exist, and is its operand right for the object? Sets `needs`. */
+    bool (*verify_call)(const struct image *image, const struct object *object, uint32_t method,
+                        uint64_t operand, struct needs *needs);
+    /* Calls a method: a rule sets `result` to whether it grants, an expression to its
+     * value. Returns false if the expression cannot be evaluated. */
+    bool (*call)(const struct transaction *tx, const struct object *object, uint32_t method,
+                 const uint64_t *arguments, uint64_t operand, uint64_t *result);
+};
+
+/* NULL if there is no model of this number. */
+const struct model *find_model(uint32_t number);
+
+static inline const uint32_t *config_of(const struct image *image, const struct object *object) {
+    return words_of(image) + object->config;
+}
+
+/* The permissible range of SIDs; 0 is none. */
+static inline bool is_sid(uint64_t value) { return value != 0 && value <= UINT32_MAX; }
+
+#endif

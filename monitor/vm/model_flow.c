@@ -1,0 +1,72 @@
+/* Flow: a finite state machine for each SID; its context is the state's number.
+ *
+ * Configuration: states, initial, then a row of bits for each state: those that
+ * can be entered from it. The operand of `enter` is a state, that of `allow` the
+ * first word of a row of bits. */
+#include "model.h"
+
+enum { STATES, INITIAL, ROWS_OF_BITS };
+enum { INIT, FINI, ENTER, ALLOW, QUERY, METHODS };
+
+static uint32_t row_words(uint32_t states) { return (states + 31) / 32; }
+
+static bool bit(const uint32_t *row, uint32_t number) { return row[number / 32] >> (number % 32) & 1; }
+
+static bool verify(const struct image *image, const struct object *object) {
+    if (object->config_words < ROWS_OF_BITS || object->context_words != 1)
+        return false;
+    const uint32_t *config = config_of(image, object);
+    uint32_t states = config[STATES];
+    return states > 0 && states <= 0xffff && config[INITIAL] < states &&
+           object->config_words == ROWS_OF_BITS + (uint64_t)states * row_words(states);
+}
+
+static bool verify_call(const struct image *image, const struct object *object, uint32_t method,
+                        uint64_t operand, struct needs *needs) {
+    static const struct needs of[METHODS] = {
+        [INIT] = {1, CLAIM_WRITES + 1}, [FINI] = {1, DROP_WRITES}, [ENTER] = {1, 1}, [ALLOW] = {1, 0}, [QUERY] = {1, 0}};
+    uint32_t states = config_of(image, object)[STATES];
+    if (method >= METHODS)
+        return false;
+    *needs = of[method];
+    if (method == ENTER)
+        return operand < states;
+    if (method == ALLOW)
+        return operand <= count_of(image, WORDS) && row_words(states) <= count_of(image, WORDS) - operand;
+    return operand == 0;
+}
+
+static bool call(const struct transaction *tx, const struct object *object, uint32_t method,
+                 const uint64_t *arguments, uint64_t operand, uint64_t *result) {
+    const uint32_t *config = config_of(tx->image, object);
+    uint32_t *context = is_sid(arguments[0]) ? table_find(tx, object, (uint32_t)arguments[0]) : NULL;
+    *result = false;
+    switch (method) {
+    case INIT:
+        if (context || !is_sid(arguments[0]))
+            return true;
+        context = table_claim(tx, object, (uint32_t)arguments[0]);
+        if (context)
+            set_word(tx, context, config[INITIAL]);
+        *result = context != NULL;
+        return true;
+    case FINI:
+        *result = context && table_drop(tx, object, (uint32_t)arguments[0]);
+        return true;
+    case ENTER:
+        if (context && bit(config + ROWS_OF_BITS + *context * row_words(config[STATES]), (uint32_t)operand)) {
+            set_word(tx, context, (uint32_t)operand);
+            *result = true;
+        }
+        return true;
+    case ALLOW:
+        *result = context && bit(words_of(tx->image) + operand, *context);
+        return true;
+    default: /* QUERY */
+        if (context)
+            *result = *context;
+        return context != NULL;
+    }
+}
+
+const struct model model_flow = {.verify = verify, .verify_call = verify_call, .call = call};

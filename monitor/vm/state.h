@@ -1,0 +1,43 @@
+/* The state block: the last event's calls, a log of words to undo, the objects' words. */
+#ifndef KSS_STATE_H
+#define KSS_STATE_H
+
+#include "image.h"
+
+struct state {
+    uint32_t constant; /* the last calls lie in the image, from call `first` on */
+    uint32_t first;
+    uint32_t writes; /* in the log */
+    uint32_t zero;
+};
+
+struct write {
+    uint32_t word;
+    uint32_t old;
+};
+
+/* What an event may change, and how to take it back. */
+struct transaction {
+    const struct image *image;
+    struct state *state;
+    kss_call *calls;
+    struct write *log;
+    uint32_t *words;
+};
+
+struct transaction transaction_of(const kss_policy *policy);
+
+/* Every change of an object's state goes through here. The log has room: the
+ * verifier has counted the writes of every program. */
+static inline void set_word(const struct transaction *tx, uint32_t *word, uint32_t value) {
+    tx->log[tx->state->writes++] = (struct write){.word = (uint32_t)(word - tx->words), .old = *word};
+    *word = value;
+}
+
+static inline void commit(const struct transaction *tx) { tx->state->writes = 0; }
+void undo(const struct transaction *tx);
+
+/* Drops the contexts of a SID from all objects, within the transaction. */
+void release(const struct transaction *tx, uint32_t sid);
+
+#endif

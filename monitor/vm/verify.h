@@ -1,0 +1,28 @@
+/* One pass over an untrusted image, in time linear in its size. */
+#ifndef KSS_VERIFY_H
+#define KSS_VERIFY_H
+
+#include "image.h"
+
+struct verifier {
+    const struct image *image;
+    uint32_t taken[SECTIONS]; /* records that have their owner */
+    kss_status status;
+    size_t where;
+};
+
+/* Owner's list is the next `count` records of the section: each has one owner. */
+static inline bool take(struct verifier *v, enum section_id which, uint32_t first, uint32_t count) {
+    if (first != v->taken[which] || count > count_of(v->image, which) - first)
+        return false;
+    v->taken[which] += count;
+    return true;
+}
+
+/* Notes what is wrong and with which record; returns false. */
+bool defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record);
+
+/* Types and nodes. */
+bool verify_layouts(struct verifier *v);
+
+#endif

@@ -1,0 +1,119 @@
+#include "model.h"
+#include "program.h"
+
+/* The fields an instruction uses; all others are zero. */
+enum { D = 1, A = 2, B = 4, X = 8, I = 16 };
+static const uint8_t operands[OPS] = {
+    [OP_END] = 0,
+    [OP_CONST] = D | I,
+    [OP_SRC] = D,
+    [OP_DST] = D,
+    [OP_FIELD] = D | X | I,
+    [OP_LOAD] = D | A | X | I,
+    [OP_OFFSET] = D | A | I,
+    [OP_INDEX] = D | A | B | X | I,
+    [OP_ELEMENT] = D | A | B | I,
+    [OP_SPAN] = D | A,
+    [OP_LENGTH] = D | A | X | I,
+    [OP_TEXT_LENGTH] = D | A,
+    [OP_TEXT_EQUAL] = D | A | X | I,
+    [OP_SUM] = D | A | B | X,
+    [OP_PRODUCT] = D | A | B | X,
+    [OP_EXPECT] = A | I,
+    [OP_ADD] = D | A | B | X,
+    [OP_SUB] = D | A | B | X,
+    [OP_MUL] = D | A | B | X,
+    [OP_NEG] = D | A | X,
+    [OP_ABS] = D | A | X,
+    [OP_AND] = D | A | B,
+    [OP_OR] = D | A | B,
+    [OP_NOT] = D | A | X,
+    [OP_EQ] = D | A | B,
+    [OP_NE] = D | A | B,
+    [OP_LT] = D | A | B | X,
+    [OP_LE] = D | A | B | X,
+    [OP_INVERT] = D | A,
+    [OP_MOVE] = D | A,
+    [OP_JUMP] = X,
+    [OP_JUMP_ZERO] = A | X,
+    [OP_JUMP_NONZERO] = A | X,
+    [OP_CALL] = D | A | B | X | I,
+    [OP_RULE] = A | X,
+    [OP_MARK] = X,
+};
+
+static bool operands_fit(const struct instruction *i) {
+    uint8_t used = operands[i->op];
+    bool method = i->op == OP_CALL; /* b is no register there */
+    return ((used & D) ? i->d < REGISTERS : i->d == 0) && ((used & A) ? i->a < REGISTERS : i->a == 0) &&
+           ((used & B) ? method || i->b < REGISTERS : i->b == 0) && ((used & X) || i->x == 0) &&
+           ((used & I) || i->imm == 0);
+}
+
+static bool verify_call(const struct image *image, const struct instruction *i, uint32_t *writes) {
+    if (i->x >= count_of(image, OBJECTS))
+        return false;
+    const struct object *object = &objects_of(image)[i->x];
+    struct needs needs;
+    if (!find_model(object->model)->verify_call(image, object, i->b, i->imm, &needs))
+        return false;
+    *writes += needs.writes;
+    return needs.arguments <= REGISTERS - i->a && *writes <= image->max_writes;
+}
+
+static bool verify_instruction(const struct image *image, const struct entry *entry, uint32_t at,
+                               uint32_t *calls, uint32_t *writes) {
+    const struct instruction *i = &code_of(image)[entry->first + at];
+    if (i->op >= OPS || !operands_fit(i))
+        return false;
+    switch ((enum op)i->op) {
+    case OP_FIELD:
+        return i->x < INTEGER_TYPES && i->imm >= HEADER_SIZE && i->imm <= entry->extent &&
+               width_of(i->x) <= entry->extent - i->imm;
+    case OP_LOAD:
+        return i->x < INTEGER_TYPES && i->imm <= UINT32_MAX;
+    case OP_OFFSET:
+    case OP_INDEX:
+    case OP_ELEMENT:
+    case OP_LENGTH:
+        return i->imm <= UINT32_MAX;
+    case OP_TEXT_EQUAL: {
+        uint64_t words = ((uint64_t)count_of(image, WORDS));
+        return i->imm <= UINT32_MAX && i->x <= words && i->imm <= (words - i->x) * 4;
+    }
+    case OP_SUM:
+    case OP_PRODUCT:
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+    case OP_NOT:
+    case OP_LT:
+    case OP_LE:
+        return i->x < INTEGER_TYPES;
+    case OP_NEG:
+    case OP_ABS:
+        return i->x < INTEGER_TYPES && is_signed(i->x);
+    case OP_JUMP:
+    case OP_JUMP_ZERO:
+    case OP_JUMP_NONZERO:
+        return i->x > 0 && i->x < entry->count - at;
+    case OP_CALL:
+        return verify_call(image, i, writes);
+    case OP_RULE:
+        return i->x < image->rules && ++*calls <= image->max_calls;
+    case OP_MARK: /* one call if it is charged with a failure */
+        return (i->x < image->rules && ++*calls <= image->max_calls) || i->x == NONE;
+    default:
+        return true;
+    }
+}
+
+bool verify_program(const struct image *image, const struct entry *entry, uint32_t *bad) {
+    /* Before any program, an event may drop a dead SID's contexts. */
+    uint32_t calls = 0, writes = count_of(image, OBJECTS) * DROP_WRITES;
+    for (*bad = 0; *bad < entry->count; ++*bad)
+        if (!verify_instruction(image, entry, *bad, &calls, &writes))
+            return false;
+    *bad = entry->count ? entry->count - 1 : 0;
+    return entry->count && code_of(image)[entry->first + *bad].op == OP_END;
+}

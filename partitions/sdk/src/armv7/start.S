@@ -1,0 +1,33 @@
+/* Entry of a partition on ARMv7 (A32). SPDX-License-Identifier: MIT */
+    .syntax unified
+    .arm
+    .section .text.start, "ax", %progbits
+
+/* r0 = start information, sp = end of the stack. */
+    .global _start
+    .type _start, %function
+_start:
+    mov     fp, #0
+    mov     lr, #0
+    b       khs_begin
+    .size _start, . - _start
+
+/* uint32_t khs_hypercall(struct khs_hypercall *block) */
+    .balign 64, 0xcc
+    .global khs_hypercall
+    .type khs_hypercall, %function
+khs_hypercall:
+    push    {r4, r5, r6, r7, r8, lr}
+    mov     r8, r0
+    ldr     r7, [r8]
+    ldr     r0, [r8, #8]
+    ldr     r1, [r8, #16]
+    ldr     r2, [r8, #24]
+    ldr     r3, [r8, #32]
+    ldr     r4, [r8, #40]
+    ldr     r5, [r8, #48]
+    svc     #0
+    str     r0, [r8, #56]
+    str     r1, [r8, #60]
+    pop     {r4, r5, r6, r7, r8, pc}
+    .size khs_hypercall, . - khs_hypercall

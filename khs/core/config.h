@@ -45,7 +45,7 @@ enum khs_error {
     KHS_ERROR_HARDWARE_FAULT = 8, /* the engine, not the guest, failed */
     KHS_ERRORS = 9,
 };
-enum khs_state { KHS_INITIALISING = 0, KHS_RUNNING = 1, KHS_STATES = 2 };
+enum khs_system_state { KHS_INITIALISING = 0, KHS_RUNNING = 1, KHS_STATES = 2 };
 enum khs_level { KHS_LEVEL_PROCESS = 0, KHS_LEVEL_PARTITION = 1, KHS_LEVEL_MODULE = 2, KHS_LEVELS = 3 };
 enum khs_hm_action {
     KHS_IGNORE = 0,

@@ -37,6 +37,8 @@ khs_status khs_config_check(const void *config, size_t size, size_t *where);
 /* Bytes khs_core and its state need for this checked config; blocks 16-byte aligned. */
 size_t khs_core_size(void);
 size_t khs_state_size(const khs_config *config);
+/* Smallest event ring: what may happen between two drains. Larger ones drain less often. */
+size_t khs_ring_size(const khs_config *config);
 
 /* Binds core to config, state, policy 0 (from khs_port_policy) and the event ring,
  * resets the state and takes the system to tick 0: the kernel, Einit and then each
@@ -87,9 +89,10 @@ typedef struct khs_return {
 
 void khs_returned(khs_core *core, uint32_t partition, const khs_return *why);
 
-/* Unread records: pointer and length of the contiguous part; call until 0. */
+/* Unread records, whole and contiguous; returns their length in bytes. */
 size_t khs_events(const khs_core *core, const uint8_t **records);
-void khs_drained(khs_core *core, size_t bytes);
+/* Everything khs_events returned was taken. */
+void khs_drained(khs_core *core);
 
 /* ------------------------------------------------------------ looking */
 
@@ -126,6 +129,9 @@ typedef struct khs_input {
     const uint8_t *data;
     uint32_t size;
 } khs_input;
+
+/* Inputs were added behind those already announced (live input, between two runs). */
+void khs_inputs_changed(khs_core *core);
 
 /* Outside input number `index` of the run (they are numbered in tick order and never
  * change once their tick has passed); false if there is none yet. */

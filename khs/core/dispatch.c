@@ -1,0 +1,206 @@
+/* Hypercall dispatch: the one place where a handler's outcome is carried out and charged. */
+#include "internal.h"
+
+static khs_handler *const handlers[KHS_HYPERCALLS] = {
+    [KHS_HC_NOP] = khs_do_nop,
+    [KHS_HC_TIME_GET] = khs_do_time_get,
+    [KHS_HC_PERIOD_WAIT] = khs_do_period_wait,
+    [KHS_HC_WAIT] = khs_do_wait,
+    [KHS_HC_PARTITION_STATUS] = khs_do_partition_status,
+    [KHS_HC_PARTITION_MODE_SET] = khs_do_partition_mode_set,
+    [KHS_HC_PARTITION_RESTART] = khs_do_partition_restart,
+    [KHS_HC_SCHEDULE_SWITCH] = khs_do_schedule_switch,
+    [KHS_HC_SCHEDULE_STATUS] = khs_do_schedule_status,
+    [KHS_HC_ERROR_RAISE] = khs_do_error_raise,
+    [KHS_HC_MODULE_STOP] = khs_do_module_stop,
+    [KHS_HC_CONSOLE_WRITE] = khs_do_console_write,
+    [KHS_HC_POLICY_SWAP] = khs_do_policy_swap,
+    [KHS_HC_CALL] = khs_do_call,
+    [KHS_HC_RECV] = khs_do_recv,
+    [KHS_HC_REPLY] = khs_do_reply,
+    [KHS_HC_PORT_WRITE] = khs_do_port_write,
+    [KHS_HC_PORT_READ] = khs_do_port_read,
+    [KHS_HC_PORT_SEND] = khs_do_port_send,
+    [KHS_HC_PORT_RECEIVE] = khs_do_port_receive,
+    [KHS_HC_PORT_STATUS] = khs_do_port_status,
+    [KHS_HC_INPUT_RECEIVE] = khs_do_input_receive,
+    [KHS_HC_TIMER_SET] = khs_do_timer_set,
+    [KHS_HC_INTERRUPT_ATTACH] = khs_do_interrupt_attach,
+    [KHS_HC_INTERRUPT_MASK] = khs_do_interrupt_mask,
+    [KHS_HC_INTERRUPT_RETURN] = khs_do_interrupt_return,
+    [KHS_HC_SECURITY] = khs_do_security,
+};
+
+khs_outcome khs_do_nop(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    (void)core, (void)self, (void)a;
+    return khs_done(KHS_CODE_OK);
+}
+
+khs_outcome khs_do_wait(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    (void)core, (void)self, (void)a;
+    return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_WINDOW, .until = KHS_NEVER}};
+}
+
+khs_outcome khs_do_period_wait(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    (void)a;
+    khs_partition *p = &core->partitions[self];
+    if (core->cfg_partitions[self].period == 0)
+        return khs_done(KHS_CODE_INVALID_CONFIG);
+    if (p->mode != KHS_MODE_NORMAL)
+        return khs_done(KHS_CODE_INVALID_MODE);
+    if (p->deadline_at != KHS_NEVER)
+        p->deadlines_met++;
+    p->deadline_at = KHS_NEVER;
+    return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_PERIOD, .until = KHS_NEVER}};
+}
+
+/* Privilege first, then the handler, which asks KSS before it acts. */
+static khs_outcome call(khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
+{
+    uint32_t needed = khs_hypercall_privilege[number];
+    if ((core->cfg_partitions[self].privileges & needed) != needed)
+        return khs_done(KHS_CODE_INVALID_CONFIG);
+    return handlers[number](core, self, a);
+}
+
+static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
+{
+    const khs_config *cfg = core->cfg;
+    uint64_t blocks = (outcome->copied + 63u) / 64u;
+    core->partitions[self].debt +=
+        cfg->cost_call + blocks * cfg->cost_copy + (uint64_t)outcome->verdicts * cfg->cost_verdict;
+}
+
+static void record(khs_core *core, uint32_t self, uint32_t number, const khs_outcome *outcome,
+                   const uint64_t *a, uint32_t count)
+{
+    bool delivers = outcome->data != NULL && outcome->after == AFTER_NONE;
+    khs_emit(core, self,
+             &(khs_record){.type = KHS_EV_HYPERCALL, .flags = KHS_VISIBLE, .number = (uint16_t)number,
+                           .code = outcome->kind == OUT_BLOCKED ? KHS_NONE : outcome->code,
+                           .value = outcome->value, .args = (uint16_t)count, .arg = a,
+                           .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0});
+}
+
+static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)
+{
+    switch (outcome->after) {
+    case AFTER_MODE: {
+        khs_subject initiator = outcome->target == self ? khs_einit(core) : khs_subject_of(core, self);
+        khs_partition_mode(core, outcome->target, outcome->mode, initiator, KHS_START_PARTITION_RESTART);
+        break;
+    }
+    case AFTER_HEALTH:
+        khs_health(core, self, KHS_ERROR_APPLICATION, outcome->error, outcome->data, outcome->copied);
+        break;
+    case AFTER_STOP:
+        khs_module_stop(core, KHS_STOP_PRIVILEGED);
+        break;
+    default:
+        break;
+    }
+}
+
+static void hypercall(khs_core *core, uint32_t self, uint32_t number)
+{
+    khs_partition *p = &core->partitions[self];
+    uint64_t a[KHS_EVENT_ARGS_MAX] = {0};
+    uint32_t count = 0;
+    khs_outcome outcome = {.code = KHS_CODE_UNKNOWN};
+    p->hypercalls++;
+    if (number < KHS_HYPERCALLS) {
+        count = khs_hypercall_arguments[number];
+        if (count)
+            khs_port_arguments(core->port, self, count, a);
+        outcome = call(core, self, number, a);
+    }
+    charge(core, self, &outcome);
+    record(core, self, number, &outcome, a, count);
+    if (outcome.kind == OUT_DONE)
+        khs_port_result(core->port, self, outcome.code, outcome.value);
+    if (outcome.kind == OUT_BLOCKED) {
+        p->wait = outcome.wait;
+        p->wait.number = number;
+        khs_due_at(core, p->wait.until);
+    }
+    if (outcome.after != AFTER_NONE)
+        after(core, self, &outcome);
+}
+
+static uint32_t health_error(const khs_core *core, uint32_t self, const khs_return *why)
+{
+    const khs_cfg_partition *cfg = &core->cfg_partitions[self];
+    switch (why->fault.kind) {
+    case KHS_FAULT_READ:
+    case KHS_FAULT_WRITE:
+        return why->fault.address - cfg->stack_guard < cfg->stack_guard_size ? KHS_ERROR_STACK_OVERFLOW
+                                                                             : KHS_ERROR_MEMORY_FAULT;
+    case KHS_FAULT_EXECUTE:
+    case KHS_FAULT_ALIGNMENT:
+        return KHS_ERROR_MEMORY_FAULT;
+    case KHS_FAULT_DIVIDE:
+        return KHS_ERROR_NUMERIC;
+    case KHS_FAULT_ENGINE:
+        return KHS_ERROR_HARDWARE_FAULT;
+    default:
+        return KHS_ERROR_ILLEGAL_INSTRUCTION;
+    }
+}
+
+/* A fault that the table ignores or logs would repeat for ever at no cost in ticks: the
+ * partition then stays blocked until someone restarts it. */
+static void fault(khs_core *core, uint32_t self, const khs_return *why)
+{
+    khs_partition *p = &core->partitions[self];
+    uint64_t arg[] = {why->fault.pc, why->fault.address, why->fault.detail};
+    uint32_t restarts = p->restarts;
+    p->faults++;
+    khs_emit(core, self,
+             &(khs_record){.type = KHS_EV_FAULT, .flags = KHS_VISIBLE, .code = why->fault.kind, .args = 3, .arg = arg});
+    khs_health(core, self, health_error(core, self, why), 0, NULL, 0);
+    if (p->mode != KHS_MODE_IDLE && p->restarts == restarts)
+        p->wait = (khs_waiting){.kind = WAIT_FAULT, .number = KHS_NONE, .until = KHS_NEVER};
+}
+
+void khs_returned(khs_core *core, uint32_t partition, const khs_return *why)
+{
+    khs_partition *p = &core->partitions[partition];
+    p->ticks += why->ticks;
+    core->state->now += why->ticks;
+    switch (why->kind) {
+    case KHS_RET_HYPERCALL:
+        hypercall(core, partition, why->number);
+        break;
+    case KHS_RET_FAULT:
+        fault(core, partition, why);
+        break;
+    case KHS_RET_WAIT:
+        khs_emit(core, partition, &(khs_record){.type = KHS_EV_WAIT, .flags = KHS_VISIBLE});
+        p->wait = (khs_waiting){.kind = WAIT_WINDOW, .number = KHS_NONE, .until = KHS_NEVER};
+        break;
+    default:
+        break;
+    }
+}
+
+void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view)
+{
+    const khs_partition *p = &core->partitions[partition];
+    *view = (khs_partition_view){
+        .mode = p->mode,
+        .sid = p->sid,
+        .blocked = p->wait.kind == WAIT_NONE ? KHS_NONE : p->wait.number,
+        .restarts = p->restarts,
+        .ticks = p->ticks,
+        .idle_ticks = p->idle_ticks,
+        .hypercalls = p->hypercalls,
+        .granted = p->granted,
+        .denied = p->denied,
+        .faults = p->faults,
+        .deadlines_met = p->deadlines_met,
+        .deadlines_missed = p->deadlines_missed,
+    };
+}

@@ -1,0 +1,100 @@
+/* What becomes due at a tick: inputs, timeouts, timers, release points, deadlines. */
+#include "internal.h"
+
+static uint64_t due_of(const khs_partition *p)
+{
+    uint64_t due = khs_min(p->wait.until, p->timer_at);
+    return khs_min(due, khs_min(p->release_at, p->deadline_at));
+}
+
+/* The first release point after `now`: phase + n x period. */
+void khs_period_begin(khs_core *core, uint32_t partition)
+{
+    const khs_cfg_partition *cfg = &core->cfg_partitions[partition];
+    khs_partition *p = &core->partitions[partition];
+    if (cfg->period == 0)
+        return;
+    uint64_t now = core->state->now;
+    p->release_at = cfg->phase;
+    if (now >= cfg->phase)
+        p->release_at += ((now - cfg->phase) / cfg->period + 1) * cfg->period;
+    khs_due_at(core, p->release_at);
+}
+
+static void release(khs_core *core, uint32_t partition)
+{
+    const khs_cfg_partition *cfg = &core->cfg_partitions[partition];
+    khs_partition *p = &core->partitions[partition];
+    if (cfg->deadline)
+        p->deadline_at = p->release_at + cfg->deadline;
+    p->release_at += cfg->period;
+    if (p->wait.kind == WAIT_PERIOD)
+        khs_wake(core, partition, KHS_CODE_OK, 0, NULL, 0);
+}
+
+static void deadline(khs_core *core, uint32_t partition)
+{
+    khs_partition *p = &core->partitions[partition];
+    p->deadline_at = KHS_NEVER;
+    p->deadlines_missed++;
+    khs_health(core, partition, KHS_ERROR_DEADLINE_MISSED, 0, NULL, 0);
+}
+
+static void timer(khs_core *core, uint32_t partition)
+{
+    khs_partition *p = &core->partitions[partition];
+    p->timer_at = p->timer_period ? p->timer_at + p->timer_period : KHS_NEVER;
+    khs_interrupt_raise(core, partition, KHS_IRQ_TIMER);
+}
+
+/* A deadline equal to the period is checked before the release that would hide it. */
+static void partition_due(khs_core *core, uint32_t partition)
+{
+    khs_partition *p = &core->partitions[partition];
+    uint64_t now = core->state->now;
+    if (p->wait.until <= now)
+        khs_wait_end(core, partition, KHS_CODE_TIMED_OUT);
+    if (p->deadline_at <= now)
+        deadline(core, partition);
+    if (p->release_at <= now)
+        release(core, partition);
+    if (p->timer_at <= now)
+        timer(core, partition);
+}
+
+/* One input a step, so that a step appends a bounded number of events. */
+static void input_due(khs_core *core)
+{
+    khs_input input;
+    if (!khs_port_input(core->port, core->state->input_index, &input) || input.tick > core->state->now)
+        return;
+    core->state->input_index++;
+    if (input.kind == KHS_INPUT_DATA && input.target < core->cfg->inputs.count)
+        khs_input_arrived(core, &input);
+    else if (input.kind == KHS_INPUT_POLICY)
+        khs_policy_request(core, input.target, 0);
+}
+
+void khs_due_at(khs_core *core, uint64_t tick)
+{
+    core->state->next_due = khs_min(core->state->next_due, tick);
+}
+
+void khs_inputs_changed(khs_core *core)
+{
+    core->state->next_due = 0;
+}
+
+/* Handles everything due now and finds the next due tick. */
+void khs_due(khs_core *core)
+{
+    khs_state *s = core->state;
+    input_due(core);
+    for (uint32_t i = 0; i < core->cfg->partitions.count; i++)
+        if (due_of(&core->partitions[i]) <= s->now)
+            partition_due(core, i);
+    khs_input input;
+    s->next_due = khs_port_input(core->port, s->input_index, &input) ? input.tick : KHS_NEVER;
+    for (uint32_t i = 0; i < core->cfg->partitions.count; i++)
+        khs_due_at(core, due_of(&core->partitions[i]));
+}

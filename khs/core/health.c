@@ -1,0 +1,80 @@
+/* Health monitor (ARINC 653 part 1, 2.4): error x system state -> level and action. */
+#include "internal.h"
+
+static const khs_cfg_health *row(const khs_core *core, uint32_t partition, uint32_t error,
+                                 uint32_t state)
+{
+    return &core->cfg_health[(partition * KHS_STATES + state) * KHS_ERRORS + error];
+}
+
+/* Restarts are remembered in a ring; the limit is passed when the `restart_limit`-th
+ * restart before this one is younger than `restart_within`. */
+static bool limit_passed(khs_core *core, uint32_t partition)
+{
+    const khs_cfg_partition *cfg = &core->cfg_partitions[partition];
+    khs_partition *p = &core->partitions[partition];
+    if (cfg->restart_within == 0)
+        return false;
+    if (cfg->restart_limit == 0)
+        return true;
+    uint64_t oldest = p->restart_ticks[cfg->restart_limit - 1];
+    if (oldest != KHS_NEVER && core->state->now - oldest <= cfg->restart_within)
+        return true;
+    for (uint32_t i = KHS_RESTART_MEMORY - 1; i > 0; i--)
+        p->restart_ticks[i] = p->restart_ticks[i - 1];
+    p->restart_ticks[0] = core->state->now;
+    return false;
+}
+
+static void act(khs_core *core, uint32_t partition, uint32_t action)
+{
+    switch (action) {
+    case KHS_WARM_RESTART:
+        khs_partition_mode(core, partition, KHS_MODE_WARM_START, khs_einit(core), KHS_START_HM_RESTART);
+        break;
+    case KHS_COLD_RESTART:
+        khs_partition_mode(core, partition, KHS_MODE_COLD_START, khs_einit(core), KHS_START_HM_RESTART);
+        break;
+    case KHS_IDLE_PARTITION:
+        khs_partition_mode(core, partition, KHS_MODE_IDLE, khs_einit(core), 0);
+        break;
+    case KHS_MODULE_STOP:
+        khs_module_stop(core, KHS_STOP_HEALTH);
+        break;
+    default: /* ignore, log */
+        break;
+    }
+}
+
+/* A fault cannot be handled by the code that faulted: only errors that leave the
+ * partition able to run go to its handler at process level. */
+static bool handled_inside(const khs_core *core, uint32_t partition, uint32_t level, uint32_t error)
+{
+    const khs_partition *p = &core->partitions[partition];
+    bool runnable = error == KHS_ERROR_DEADLINE_MISSED || error == KHS_ERROR_APPLICATION ||
+                    error == KHS_ERROR_INPUT_OVERFLOW;
+    return level == KHS_LEVEL_PROCESS && runnable && p->handler != 0;
+}
+
+void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t application,
+                const uint8_t *text, uint32_t size)
+{
+    khs_partition *p = &core->partitions[partition];
+    uint32_t state = p->mode == KHS_MODE_NORMAL ? KHS_RUNNING : KHS_INITIALISING;
+    const khs_cfg_health *health = row(core, partition, error, state);
+    uint32_t action = health->action;
+    if (action == KHS_IGNORE)
+        return;
+    bool inside = handled_inside(core, partition, health->level, error);
+    if (inside)
+        action = KHS_LOG;
+    else if ((action == KHS_WARM_RESTART || action == KHS_COLD_RESTART) && limit_passed(core, partition))
+        action = core->cfg_partitions[partition].restart_then;
+    uint64_t arg[] = {health->level, state, application};
+    khs_emit(core, partition,
+             &(khs_record){.type = KHS_EV_HEALTH, .code = error, .value = action, .args = 3, .arg = arg,
+                           .data = text, .size = size});
+    if (inside)
+        khs_interrupt_raise(core, partition, KHS_IRQ_ERROR);
+    act(core, partition, action);
+}

@@ -1,0 +1,25 @@
+/* Guest addresses. */
+#include "internal.h"
+
+/* The host address of [address, address+size) if it lies wholly in one region of the
+ * partition with all `rights`, else NULL. Ranges that continue into a neighbouring
+ * region are refused: a pointer names one object. An empty range names nothing and is
+ * always fine. */
+uint8_t *khs_span(const khs_core *core, uint32_t partition, uint64_t address, uint32_t size,
+                  uint32_t rights)
+{
+    if (size == 0)
+        return core->scratch;
+    khs_slice slice = core->cfg_partitions[partition].maps;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        const khs_cfg_map *map = &core->cfg_maps[i];
+        uint64_t room = core->cfg_regions[map->region].size;
+        if (address < map->address || address - map->address >= room)
+            continue;
+        uint64_t offset = address - map->address;
+        if (size > room - offset || (map->rights & rights) != rights)
+            return NULL;
+        return khs_port_region(core->port, map->region) + offset;
+    }
+    return NULL;
+}

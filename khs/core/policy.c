@@ -1,0 +1,152 @@
+/* The policy enforcement point, and policies replaced in a running system. */
+#include "internal.h"
+
+kss_policy *khs_policy(khs_core *core)
+{
+    return &core->policy[core->state->policy_active];
+}
+
+khs_subject khs_subject_of(const khs_core *core, uint32_t partition)
+{
+    uint32_t slot = core->state->policy_active, count = core->cfg->partitions.count;
+    return (khs_subject){core->classes[slot * count + partition], core->partitions[partition].sid, partition};
+}
+
+khs_subject khs_kernel(const khs_core *core)
+{
+    const khs_state *s = core->state;
+    return (khs_subject){s->kernel_class[s->policy_active], s->kernel_sid, KHS_NONE};
+}
+
+khs_subject khs_einit(const khs_core *core)
+{
+    const khs_state *s = core->state;
+    return (khs_subject){s->einit_class[s->policy_active], s->einit_sid, KHS_NONE};
+}
+
+static uint64_t pair(uint32_t low, uint32_t high)
+{
+    return low | (uint64_t)high << 32;
+}
+
+static void record(khs_core *core, const kss_event *event, kss_verdict verdict, khs_subject src,
+                   khs_subject dst)
+{
+    uint64_t arg[KHS_V_ARGS] = {
+        [KHS_V_KIND] = pair(event->kind, (uint32_t)core->state->policy_seq),
+        [KHS_V_CLASSES] = pair(src.class_number, dst.class_number),
+        [KHS_V_SIDS] = pair(src.sid, dst.sid),
+        [KHS_V_RULE] = pair(verdict.rule, verdict.calls),
+        [KHS_V_PARTITIONS] = pair(src.partition, dst.partition),
+    };
+    khs_emit(core, src.partition,
+             &(khs_record){.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
+                           .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
+}
+
+/* Asks KSS; nothing has happened yet, and nothing happens if the answer is false. */
+bool khs_judge(khs_core *core, enum kss_kind kind, khs_subject src, khs_subject dst,
+               uint32_t released_sid, const uint8_t *message, uint32_t size)
+{
+    kss_event event = {
+        .kind = kind,
+        .src_class = src.class_number,
+        .dst_class = dst.class_number,
+        .src_sid = src.sid,
+        .dst_sid = dst.sid,
+        .released_sid = released_sid,
+        .message = message,
+        .message_size = size,
+    };
+    kss_verdict verdict = kss_judge(khs_policy(core), &event);
+    record(core, &event, verdict, src, dst);
+    if (src.partition != KHS_NONE) {
+        khs_partition *p = &core->partitions[src.partition];
+        *(verdict.granted ? &p->granted : &p->denied) += 1;
+    }
+    return verdict.granted;
+}
+
+/* Every class of the system must be known to the policy, or it cannot judge it. */
+static bool resolve(khs_core *core, uint32_t slot)
+{
+    khs_state *s = core->state;
+    const kss_policy *policy = &core->policy[slot];
+    s->kernel_class[slot] = kss_find_class(policy, core->cfg->kernel_class);
+    s->einit_class[slot] = kss_find_class(policy, core->cfg->einit_class);
+    bool known = s->kernel_class[slot] != KSS_NO_CLASS && s->einit_class[slot] != KSS_NO_CLASS;
+    uint32_t count = core->cfg->partitions.count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = kss_find_class(policy, core->cfg_partitions[i].class_hash);
+        core->classes[slot * count + i] = number;
+        known = known && number != KSS_NO_CLASS;
+    }
+    return known;
+}
+
+/* Where the image of a slot lies: in the archive, or in the buffer for passed ones. */
+static const void *image_of(khs_core *core, uint32_t slot, size_t *size)
+{
+    uint32_t number = core->state->policy_number[slot];
+    if (number != KHS_NONE)
+        return khs_port_policy(core->port, number, size);
+    *size = core->state->policy_size[slot];
+    return core->policy_image[slot];
+}
+
+/* Verifies policy `number` of the archive (KHS_NONE: the `size` bytes in the slot's own
+ * buffer) into `slot` and resets the slot's state. */
+khs_status khs_policy_load(khs_core *core, uint32_t slot, uint32_t number, uint32_t size)
+{
+    size_t bytes;
+    core->state->policy_number[slot] = number;
+    core->state->policy_size[slot] = size;
+    const void *image = image_of(core, slot, &bytes);
+    if (image == NULL || kss_verify(image, bytes, NULL) != KSS_OK)
+        return KHS_BAD_POLICY_IMAGE;
+    if (kss_state_size(image) > core->cfg->policy_state ||
+        kss_init(&core->policy[slot], image, bytes, core->policy_state[slot], core->cfg->policy_state) != KSS_OK)
+        return KHS_NO_MEMORY;
+    return resolve(core, slot) ? KHS_OK_STATUS : KHS_BAD_POLICY_CLASS;
+}
+
+/* Binds the slots again after the state block was restored. */
+static void rebind(khs_core *core, uint32_t slot)
+{
+    size_t bytes;
+    const void *image = image_of(core, slot, &bytes);
+    if (image != NULL && bytes != 0)
+        kss_bind(&core->policy[slot], image, bytes, core->policy_state[slot]);
+}
+
+void khs_rebind(khs_core *core)
+{
+    const khs_state *s = core->state;
+    rebind(core, s->policy_active);
+    if (s->policy_pending)
+        rebind(core, 1 - s->policy_active);
+    core->ring_used = 0;
+}
+
+/* Prepares a swap for the next frame boundary; a bad policy leaves everything as it is. */
+bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size)
+{
+    khs_state *s = core->state;
+    khs_status status = khs_policy_load(core, 1 - s->policy_active, number, size);
+    s->policy_pending = status == KHS_OK_STATUS;
+    if (status != KHS_OK_STATUS)
+        khs_emit(core, KHS_NONE, &(khs_record){.type = KHS_EV_POLICY, .code = number, .value = KHS_NONE});
+    return status == KHS_OK_STATUS;
+}
+
+void khs_policy_apply(khs_core *core)
+{
+    khs_state *s = core->state;
+    uint32_t slot = 1 - s->policy_active;
+    uint32_t kept = kss_migrate(&core->policy[slot], &core->policy[s->policy_active]);
+    s->policy_active = slot;
+    s->policy_pending = 0;
+    s->policy_seq++;
+    khs_emit(core, KHS_NONE,
+             &(khs_record){.type = KHS_EV_POLICY, .code = s->policy_number[slot], .value = kept});
+}

@@ -1,0 +1,149 @@
+/* Cyclic schedule (ARINC 653 part 1, 2.3.1.3): windows in major frames, not
+ * work-conserving. khs_next takes the system from one thing to do to the next. */
+#include "internal.h"
+
+static const khs_cfg_schedule *schedule(const khs_core *core)
+{
+    return &core->cfg_schedules[core->state->schedule];
+}
+
+/* The window or gap that begins now. */
+static void enter_slot(khs_core *core)
+{
+    khs_state *s = core->state;
+    const khs_cfg_schedule *plan = schedule(core);
+    uint64_t offset = s->now - s->frame_start;
+    s->slot_partition = KHS_NONE;
+    s->slot_end = s->frame_start + plan->major_frame;
+    if (s->window >= plan->windows.count)
+        return;
+    const khs_cfg_window *window = &core->cfg_windows[plan->windows.first + s->window];
+    if (window->start > offset) {
+        s->slot_end = s->frame_start + window->start;
+        return;
+    }
+    s->window++;
+    s->slot_end = s->frame_start + window->start + window->length;
+    s->slot_partition = window->partition;
+    if (core->partitions[window->partition].wait.kind == WAIT_WINDOW)
+        khs_wake(core, window->partition, KHS_CODE_OK, 0, NULL, 0);
+}
+
+/* A frame boundary: here, and only here, schedules and policies change. */
+static void enter_frame(khs_core *core)
+{
+    khs_state *s = core->state;
+    s->frame_start = s->now;
+    s->window = 0;
+    if (s->next_schedule != s->schedule) {
+        khs_emit(core, KHS_NONE,
+                 &(khs_record){.type = KHS_EV_SCHEDULE, .code = s->next_schedule, .value = s->schedule});
+        s->schedule = s->next_schedule;
+        s->schedule_began = s->now;
+    }
+    if (s->policy_pending)
+        khs_policy_apply(core);
+    enter_slot(core);
+}
+
+void khs_schedule_start(khs_core *core)
+{
+    enter_frame(core);
+}
+
+static void leave_slot(khs_core *core)
+{
+    khs_state *s = core->state;
+    if (s->now < s->frame_start + schedule(core)->major_frame) {
+        enter_slot(core);
+        return;
+    }
+    s->frames++;
+    enter_frame(core);
+}
+
+static bool runnable(const khs_partition *p)
+{
+    return p->mode != KHS_MODE_IDLE && p->wait.kind == WAIT_NONE;
+}
+
+/* Lets time pass up to `limit` without guest code, or says that the guest must run. */
+static bool pass(khs_core *core, uint64_t limit)
+{
+    khs_state *s = core->state;
+    if (s->slot_partition == KHS_NONE) {
+        s->now = limit;
+        return true;
+    }
+    khs_partition *p = &core->partitions[s->slot_partition];
+    uint64_t left = limit - s->now;
+    if (p->debt) {
+        uint64_t paid = khs_min(p->debt, left);
+        p->debt -= paid;
+        p->ticks += paid;
+        s->now += paid;
+        return true;
+    }
+    if (runnable(p))
+        return false;
+    p->idle_ticks += left;
+    s->now = limit;
+    return true;
+}
+
+khs_action khs_next(khs_core *core, uint64_t until)
+{
+    khs_state *s = core->state;
+    for (;;) {
+        if (core->ring_size - core->ring_used < core->ring_reserve)
+            return (khs_action){.kind = KHS_DRAIN};
+        if (s->stop_cause)
+            return (khs_action){.kind = KHS_STOPPED};
+        if (s->next_due <= s->now) {
+            khs_due(core);
+            continue;
+        }
+        if (s->now >= s->slot_end) {
+            leave_slot(core);
+            continue;
+        }
+        if (s->now >= until)
+            return (khs_action){.kind = KHS_PAUSE};
+        uint64_t limit = khs_min(khs_min(s->slot_end, s->next_due), until);
+        if (pass(core, limit))
+            continue;
+        khs_interrupt_deliver(core, s->slot_partition);
+        return (khs_action){.kind = KHS_RUN, .partition = s->slot_partition, .budget = limit - s->now};
+    }
+}
+
+uint64_t khs_now(const khs_core *core) { return core->state->now; }
+uint64_t khs_frames(const khs_core *core) { return core->state->frames; }
+uint32_t khs_schedule(const khs_core *core) { return core->state->schedule; }
+bool khs_has_stopped(const khs_core *core) { return core->state->stop_cause != 0; }
+uint64_t khs_frame_end(const khs_core *core)
+{
+    return core->state->frame_start + schedule(core)->major_frame;
+}
+
+khs_outcome khs_do_schedule_status(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    const khs_state *s = core->state;
+    struct khs_schedule_status status = {
+        .current = s->schedule, .next = s->next_schedule, .began_ns = khs_ns(core, s->schedule_began)};
+    uint8_t *to = khs_span(core, self, a[0], sizeof status, KHS_W);
+    if (to == NULL)
+        return khs_done(KHS_CODE_BAD_POINTER);
+    khs_copy(to, &status, sizeof status);
+    return khs_done(KHS_CODE_OK);
+}
+
+khs_outcome khs_do_time_get(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    struct khs_time time = {.ns = khs_ns(core, core->state->now)};
+    uint8_t *to = khs_span(core, self, a[0], sizeof time, KHS_W);
+    if (to == NULL)
+        return khs_done(KHS_CODE_BAD_POINTER);
+    khs_copy(to, &time, sizeof time);
+    return khs_done(KHS_CODE_OK);
+}

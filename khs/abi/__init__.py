@@ -1,0 +1,1 @@
+"""The hypercall ABI: `hypercalls.toml` is the one source, everything else here is generated."""

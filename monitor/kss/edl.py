@@ -227,9 +227,7 @@ class _Builder:
         else:
             self.add(described, f"{path}.", str(kind), (*stack, described.source.name))
 
-    def _add_endpoint(
-        self, name: str, interface: str, component: str | None, at: Location
-    ) -> None:
+    def _add_endpoint(self, name: str, interface: str, component: str | None, at: Location) -> None:
         found, sound = self._descriptions.interface(interface, at)
         self.broken |= not sound
         if found is None:
@@ -252,7 +250,7 @@ class _Builder:
                 self._findings.error(
                     "EDL-007",
                     at,
-                    f"{kind} is a security interface, but {method.name} has out or error parameters",
+                    f"{kind} is a security interface, but {method.name} returns something",
                     "methods of a security interface have in parameters only",
                     str(kind),
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 from kss.layout import Direction
 
@@ -37,14 +37,14 @@ _DIRECTIONS = {
 }
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     RULES = "rules"
     DEFAULT = "default"
     ERROR = "error"
     MALFORMED = "malformed"
 
 
-class Result(str, Enum):
+class Result(StrEnum):
     DENIED = "denied"
     GRANTED = "granted"
     FAILED = "failed"

@@ -9,7 +9,7 @@ from lark import Token, Tree
 
 from kss import layout
 from kss.errors import Findings, did_you_mean
-from kss.integers import Unusable, evaluate
+from kss.integers import IntegerError, evaluate
 from kss.layout import Direction, WireType
 from kss.source import Search, Source, parse, read_source
 
@@ -62,7 +62,9 @@ class Packages:
 
     def suggestion(self, name: str) -> str:
         return did_you_mean(
-            name, self._search.names(".idl"), f"{name.replace('.', '/')}.idl in an include directory"
+            name,
+            self._search.names(".idl"),
+            f"{name.replace('.', '/')}.idl in an include directory",
         )
 
     def exists(self, name: str) -> bool:
@@ -175,9 +177,11 @@ class Reader:
             help = did_you_mean(kind, [n for n in BUILT_IN if n != "Handle"])
             self.error("IDL-002", kind, f"{kind} is not an integer type", help)
         elif value is not None and not _fits(value, wire):
-            self.error("IDL-005", name, f"{value} does not fit {kind}", f"{kind} holds {_range(wire)}")
-        if self._fresh(name, name, "this package"):
-            self.constants[name] = self.package.constants[name] = value or 0
+            self.error(
+                "IDL-005", name, f"{value} does not fit {kind}", f"{kind} holds {_range(wire)}"
+            )
+        if self._fresh(name, str(name), "this package"):
+            self.constants[str(name)] = self.package.constants[str(name)] = value or 0
 
     def _typedef(self, tree: Tree[Token]) -> None:
         kind, name = tree.children
@@ -187,12 +191,12 @@ class Reader:
     def _struct(self, tree: Tree[Token]) -> None:
         name, fields, depth = self._members(tree)
         if fields:
-            self._declare(name, self._checked(name, layout.make_struct(name, fields), depth))
+            self._declare(name, self._checked(name, layout.make_struct(str(name), fields), depth))
 
     def _union(self, tree: Tree[Token]) -> None:
         name, members, depth = self._members(tree)
         if members:
-            self._declare(name, self._checked(name, layout.make_union(name, members), depth))
+            self._declare(name, self._checked(name, layout.make_union(str(name), members), depth))
 
     def _members(self, tree: Tree[Token]) -> tuple[Token, list[tuple[str, WireType]], int]:
         name, *fields = tree.children
@@ -213,8 +217,8 @@ class Reader:
         return name, list(members.items()), depth
 
     def _declare(self, name: Token, named: NamedType) -> None:
-        if self._fresh(name, name, "this package"):
-            self.types[name] = self.package.types[name] = named
+        if self._fresh(name, str(name), "this package"):
+            self.types[str(name)] = self.package.types[str(name)] = named
 
     def _interface(self, tree: Tree[Token]) -> None:
         methods: list[layout.Method] = []
@@ -261,8 +265,10 @@ class Reader:
                 )
             last = max(last, side)
             if parameter in seen:
-                self.error("IDL-004", parameter, f"{name} has two parameters {parameter}", "rename one")
-            seen.add(parameter)
+                self.error(
+                    "IDL-004", parameter, f"{name} has two parameters {parameter}", "rename one"
+                )
+            seen.add(str(parameter))
             sides[side].append((str(parameter), self._type(kind).type))
         messages = [layout.make_message(side, sides[side]) for side in Direction]
         if any(message.size + message.arena > MAX_MESSAGE for message in messages):
@@ -309,7 +315,7 @@ class Reader:
     def _integer(self, tree: Token | Tree[Token] | None, at: Token) -> int | None:
         try:
             return evaluate(tree, self._constant)
-        except Unusable as error:
+        except IntegerError as error:
             token = error.token or at
             self.error(error.rule, token, str(error), error.help)
             return None
@@ -317,7 +323,7 @@ class Reader:
     def _constant(self, name: Token) -> int:
         if name not in self.constants:
             help = did_you_mean(name, self.constants, "declare it before this line")
-            raise Unusable(f"unknown constant {name}", name, help, "IDL-003")
+            raise IntegerError(f"unknown constant {name}", name, help, "IDL-003")
         return self.constants[name]
 
 
@@ -333,5 +339,3 @@ def _fits(value: int, kind: layout.Integer) -> bool:
 def _range(kind: layout.Integer) -> str:
     low = -(1 << (kind.bits - 1)) if kind.signed else 0
     return f"{low} to {low + (1 << kind.bits) - 1}"
-
-

@@ -10,7 +10,7 @@ from lark import Token, Tree
 LIMIT = 1 << 128  # no intermediate value may reach it
 
 
-class Unusable(Exception):
+class IntegerError(Exception):
     """An integer expression without a usable value; `token` is the place if known."""
 
     def __init__(
@@ -27,14 +27,14 @@ def parse_integer(text: str) -> int:
     base = {"x": 16, "o": 8}.get(text[1:2].lower(), 10)
     digits = text[2:] if base != 10 else text
     if len(digits) > 64:
-        raise Unusable(f"the integer has {len(digits)} digits", None, "at most 64 digits")
+        raise IntegerError(f"the integer has {len(digits)} digits", None, "at most 64 digits")
     return int(digits, base)
 
 
 def evaluate(tree: Token | Tree[Token] | None, constant: Callable[[Token], int]) -> int:
     """The value of an IDL integer expression, with C's operators and `**`.
 
-    Raises Unusable: division by zero, negative shift or exponent, a value beyond 128 bits.
+    Raises IntegerError: division by zero, negative shift or exponent, a value beyond 128 bits.
     """
     assert isinstance(tree, Tree)
     rule = tree.data
@@ -78,9 +78,9 @@ def _chain(tree: Tree[Token], constant: Callable[[Token], int]) -> int:
 
 def _binary(sign: Token, left: int, right: int) -> int:
     if sign in ("/", "%") and right == 0:
-        raise Unusable("division by zero", sign)
+        raise IntegerError("division by zero", sign)
     if sign in ("<<", ">>") and not 0 <= right <= 128:
-        raise Unusable(f"shift by {right}", sign, "shift by 0 to 128")
+        raise IntegerError(f"shift by {right}", sign, "shift by 0 to 128")
     match str(sign):
         case "+":
             value = left + right
@@ -101,13 +101,13 @@ def _binary(sign: Token, left: int, right: int) -> int:
 
 def _power(base: int, exponent: int) -> int:
     if exponent < 0:
-        raise Unusable(f"negative exponent {exponent}", None)
+        raise IntegerError(f"negative exponent {exponent}", None)
     if abs(base) > 1 and exponent > 128:
-        raise Unusable(f"exponent {exponent} is too large", None, "at most 128")
+        raise IntegerError(f"exponent {exponent} is too large", None, "at most 128")
     return _bounded(base ** (exponent if abs(base) > 1 else min(exponent, 2 + exponent % 2)), None)
 
 
 def _bounded(value: int, token: Token | None) -> int:
     if abs(value) >= LIMIT:
-        raise Unusable("the value has more than 128 bits", token)
+        raise IntegerError("the value has more than 128 bits", token)
     return value

@@ -43,6 +43,7 @@ RULES: Final[dict[str, str]] = {
     "PSL-003": "a built-in nk file is unknown or not supported",
     "PSL-004": "a class is registered twice with different descriptions",
     "PSL-005": "a name has the wrong form",
+    "PSL-006": "a text has an unknown escape",
     # selectors
     "PSL-010": "unknown selector",
     "PSL-011": "a selector is given twice",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,9 +27,37 @@ _SPOKEN = {
     "TEXT": "a text literal",
     "REGEX": "a regex block",
     "INT": "an integer",
+    "RELATION": "a comparison",
+    "PREFIX": "'!'",
+    "DIRECTION": "'in', 'out' or 'error'",
+    "SHIFT": "'<<'",
+    "PRODUCT": "'*'",
+    "_PAL_ASSERT": "'assert'",
     "$END": "the end of the file",
-    "OPEN_DICT": "'{'",
+    "_OPEN_DICT": "'{'",
 }
+_BITS = {"AMPERSAND", "VBAR"}
+_PARENTHESES = "& and | have no precedence beside other operators: put parentheses"
+_ADVICE: list[tuple[Callable[[str, set[str]], bool], str]] = [
+    (lambda found, _: found in ("&", "|"), _PARENTHESES),
+    (
+        lambda found, ok: found in ("+", "-", "*", "&&", "||", "==>") and bool(ok & _BITS),
+        _PARENTHESES,
+    ),
+    (
+        lambda found, ok: found in ("<", ">", "<=", ">=", "==", "!=") and "RPAR" in ok,
+        "comparisons do not chain: put parentheses, or use &&",
+    ),
+    (lambda found, ok: found == "=" and "RPAR" in ok, "== compares"),
+    (lambda found, _: found == ";", "nothing separates items: leave ';' out"),
+    (lambda found, ok: ok == {"INT"}, "'-' is no operator on one value: use math.neg"),
+    (
+        lambda found, ok: (
+            {"LPAR", "LSQB", "TRUE"} <= ok and "NAME" not in ok and found in ("}", "{")
+        ),
+        "a method takes exactly one argument, such as ()",
+    ),
+]
 _SCAN = re.compile(
     r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|[(\[{]|[)\]}]"
     r"|\b(?:[Aa]rray|[Ss]equence|Set|List|Map)\s*<|>",
@@ -181,11 +209,9 @@ def _help(lark: Lark, found: str, error: UnexpectedInput) -> str:
     if found == '"':
         return 'the text is not closed: " is missing on this line'
     terminals = _expected(error)
-    operators = {"PLUS", "MINUS", "STAR", "LESSTHAN", "__RELATION", "AND", "OR", "AMPERSAND"}
-    if found in ("&", "|") or (found in "+-*&&||==>" and "AMP" in "".join(terminals)):
-        return "& and | have no precedence beside other operators: put parentheses"
-    if found in ("<", ">", "<=", ">=", "==", "!=") and terminals & operators:
-        return "comparisons do not chain: put parentheses or &&"
+    for applies, advice in _ADVICE:
+        if applies(found, terminals):
+            return advice
     words = _spoken(lark, terminals)
     keywords = [word.strip("'") for word in words if word.startswith("'") and word[1].isalpha()]
     close = did_you_mean(found, keywords, " ") if found[:1].isalpha() else " "

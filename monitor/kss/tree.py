@@ -27,7 +27,7 @@ from kss.events import Kind
 from kss.layout import EntityClass, MessageType, WireType
 from kss.types import Type
 
-ConstantValue: TypeAlias = "int | bool | str | None | tuple[ConstantValue, ...]"
+ConstantValue: TypeAlias = "int | bool | str | tuple[ConstantValue, ...] | None"
 
 
 # ---- expressions -----------------------------------------------------------
@@ -175,9 +175,7 @@ class Query:
     type: Type
 
 
-Expression: TypeAlias = (
-    Constant | Sid | Place | ListValue | RecordValue | Apply | Logical | Query
-)
+Expression: TypeAlias = Constant | Sid | Place | ListValue | RecordValue | Apply | Logical | Query
 
 
 # ---- items of a binding ----------------------------------------------------

@@ -1,0 +1,3 @@
+"""The configuration of a system: TOML files -> checked, frozen `System`."""
+
+from __future__ import annotations

@@ -59,7 +59,7 @@ def scan(program: Program, address: int, data: bytes) -> Scan:
         for start, end in _locked_bit_tests(data, _PREFIXES[program.arch])
     ]
     sweep = _Sweep(program, address, data)
-    suspects = []
+    suspects: list[int] = []
     for match in _TRANSCENDENTAL.finditer(data):
         place = address + match.start()
         if (name := sweep.mnemonic_at(place)) in _MNEMONICS:

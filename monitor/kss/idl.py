@@ -50,7 +50,7 @@ class Packages:
         self._loading: list[str] = []
 
     def load(self, name: str) -> Package | None:
-        """The package, None if there is no such file (the caller reports) or it cannot be parsed."""
+        """The package; None if there is no such file (the caller reports) or after a finding."""
         if name not in self._loaded:
             self._loading.append(name)
             self._loaded[name] = self._read(name)

@@ -261,7 +261,7 @@ WireType: TypeAlias = Integer | Handle | Bytes | String | Array | Sequence | Str
 
 @dataclass(frozen=True)
 class MessageType:
-    """One direction of a method. `size` counts header and padding; `handles` is the most it holds."""
+    """One direction of a method. `size` counts header and padding, `handles` is a maximum."""
 
     direction: Direction
     fields: tuple[Field, ...]

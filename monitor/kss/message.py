@@ -52,7 +52,8 @@ def encode(
     _HEADER.pack_into(constant, 0, riid, mid, message.direction)
     encoder = _Encoder()
     encoder.fields(message.fields, values, constant, 0, "")
-    return bytes(constant) + encoder.arena()
+    arena = encoder.arena()  # completes the descriptors in the constant part, too
+    return bytes(constant) + arena
 
 
 class _Encoder:

@@ -2,8 +2,9 @@
  *
  * A message is a header, the parameters of one direction of an IDL method at their natural
  * alignment, and an arena with the data of its `bytes`, `string` and `sequence` parameters,
- * each of which is a span in the constant part. `khs new` writes a struct for every method
- * (KasperskyOS's names: `gateway_ISetpoint_Set_req`, `_res`, `_err`). SPDX-License-Identifier: MIT
+ * each of which is a span in the constant part. For every interface of the system there is a
+ * header with a struct for each message: `#include <gateway/ISetpoint.idl.h>` has
+ * `struct gateway_ISetpoint_Set_req` (`_res`, `_err`). SPDX-License-Identifier: MIT
  */
 #ifndef KHS_MESSAGE_H
 #define KHS_MESSAGE_H
@@ -23,6 +24,11 @@ enum khs_direction { KHS_REQUEST = 0, KHS_RESPONSE = 1, KHS_ERROR = 2 };
 struct khs_span {
     uint32_t offset; /* from the start of the arena */
     uint32_t size;   /* bytes */
+};
+
+struct khs_handle {
+    uint32_t handle;
+    uint32_t rights;
 };
 
 /* A message whose arena grows behind its constant part: `used` bytes so far. */

@@ -10,8 +10,9 @@
 #define KSS_VERSION 1u
 #define NONE UINT32_MAX
 
-#define REGISTERS 32u
+#define REGISTERS 128u
 #define MAX_DEPTH 32u         /* nesting of sequences, arrays and unions in a message */
+#define MAX_MESSAGE (16u << 20)
 #define MAX_CALLS 0xffffu     /* kss_verdict.calls is 16 bits wide */
 #define MAX_STATE (1u << 28)  /* words of state: 1 GiB */
 #define HEADER_SIZE 8u        /* of a message */
@@ -88,6 +89,7 @@ struct entry {
     uint32_t count;
     uint32_t rule;   /* that decided a constant verdict */
     uint32_t extent; /* bytes of the constant part a program reads */
+    uint32_t registers; /* a program uses */
 };
 
 struct instruction {
@@ -159,7 +161,7 @@ static inline uint32_t width_of(uint32_t type) { return 1u << (type & 3u); }
 _Static_assert(sizeof(struct image) == 32 + 8 * SECTIONS, "layout");
 _Static_assert(sizeof(struct class) == 24 && sizeof(struct endpoint) == 8, "layout");
 _Static_assert(sizeof(struct operation) == 24 && sizeof(struct type) == 16, "layout");
-_Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 20, "layout");
+_Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 24, "layout");
 _Static_assert(sizeof(struct instruction) == 16 && sizeof(struct object) == 40, "layout");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "policy.bin is read in place");
 

@@ -16,8 +16,8 @@ struct model {
     /* Does the method exist, and is its operand right for the object? Sets `needs`. */
     bool (*verify_call)(const struct image *image, const struct object *object, uint32_t method,
                         uint64_t operand, struct needs *needs);
-    /* Calls a method: a rule sets `result` to whether it grants, an expression to its
-     * value. Returns false if the expression cannot be evaluated. */
+    /* Calls a method: a rule sets `result` (0 before) to whether it grants, an expression
+     * to its value. Returns false if the expression cannot be evaluated. */
     bool (*call)(const struct transaction *tx, const struct object *object, uint32_t method,
                  const uint64_t *arguments, uint64_t operand, uint64_t *result);
 };

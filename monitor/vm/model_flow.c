@@ -40,7 +40,6 @@ static bool call(const struct transaction *tx, const struct object *object, uint
                  const uint64_t *arguments, uint64_t operand, uint64_t *result) {
     const uint32_t *config = config_of(tx->image, object);
     uint32_t *context = is_sid(arguments[0]) ? table_find(tx, object, (uint32_t)arguments[0]) : NULL;
-    *result = false;
     switch (method) {
     case INIT:
         if (context || !is_sid(arguments[0]))

@@ -92,11 +92,16 @@ static bool fold(const struct machine *m, const struct instruction *i, uint64_t 
 
 static bool call(const struct machine *m, const struct instruction *i, uint64_t *result) {
     const struct object *object = &objects_of(m->tx->image)[i->x];
-    return find_model(object->model)->call(m->tx, object, i->b, &m->r[i->a], i->imm, result);
+    uint64_t value = 0; /* `result` may be an argument, too */
+    bool done = find_model(object->model)->call(m->tx, object, i->b, &m->r[i->a], i->imm, &value);
+    *result = value;
+    return done;
 }
 
 /* Executes an instruction that computes `d`; false if it cannot be evaluated. */
 static inline bool compute(const struct machine *m, const struct instruction *i, uint64_t *d) {
+    if (i->op == OP_CALL) /* its `b` is no register */
+        return call(m, i, d);
     uint64_t a = m->r[i->a], b = m->r[i->b];
     switch ((enum op)i->op) {
     case OP_CONST: *d = i->imm; return true;
@@ -127,7 +132,6 @@ static inline bool compute(const struct machine *m, const struct instruction *i,
     case OP_LE: *d = !less(i->x, b, a); return true;
     case OP_INVERT: *d = !a; return true;
     case OP_MOVE: *d = a; return true;
-    case OP_CALL: return call(m, i, d);
     default: return a == i->imm; /* OP_EXPECT, which has no d */
     }
 }
@@ -152,7 +156,12 @@ static void fail(const struct transaction *tx, struct outcome *outcome, const st
 
 struct outcome run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
                    const struct message *message) {
-    struct machine m = {.tx = tx, .event = event, .message = message};
+    struct machine m;
+    m.tx = tx;
+    m.event = event;
+    m.message = message;
+    for (uint32_t k = 0; k < entry->registers; k++)
+        m.r[k] = 0;
     struct outcome outcome = {.granted = true, .rule = KSS_NO_RULE};
     const struct instruction *i = code_of(tx->image) + entry->first;
     for (;;) {

@@ -89,7 +89,8 @@ static bool verify_objects(struct verifier *v) {
 static bool verify_calls(struct verifier *v, const struct entry *entry) {
     bool granted = true;
     uint32_t rule = KSS_NO_RULE;
-    if (!take(v, CALLS, entry->first, entry->count) || !entry->count || entry->count > MAX_CALLS || entry->extent)
+    if (!take(v, CALLS, entry->first, entry->count) || !entry->count || entry->count > MAX_CALLS || entry->extent ||
+        entry->registers)
         return false;
     for (uint32_t i = 0; i < entry->count; i++) {
         const kss_call *call = &calls_of(v->image)[entry->first + i];
@@ -109,7 +110,7 @@ static bool verify_entries(struct verifier *v) {
         uint32_t bad = 0;
         switch (entry->kind) {
         case ENTRY_DEFAULT:
-            if (entry->first || entry->count || entry->rule || entry->extent)
+            if (entry->first || entry->count || entry->rule || entry->extent || entry->registers)
                 return defect(v, KSS_BAD_TABLE, ENTRIES, i);
             break;
         case ENTRY_DENIED:

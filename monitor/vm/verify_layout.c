@@ -1,12 +1,11 @@
 #include "verify.h"
 
-/* Children of an owner: they follow those of the owner before, one level deeper,
- * and lie within `extent` bytes. Only a union's are members. */
+/* Children of an owner: they follow those of the owner before, and lie within `extent` bytes. Only a union's are members. */
 static bool verify_children(struct verifier *v, uint32_t first, uint32_t count, uint32_t extent, uint32_t depth,
                             bool members) {
-    const struct node *node = nodes_of(v->image) + first;
     if (!take(v, NODES, first, count) || (count && depth >= MAX_DEPTH))
         return false;
+    const struct node *node = nodes_of(v->image) + first;
     for (; count; count--, node++) {
         uint64_t size = sizeof(kss_span);
         if (node->kind == NODE_ARRAY)
@@ -53,14 +52,15 @@ static bool verify_node(struct verifier *v, const struct node *node) {
     default:
         break;
     }
-    return verify_children(v, node->node, node->nodes, node->size, node->depth + 1u, node->kind == NODE_UNION);
+    uint32_t depth = node->kind == NODE_UNION ? node->depth : node->depth + 1u;
+    return verify_children(v, node->node, node->nodes, node->size, depth, node->kind == NODE_UNION);
 }
 
 bool verify_layouts(struct verifier *v) {
     const struct image *image = v->image;
     for (uint32_t i = 0; i < count_of(image, TYPES); i++) {
         const struct type *type = &types_of(image)[i];
-        if (type->size < HEADER_SIZE || type->size % 8 || type->arena > UINT32_MAX - type->size ||
+        if (type->size < HEADER_SIZE || type->size % 8 || type->size > MAX_MESSAGE || type->arena > MAX_MESSAGE - type->size ||
             !verify_children(v, type->node, type->nodes, type->size, 0, false))
             return defect(v, KSS_BAD_LAYOUT, TYPES, i);
     }

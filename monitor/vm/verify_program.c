@@ -42,15 +42,16 @@ static const uint8_t operands[OPS] = {
     [OP_MARK] = X,
 };
 
-static bool operands_fit(const struct instruction *i) {
+static bool operands_fit(const struct instruction *i, uint32_t registers) {
     uint8_t used = operands[i->op];
     bool method = i->op == OP_CALL; /* b is no register there */
-    return ((used & D) ? i->d < REGISTERS : i->d == 0) && ((used & A) ? i->a < REGISTERS : i->a == 0) &&
-           ((used & B) ? method || i->b < REGISTERS : i->b == 0) && ((used & X) || i->x == 0) &&
+    return ((used & D) ? i->d < registers : i->d == 0) && ((used & A) ? i->a < registers : i->a == 0) &&
+           ((used & B) ? method || i->b < registers : i->b == 0) && ((used & X) || i->x == 0) &&
            ((used & I) || i->imm == 0);
 }
 
-static bool verify_call(const struct image *image, const struct instruction *i, uint32_t *writes) {
+static bool verify_call(const struct image *image, const struct entry *entry, const struct instruction *i,
+                        uint32_t *writes) {
     if (i->x >= count_of(image, OBJECTS))
         return false;
     const struct object *object = &objects_of(image)[i->x];
@@ -58,13 +59,13 @@ static bool verify_call(const struct image *image, const struct instruction *i, 
     if (!find_model(object->model)->verify_call(image, object, i->b, i->imm, &needs))
         return false;
     *writes += needs.writes;
-    return needs.arguments <= REGISTERS - i->a && *writes <= image->max_writes;
+    return needs.arguments <= entry->registers - i->a && *writes <= image->max_writes;
 }
 
 static bool verify_instruction(const struct image *image, const struct entry *entry, uint32_t at,
                                uint32_t *calls, uint32_t *writes) {
     const struct instruction *i = &code_of(image)[entry->first + at];
-    if (i->op >= OPS || !operands_fit(i))
+    if (i->op >= OPS || !operands_fit(i, entry->registers))
         return false;
     switch ((enum op)i->op) {
     case OP_FIELD:
@@ -98,7 +99,7 @@ static bool verify_instruction(const struct image *image, const struct entry *en
     case OP_JUMP_NONZERO:
         return i->x > 0 && i->x < entry->count - at;
     case OP_CALL:
-        return verify_call(image, i, writes);
+        return verify_call(image, entry, i, writes);
     case OP_RULE:
         return i->x < image->rules && ++*calls <= image->max_calls;
     case OP_MARK: /* one call if it is charged with a failure */
@@ -115,5 +116,5 @@ bool verify_program(const struct image *image, const struct entry *entry, uint32
         if (!verify_instruction(image, entry, *bad, &calls, &writes))
             return false;
     *bad = entry->count ? entry->count - 1 : 0;
-    return entry->count && code_of(image)[entry->first + *bad].op == OP_END;
+    return entry->registers <= REGISTERS && entry->count && code_of(image)[entry->first + *bad].op == OP_END;
 }

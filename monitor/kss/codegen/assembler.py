@@ -1,0 +1,57 @@
+"""Builds one program: instructions, forward jumps, registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kss.binary import REGISTERS, Instruction, Op
+from kss.errors import Finding, KssError, Location
+
+
+class TooComplex(KssError):
+    """A policy needs more than a program or a policy.bin can hold."""
+
+    def __init__(self, at: Location, message: str, help: str, text: str = "") -> None:
+        finding = Finding("BIN-002", "error", at.file, at.line, at.column, message, help, text)
+        super().__init__([finding])
+
+
+@dataclass
+class Assembler:
+    """`at` is the place in the policy that is being compiled."""
+
+    at: Location
+    code: list[Instruction] = field(default_factory=list)
+    registers: int = 0
+    extent: int = 0  # bytes of the message's constant part that are read
+    writes: int = 0  # most words of state changed
+    calls: int = 0  # most rules called
+
+    def emit(self, op: Op, d: int = 0, a: int = 0, b: int = 0, x: int = 0, imm: int = 0) -> None:
+        self.code.append(Instruction(op, d, a, b, x, imm & 0xFFFFFFFFFFFFFFFF))
+
+    def use(self, register: int) -> int:
+        """Claims a register; raises TooComplex if there is none of this number."""
+        if register >= REGISTERS:
+            help = "write it as several rules: all of them must grant"
+            raise TooComplex(self.at, "an expression is nested too deeply", help)
+        self.registers = max(self.registers, register + 1)
+        return register
+
+    def jump(self, op: Op, register: int = 0) -> int:
+        """A forward jump; `land` sets its target."""
+        self.emit(op, a=register)
+        return len(self.code) - 1
+
+    def land(self, jump: int) -> None:
+        """The next instruction is the target of the jump."""
+        self.code[jump] = self.code[jump]._replace(x=len(self.code) - jump)
+
+    def rule(self, register: int, site: int) -> None:
+        self.emit(Op.RULE, a=register, x=site)
+        self.calls += 1
+
+    def mark(self, site: int) -> None:
+        """Failures above are charged to the site."""
+        self.emit(Op.MARK, x=site)
+        self.calls += 1

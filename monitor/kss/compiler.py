@@ -1,0 +1,56 @@
+"""Compiles a policy tree to policy.bin, the binary that the policy VM verifies and runs."""
+
+from __future__ import annotations
+
+import hashlib
+
+from kss import binary
+from kss.codegen.assembler import TooComplex
+from kss.codegen.decisions import Decisions
+from kss.codegen.items import Items
+from kss.codegen.layouts import Layouts
+from kss.codegen.models import Objects
+from kss.errors import Location
+from kss.tree import PolicyTree
+
+MAX_SIDS = 64
+MAX_POOL = 1 << 20
+
+
+def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
+    """The bytes of policy.bin: a pure function of its arguments.
+
+    `max_sids` is the number of SIDs that one policy object can hold contexts for (1 to 2^20).
+    Raises KssError if the policy exceeds what the format holds, ValueError for a bad `max_sids`.
+    """
+    if not 1 <= max_sids <= MAX_POOL:
+        raise ValueError(f"max_sids is {max_sids}; it must be from 1 to {MAX_POOL}")
+    start = Location("policy", 1, 1)
+    try:
+        image = _image(policy, max_sids)
+    except RecursionError:
+        message, help = "an expression is nested too deeply", "write it as several rules"
+        raise TooComplex(start, message, help) from None
+    if image.max_calls > binary.MAX_CALLS:
+        message = f"one event could call {image.max_calls} rules"
+        raise TooComplex(start, message, f"at most {binary.MAX_CALLS} rules may match one event")
+    return binary.write(image)
+
+
+def _image(policy: PolicyTree, max_sids: int) -> binary.Image:
+    image = binary.Image(rules=len(policy.sites), max_sids=max_sids)
+    objects, layouts = Objects(policy), Layouts()
+    hashes = {entity.name: class_hash(entity.name) for entity in policy.classes}
+    Decisions(policy, Items(objects, policy.sites), layouts, image).fill(hashes)
+    layouts.emit(image)
+    objects.emit(image)
+    # A dead SID's contexts may be dropped before any program.
+    image.max_writes += len(image.objects) * binary.DROP_WRITES
+    names = [entity.name for entity in policy.classes]
+    image.symbols = {"classes": names, "objects": objects.symbols()}
+    return image
+
+
+def class_hash(name: str) -> int:
+    """What `kss_find_class` takes: the first 8 bytes (little-endian) of SHA-256 of the name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")

@@ -1,0 +1,228 @@
+"""The policy VM (vm/kss.h) as a Python class, bound with ctypes.
+
+The library is `kss/_lib/libkss.so`, or the file that the environment variable KSS_LIBRARY names.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from kss.binary import Image, Model, ObjectRecord, read
+from kss.errors import Finding, KssError
+from kss.events import Decision, Event, Kind, Reason, Result
+
+NO_CLASS = 0xFFFFFFFF
+_STATE_ALIGNMENT = 16
+_STATUS = (
+    "ok",
+    "bad magic number",
+    "bad version",
+    "bad size",
+    "bad table",
+    "bad program",
+    "bad message type",
+    "bad model object",
+    "no memory",
+)
+_REASONS = (Reason.RULES, Reason.DEFAULT, Reason.ERROR, Reason.MALFORMED)
+_RESULTS = (Result.DENIED, Result.GRANTED, Result.FAILED)
+
+
+class _Policy(ctypes.Structure):
+    _fields_ = [
+        ("image", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("state", ctypes.c_void_p),
+    ]
+
+
+class _Event(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_uint32),
+        ("src_class", ctypes.c_uint32),
+        ("dst_class", ctypes.c_uint32),
+        ("src_sid", ctypes.c_uint32),
+        ("dst_sid", ctypes.c_uint32),
+        ("released_sid", ctypes.c_uint32),
+        ("message", ctypes.c_char_p),
+        ("message_size", ctypes.c_uint32),
+    ]
+
+
+class _Verdict(ctypes.Structure):
+    _fields_ = [
+        ("granted", ctypes.c_bool),
+        ("reason", ctypes.c_uint8),
+        ("calls", ctypes.c_uint16),
+        ("rule", ctypes.c_uint32),
+    ]
+
+
+class _Call(ctypes.Structure):
+    _fields_ = [("rule", ctypes.c_uint32), ("result", ctypes.c_uint32)]
+
+
+class PolicyRefused(KssError):
+    """A binary policy does not verify. `status` is enum kss_status, `where` the offset."""
+
+    def __init__(self, status: int, where: int) -> None:
+        self.status = status
+        self.where = where
+        name = _STATUS[status] if status < len(_STATUS) else f"status {status}"
+        message = f"the binary policy does not verify: {name} at offset {where:#x}"
+        help = "build it again with this version of KSS"
+        super().__init__([Finding("BIN-003", "error", "policy.bin", 1, 1, message, help, "")])
+
+
+class LibraryMissing(KssError):
+    """The VM's library is not built or cannot be loaded."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        message = f"the policy VM's library cannot be loaded: {cause}"
+        help = "build it (make native), or set KSS_LIBRARY"
+        super().__init__([Finding("BIN-004", "error", str(path), 1, 1, message, help, "")])
+
+
+def library_path() -> Path:
+    """Where the VM's shared library is looked for."""
+    if named := os.environ.get("KSS_LIBRARY"):
+        return Path(named)
+    return Path(str(files("kss"))) / "_lib" / "libkss.so"
+
+
+@cache
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise LibraryMissing(path, str(error)) from None
+    pointer, u32, size = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
+    policy = ctypes.POINTER(_Policy)
+    prototypes: dict[str, tuple[object, list[object]]] = {
+        "kss_verify": (ctypes.c_int, [pointer, size, ctypes.POINTER(size)]),
+        "kss_state_size": (size, [pointer]),
+        "kss_init": (ctypes.c_int, [policy, pointer, size, pointer, size]),
+        "kss_migrate": (u32, [policy, policy]),
+        "kss_find_class": (u32, [policy, ctypes.c_uint64]),
+        "kss_judge": (_Verdict, [policy, ctypes.POINTER(_Event)]),
+        "kss_calls": (ctypes.POINTER(_Call), [policy]),
+        "kss_release": (None, [policy, u32]),
+        "kss_conforms": (ctypes.c_bool, [policy, u32, u32, ctypes.c_char_p, u32]),
+    }
+    for name, (result, arguments) in prototypes.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class Vm:
+    """A loaded policy with its state; the same interface as the reference interpreter.
+
+    Raises PolicyRefused if the binary does not verify, LibraryMissing if there is no library.
+    """
+
+    def __init__(self, policy_binary: bytes, library: Path | None = None) -> None:
+        self._library = _load(library or library_path())
+        self._size = len(policy_binary)
+        self._image_block = (ctypes.c_uint64 * (self._size // 8 + 1))()
+        self._image = ctypes.addressof(self._image_block)
+        ctypes.memmove(self._image, policy_binary, self._size)
+        where = ctypes.c_size_t(0)
+        status = self._library.kss_verify(self._image, self._size, ctypes.byref(where))
+        if status:
+            raise PolicyRefused(status, where.value)
+        self.image: Image = read(policy_binary)
+        self._state_size = int(self._library.kss_state_size(self._image))
+        self._state_block = ctypes.create_string_buffer(self._state_size + _STATE_ALIGNMENT)
+        start = ctypes.addressof(self._state_block)
+        self._state = start + -start % _STATE_ALIGNMENT
+        self._policy = _Policy()
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state before the first event."""
+        status = self._library.kss_init(
+            self._policy, self._image, self._size, self._state, self._state_size
+        )
+        if status:
+            raise PolicyRefused(status, 0)
+
+    def judge(self, event: Event) -> Decision:
+        """Judges one event; state changes last only if it is granted."""
+        message = None if event.kind is Kind.EXECUTE else event.message
+        asked = _Event(
+            event.kind,
+            NO_CLASS if event.src_class is None else event.src_class,
+            NO_CLASS if event.dst_class is None else event.dst_class,
+            event.src_sid,
+            event.dst_sid,
+            event.released_sid,
+            message,
+            len(message or b""),
+        )
+        verdict = self._library.kss_judge(self._policy, asked)
+        calls = self._library.kss_calls(self._policy)
+        called = tuple((calls[i].rule, _RESULTS[calls[i].result]) for i in range(verdict.calls))
+        return Decision(verdict.granted, _REASONS[verdict.reason], called)
+
+    def release(self, sid: int) -> None:
+        """Drops every context of a SID."""
+        self._library.kss_release(self._policy, sid)
+
+    def conforms(self, server_class: int, kind: Kind, message: bytes) -> bool:
+        """Checks a message alone, as `judge` does first."""
+        return bool(
+            self._library.kss_conforms(self._policy, server_class, kind, message, len(message))
+        )
+
+    def find_class(self, name_hash: int) -> int | None:
+        """Index of the class with this hash of its name (see `kss.compiler.class_hash`)."""
+        index = int(self._library.kss_find_class(self._policy, name_hash))
+        return None if index == NO_CLASS else index
+
+    def migrate(self, old: Vm) -> int:
+        """Takes over the contexts of equal objects of another policy; returns how many objects
+        kept theirs. To be called before the first event."""
+        return int(self._library.kss_migrate(self._policy, old._policy))
+
+    # ---- state -----------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """The whole state block."""
+        return ctypes.string_at(self._state, self._state_size)
+
+    def restore(self, block: bytes) -> None:
+        """Puts a snapshot of this policy back."""
+        if len(block) != self._state_size:
+            raise ValueError(f"a snapshot of this policy has {self._state_size} bytes")
+        ctypes.memmove(self._state, block, self._state_size)
+
+    def state(self) -> dict[str, dict[int, object]]:
+        """Object name -> SID -> context (for Flow, the state's name), SIDs ascending."""
+        named = self.image.symbols.get("objects")
+        symbols = named if isinstance(named, list) else []
+        return {
+            str(symbol["name"]): dict(sorted(self._contexts(thing, symbol)))
+            for thing, symbol in zip(self.image.objects, symbols, strict=False)
+        }
+
+    def _contexts(
+        self, thing: ObjectRecord, symbol: dict[str, list[str]]
+    ) -> Iterator[tuple[int, object]]:
+        words = self._words()
+        first = thing.state + 1 + thing.buckets
+        width = 2 + thing.context_words
+        for at in range(first, first + thing.capacity * width, width):
+            if sid := words[at]:
+                context = words[at + 2 : at + width]
+                flow = thing.model == Model.FLOW
+                yield sid, symbol["states"][context[0]] if flow else tuple(context)
+
+    def _words(self) -> memoryview[int]:
+        head = 16 + 8 * self.image.max_calls + 8 * self.image.max_writes
+        return memoryview(self.snapshot())[head:].cast("I")

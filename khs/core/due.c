@@ -56,23 +56,26 @@ static void partition_due(khs_core *core, uint32_t partition)
         khs_wait_end(core, partition, KHS_CODE_TIMED_OUT);
     if (p->deadline_at <= now)
         deadline(core, partition);
+    if (core->state->stop_cause)
+        return;
     if (p->release_at <= now)
         release(core, partition);
     if (p->timer_at <= now)
         timer(core, partition);
 }
 
-/* One input a step, so that a step appends a bounded number of events. */
-static void input_due(khs_core *core)
+/* Takes the next outside input if it is due. */
+static bool input_due(khs_core *core)
 {
     khs_input input;
     if (!khs_port_input(core->port, core->state->input_index, &input) || input.tick > core->state->now)
-        return;
+        return false;
     core->state->input_index++;
     if (input.kind == KHS_INPUT_DATA && input.target < core->cfg->inputs.count)
         khs_input_arrived(core, &input);
     else if (input.kind == KHS_INPUT_POLICY)
         khs_policy_request(core, input.target, 0);
+    return true;
 }
 
 void khs_due_at(khs_core *core, uint64_t tick)
@@ -85,12 +88,15 @@ void khs_inputs_changed(khs_core *core)
     core->state->next_due = 0;
 }
 
-/* Handles everything due now and finds the next due tick. */
+/* Handles what is due now and finds the next due tick. All inputs of a tick come before
+ * its timeouts, or one partition's input would decide what another's meets. One input a
+ * step, so that a step appends a bounded number of events. */
 void khs_due(khs_core *core)
 {
     khs_state *s = core->state;
-    input_due(core);
-    for (uint32_t i = 0; i < core->cfg->partitions.count; i++)
+    if (input_due(core))
+        return;
+    for (uint32_t i = 0; i < core->cfg->partitions.count && !s->stop_cause; i++)
         if (due_of(&core->partitions[i]) <= s->now)
             partition_due(core, i);
     khs_input input;

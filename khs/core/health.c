@@ -56,6 +56,11 @@ static bool handled_inside(const khs_core *core, uint32_t partition, uint32_t le
     return level == KHS_LEVEL_PROCESS && runnable && p->handler != 0;
 }
 
+static bool restarts(uint32_t action)
+{
+    return action == KHS_WARM_RESTART || action == KHS_COLD_RESTART;
+}
+
 void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t application,
                 const uint8_t *text, uint32_t size)
 {
@@ -63,12 +68,15 @@ void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t app
     uint32_t state = p->mode == KHS_MODE_NORMAL ? KHS_RUNNING : KHS_INITIALISING;
     const khs_cfg_health *health = row(core, partition, error, state);
     uint32_t action = health->action;
-    if (action == KHS_IGNORE)
+    bool denied_start = error == KHS_ERROR_START_DENIED;
+    if (action == KHS_IGNORE && !denied_start)
         return;
     bool inside = handled_inside(core, partition, health->level, error);
     if (inside)
         action = KHS_LOG;
-    else if ((action == KHS_WARM_RESTART || action == KHS_COLD_RESTART) && limit_passed(core, partition))
+    else if (denied_start && restarts(action))
+        action = KHS_IDLE_PARTITION; /* another start would be denied again, for ever */
+    else if (restarts(action) && limit_passed(core, partition))
         action = core->cfg_partitions[partition].restart_then;
     uint64_t arg[] = {health->level, state, application};
     khs_emit(core, partition,

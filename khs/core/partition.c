@@ -14,10 +14,10 @@ void khs_wake(khs_core *core, uint32_t partition, uint32_t code, uint32_t value,
     p->wait = (khs_waiting){.until = KHS_NEVER};
 }
 
-/* What a restart forgets in both kinds: waits, timers, interrupts, handler, period. */
+/* What a restart forgets in both kinds: waits, timers, interrupts, handler, period. What
+ * its hypercalls cost stays owed. */
 static void forget(khs_partition *p)
 {
-    p->debt = 0;
     p->wait = (khs_waiting){.until = KHS_NEVER};
     p->release_at = p->deadline_at = p->timer_at = KHS_NEVER;
     p->timer_period = 0;

@@ -60,6 +60,8 @@ khs_outcome khs_do_partition_mode_set(khs_core *core, uint32_t self, const uint6
         return khs_done(KHS_CODE_INVALID_PARAM);
     if (mode == KHS_MODE_NORMAL && current == KHS_MODE_NORMAL)
         return khs_done(KHS_CODE_NO_ACTION);
+    if (mode == KHS_MODE_WARM_START && current == KHS_MODE_COLD_START)
+        return khs_done(KHS_CODE_INVALID_MODE); /* what a warm start keeps is not made yet */
     khs_outcome outcome = {.target = self, .mode = mode};
     if (ask_values(core, self, KHS_RIID_PARTITION, KHS_MID_PARTITION_SET_MODE, &mode, 1, &outcome))
         outcome.after = AFTER_MODE;

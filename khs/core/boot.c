@@ -4,24 +4,24 @@
 /* Places things one after the other; without a base it only measures. */
 typedef struct arena {
     uint8_t *base;
-    size_t used;
+    uint64_t used; /* may exceed what an address holds while an unchecked system is measured */
 } arena;
 
-static size_t place(arena *a, size_t size)
+static uint64_t place(arena *a, uint64_t size)
 {
-    size_t at = a->used;
-    a->used += (size + 15u) & ~(size_t)15u;
+    uint64_t at = a->used;
+    a->used += (size + 15u) & ~(uint64_t)15u;
     return at;
 }
 
-static size_t queue_size(uint32_t message, uint32_t depth)
+static uint64_t queue_size(uint32_t message, uint32_t depth)
 {
-    return sizeof(khs_queue) + khs_item_stride(message) * depth;
+    return sizeof(khs_queue) + (uint64_t)khs_item_stride(message) * depth;
 }
 
-static void *block(arena *a, size_t size)
+static void *block(arena *a, uint64_t size)
 {
-    size_t at = place(a, size);
+    uint64_t at = place(a, size);
     return a->base ? a->base + at : NULL;
 }
 
@@ -44,34 +44,34 @@ static void lay_queues(khs_core *core, arena *a)
     for (uint32_t i = 0; i < c->readers.count; i++) {
         const khs_cfg_channel *channel = &core->cfg_channels[core->cfg_readers[i].channel];
         uint32_t depth = channel->kind == KHS_QUEUING ? channel->depth : channel->kind == KHS_SAMPLING;
-        size_t at = place(a, queue_size(channel->message_size, depth));
+        uint64_t at = place(a, queue_size(channel->message_size, depth));
         if (bound)
             core->reader_at[i] = at;
     }
     for (uint32_t i = 0; i < c->inputs.count; i++) {
-        size_t at = place(a, queue_size(core->cfg_inputs[i].capacity, core->cfg_inputs[i].depth));
+        uint64_t at = place(a, queue_size(core->cfg_inputs[i].capacity, core->cfg_inputs[i].depth));
         if (bound)
             core->input_at[i] = at;
     }
     for (uint32_t i = 0; i < c->partitions.count; i++) {
-        size_t at = place(a, largest_call(core, i));
+        uint64_t at = place(a, largest_call(core, i));
         if (bound)
             core->call_at[i] = at;
     }
 }
 
 /* Lays out the state block; returns its size. Offsets first, then what they point to. */
-static size_t lay(khs_core *core, uint8_t *base)
+static uint64_t lay(khs_core *core, uint8_t *base)
 {
     const khs_config *c = core->cfg;
     arena a = {.base = base};
     core->base = base;
     core->state = block(&a, sizeof(khs_state));
-    core->partitions = block(&a, sizeof(khs_partition) * c->partitions.count);
-    core->classes = block(&a, sizeof(uint32_t) * 2u * c->partitions.count);
-    core->reader_at = block(&a, sizeof(uint64_t) * c->readers.count);
-    core->input_at = block(&a, sizeof(uint64_t) * c->inputs.count);
-    core->call_at = block(&a, sizeof(uint64_t) * c->partitions.count);
+    core->partitions = block(&a, (uint64_t)sizeof(khs_partition) * c->partitions.count);
+    core->classes = block(&a, (uint64_t)sizeof(uint32_t) * 2u * c->partitions.count);
+    core->reader_at = block(&a, (uint64_t)sizeof(uint64_t) * c->readers.count);
+    core->input_at = block(&a, (uint64_t)sizeof(uint64_t) * c->inputs.count);
+    core->call_at = block(&a, (uint64_t)sizeof(uint64_t) * c->partitions.count);
     core->scratch = block(&a, c->max_message);
     for (uint32_t slot = 0; slot < 2; slot++) {
         core->policy_image[slot] = block(&a, c->policy_image);
@@ -102,20 +102,25 @@ size_t khs_core_size(void)
     return sizeof(khs_core);
 }
 
-size_t khs_state_size(const khs_config *config)
+uint64_t khs_state_bytes(const khs_config *config)
 {
     khs_core measured = {0};
     bind_tables(&measured, config);
     return lay(&measured, NULL);
 }
 
+size_t khs_state_size(const khs_config *config)
+{
+    return (size_t)khs_state_bytes(config);
+}
+
 /* What one step of khs_next or one khs_returned may append: a write to the widest channel
  * (a verdict and a delivery per reader), every waiting call judged again after a policy
  * swap, and a handful of small records per partition for what is due at one tick. */
-static size_t reserve(const khs_config *config)
+static uint64_t reserve(const khs_config *config)
 {
     const khs_cfg_channel *channels = (const void *)((const uint8_t *)config + config->channels.offset);
-    size_t small = 256, widest = 1, calls = 0;
+    uint64_t small = 256, widest = 1, calls = 0;
     for (uint32_t i = 0; i < config->channels.count; i++) {
         if (channels[i].readers.count > widest)
             widest = channels[i].readers.count;
@@ -123,12 +128,17 @@ static size_t reserve(const khs_config *config)
             calls += channels[i].message_size + 2u * small;
     }
     return (2u * widest + 4u) * (config->max_message + small) + calls +
-           (size_t)config->partitions.count * 4u * small;
+           config->partitions.count * 4u * small;
+}
+
+uint64_t khs_ring_bytes(const khs_config *config)
+{
+    return 2u * reserve(config);
 }
 
 size_t khs_ring_size(const khs_config *config)
 {
-    return 2u * reserve(config);
+    return (size_t)khs_ring_bytes(config);
 }
 
 khs_status khs_boot(khs_core *core, const khs_config *config, void *state, void *ring, size_t ring_size,
@@ -141,7 +151,7 @@ khs_status khs_boot(khs_core *core, const khs_config *config, void *state, void 
     core->port = port;
     core->ring = ring;
     core->ring_size = ring_size;
-    core->ring_reserve = reserve(config);
+    core->ring_reserve = (size_t)reserve(config);
     if (ring_size < khs_ring_size(config))
         return KHS_NO_MEMORY;
     khs_status status = khs_policy_load(core, 0, 0, 0);

@@ -43,7 +43,7 @@ static bool header(reader *r, const khs_config *c)
     REQUIRE(c->magic == KHS_CONFIG_MAGIC, &c->magic);
     REQUIRE(c->version == KHS_CONFIG_VERSION, &c->version);
     REQUIRE(c->size == r->size, &c->size);
-    REQUIRE(c->clock_hz > 0 && c->clock_hz <= 1000000000000u, &c->clock_hz);
+    REQUIRE(c->clock_hz > 0 && c->clock_hz <= 10000000000u, &c->clock_hz); /* see khs_ns */
     REQUIRE(c->arch >= KHS_ARMV7 && c->arch <= KHS_X64, &c->arch);
     REQUIRE(c->flags == 0, &c->flags);
     REQUIRE(c->cost_call <= 1000000u, &c->cost_call);
@@ -53,6 +53,7 @@ static bool header(reader *r, const khs_config *c)
     REQUIRE(c->max_message >= 512u && c->max_message <= 1u << 20, &c->max_message);
     REQUIRE(c->policy_image <= 1u << 26 && c->policy_image % 16u == 0, &c->policy_image);
     REQUIRE(c->policy_state <= 1u << 28 && c->policy_state % 16u == 0, &c->policy_state);
+    REQUIRE(c->partitions.count <= KHS_PARTITIONS_MAX, &c->partitions.count);
     return table(r, &c->partitions, sizeof(khs_cfg_partition), 1) &&
            table(r, &c->schedules, sizeof(khs_cfg_schedule), 1) &&
            table(r, &c->windows, sizeof(khs_cfg_window), 1) &&
@@ -217,7 +218,6 @@ static bool everything(reader *r, const khs_config *c)
 {
     if (!header(r, c))
         return false;
-    REQUIRE(c->partitions.count <= KHS_PARTITIONS_MAX, &c->partitions.count);
     EACH(khs_cfg_region, regions, region(r, &record[i]));
     EACH(khs_cfg_channel, channels, channel(r, c, &record[i], i));
     EACH(khs_cfg_reader, readers, reader_ok(r, c, &record[i], i));
@@ -227,13 +227,17 @@ static bool everything(reader *r, const khs_config *c)
     for (uint32_t i = 0; i < c->partitions.count; i++)
         if (!owned(r, c, i))
             return false;
+    /* so that sizes and offsets fit the addresses of every board */
+    REQUIRE(khs_state_bytes(c) <= KHS_BLOCK_MAX, &c->size);
+    REQUIRE(khs_ring_bytes(c) <= KHS_BLOCK_MAX, &c->max_message);
     return true;
 }
 
 khs_status khs_config_check(const void *config, size_t size, size_t *where)
 {
     reader r = {.base = config, .size = size};
-    bool fine = size >= sizeof(khs_config) ? everything(&r, config) : fail(&r, config);
+    bool readable = size >= sizeof(khs_config) && (uintptr_t)config % 8u == 0;
+    bool fine = readable ? everything(&r, config) : fail(&r, config);
     if (where != NULL && !fine)
         *where = (size_t)(r.defect - r.base);
     return fine ? KHS_OK_STATUS : KHS_BAD_CONFIG;

@@ -180,4 +180,12 @@ typedef struct khs_cfg_health {
     uint16_t action; /* enum khs_hm_action */
 } khs_cfg_health;
 
+_Static_assert(sizeof(khs_config) == 152, "layout");
+_Static_assert(sizeof(khs_cfg_partition) == 120, "layout");
+_Static_assert(sizeof(khs_cfg_schedule) == 16 && sizeof(khs_cfg_window) == 24, "layout");
+_Static_assert(sizeof(khs_cfg_region) == 32 && sizeof(khs_cfg_map) == 16, "layout");
+_Static_assert(sizeof(khs_cfg_channel) == 40 && sizeof(khs_cfg_reader) == 16, "layout");
+_Static_assert(sizeof(khs_cfg_port) == 16 && sizeof(khs_cfg_input) == 16, "layout");
+_Static_assert(sizeof(khs_cfg_health) == 4, "layout");
+
 #endif

@@ -31,7 +31,8 @@ typedef enum khs_status {
     KHS_NO_MEMORY,
 } khs_status;
 
-/* Checks config.bin; `where`, if not NULL, receives the offset of the defect. */
+/* Checks config.bin, which must be 8-byte aligned; `where`, if not NULL, receives the
+ * offset of the defect. */
 khs_status khs_config_check(const void *config, size_t size, size_t *where);
 
 /* Bytes khs_core and its state need for this checked config; blocks 16-byte aligned. */

@@ -69,9 +69,8 @@ static khs_outcome call(khs_core *core, uint32_t self, uint32_t number, const ui
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
 {
     const khs_config *cfg = core->cfg;
-    uint64_t blocks = (outcome->copied + 63u) / 64u;
-    core->partitions[self].debt +=
-        cfg->cost_call + blocks * cfg->cost_copy + (uint64_t)outcome->verdicts * cfg->cost_verdict;
+    core->partitions[self].debt += cfg->cost_call + khs_copy_cost(core, outcome->copied) +
+                                   (uint64_t)outcome->verdicts * cfg->cost_verdict;
 }
 
 static void record(khs_core *core, uint32_t self, uint32_t number, const khs_outcome *outcome,
@@ -79,7 +78,8 @@ static void record(khs_core *core, uint32_t self, uint32_t number, const khs_out
 {
     bool delivers = outcome->data != NULL && outcome->after == AFTER_NONE;
     khs_emit(core, self,
-             &(khs_record){.type = KHS_EV_HYPERCALL, .flags = KHS_VISIBLE, .number = (uint16_t)number,
+             &(khs_record){.type = KHS_EV_HYPERCALL, .flags = KHS_VISIBLE,
+                           .number = (uint16_t)khs_min(number, UINT16_MAX),
                            .code = outcome->kind == OUT_BLOCKED ? KHS_NONE : outcome->code,
                            .value = outcome->value, .args = (uint16_t)count, .arg = a,
                            .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0});
@@ -116,6 +116,8 @@ static void hypercall(khs_core *core, uint32_t self, uint32_t number)
         if (count)
             khs_port_arguments(core->port, self, count, a);
         outcome = call(core, self, number, a);
+    } else {
+        a[count++] = number; /* wider than the record's `number` */
     }
     charge(core, self, &outcome);
     record(core, self, number, &outcome, a, count);

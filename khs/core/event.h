@@ -18,7 +18,7 @@ enum khs_event_type {
     KHS_EV_BOOT = 1,      /* arg: clock_hz, partitions */
     KHS_EV_START = 2,     /* partition starts: code mode, value start condition; arg: class, initiator class */
     KHS_EV_MODE = 3,      /* code new mode, value old mode */
-    KHS_EV_HYPERCALL = 4, /* number, code, value; arg: arguments as passed; data: bytes delivered to the guest */
+    KHS_EV_HYPERCALL = 4, /* number, code, value; arg: arguments as passed (of an unknown one, its number); data: bytes delivered to the guest */
     KHS_EV_RESUME = 5,    /* a blocked hypercall ends: number, code, value; data: bytes delivered */
     KHS_EV_VERDICT = 6,   /* judged: code reason, value granted; arg: see khs_verdict_arg; data: the message */
     KHS_EV_FAULT = 7,     /* code enum khs_fault, arg: pc, address, detail */
@@ -85,6 +85,8 @@ typedef struct khs_event {
     uint32_t data; /* bytes after the args */
     uint32_t pad2;
 } khs_event;
+
+_Static_assert(sizeof(khs_event) == 48, "layout");
 
 #define KHS_EVENT_ARGS_MAX 6u
 

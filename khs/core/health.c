@@ -53,7 +53,7 @@ static bool handled_inside(const khs_core *core, uint32_t partition, uint32_t le
     const khs_partition *p = &core->partitions[partition];
     bool runnable = error == KHS_ERROR_DEADLINE_MISSED || error == KHS_ERROR_APPLICATION ||
                     error == KHS_ERROR_INPUT_OVERFLOW;
-    return level == KHS_LEVEL_PROCESS && runnable && p->handler != 0;
+    return level == KHS_LEVEL_PROCESS && runnable && p->handler != 0 && p->wait.kind != WAIT_FAULT;
 }
 
 static bool restarts(uint32_t action)

@@ -11,6 +11,7 @@
 #define KHS_RESTART_MEMORY 16u /* restarts remembered for [health] limit */
 #define KHS_PARTITIONS_MAX 4096u
 #define KHS_TOKEN_CLIENT_BITS 12u
+#define KHS_BLOCK_MAX (1ull << 30) /* bytes of state, and of the smallest event ring */
 
 typedef enum khs_wait {
     WAIT_NONE,
@@ -194,6 +195,10 @@ typedef struct khs_outcome {
 void khs_copy(void *to, const void *from, size_t size);
 void khs_zero(void *to, size_t size);
 
+/* boot.c: sizes of a system whose tables were checked */
+uint64_t khs_state_bytes(const khs_config *config);
+uint64_t khs_ring_bytes(const khs_config *config);
+
 /* event.c */
 typedef struct khs_record {
     uint16_t type;
@@ -271,6 +276,12 @@ static inline khs_outcome khs_delivered(uint32_t value, const uint8_t *data)
 }
 
 static inline uint64_t khs_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Ticks that copying costs: so much per started 64 bytes. */
+static inline uint64_t khs_copy_cost(const khs_core *core, uint32_t size)
+{
+    return (uint64_t)core->cfg->cost_copy * (((uint64_t)size + 63u) / 64u);
+}
 
 /* Microseconds as ticks, rounded up. */
 static inline uint64_t khs_us(const khs_core *core, uint32_t us)

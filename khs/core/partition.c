@@ -1,7 +1,7 @@
 /* Partition modes and restarts (ARINC 653 part 1, 2.3.1.4). */
 #include "internal.h"
 
-/* Ends a wait: the hypercall returns when the partition next runs. */
+/* Ends a wait: the hypercall returns when the partition next runs, and its copy is charged. */
 void khs_wake(khs_core *core, uint32_t partition, uint32_t code, uint32_t value,
               const uint8_t *data, uint32_t size)
 {
@@ -11,6 +11,7 @@ void khs_wake(khs_core *core, uint32_t partition, uint32_t code, uint32_t value,
                            .code = code, .value = value, .data = data, .size = size});
     if (p->wait.number != KHS_NONE)
         khs_port_result(core->port, partition, code, value);
+    p->debt += khs_copy_cost(core, size);
     p->wait = (khs_waiting){.until = KHS_NEVER};
 }
 

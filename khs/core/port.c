@@ -64,17 +64,22 @@ static void serve(khs_core *core, uint32_t partition, khs_queue *queue, uint32_t
     khs_wake(core, partition, outcome.code, outcome.value, outcome.data, outcome.value);
 }
 
+static void reset(khs_queue *queue)
+{
+    *queue = (khs_queue){0};
+}
+
 /* A restart: queuing inputs are emptied (semantics: "Partitions and restart"). */
 void khs_queues_empty(khs_core *core, uint32_t partition)
 {
     for (uint32_t i = 0; i < core->cfg->readers.count; i++) {
         const khs_cfg_reader *reader = &core->cfg_readers[i];
         if (reader->partition == partition && core->cfg_channels[reader->channel].kind == KHS_QUEUING)
-            reader_queue(core, i)->fill = 0;
+            reset(reader_queue(core, i));
     }
     khs_slice inputs = core->cfg_partitions[partition].inputs;
     for (uint32_t i = inputs.first; i < inputs.first + inputs.count; i++)
-        input_queue(core, i)->fill = 0;
+        reset(input_queue(core, i));
 }
 
 /* The channel behind port `number` if it has this kind and direction. */
@@ -111,7 +116,9 @@ static bool deliver(khs_core *core, uint32_t index, uint32_t length)
     return true;
 }
 
-/* One event per reader; the value says who got it, the code why not all did. */
+/* One event per reader; the value says who got it, the code why not all did. Readers that
+ * are stopped are treated like others (their start empties their queues): a writer learns
+ * nothing of the state of a partition that has no channel to it. */
 static khs_outcome write(khs_core *core, uint32_t self, const uint64_t *a, uint32_t kind)
 {
     const khs_cfg_port *port;
@@ -130,8 +137,6 @@ static khs_outcome write(khs_core *core, uint32_t self, const uint64_t *a, uint3
     uint32_t denied = 0;
     for (uint32_t i = 0; i < channel->readers.count; i++) {
         const khs_cfg_reader *reader = &core->cfg_readers[channel->readers.first + i];
-        if (core->partitions[reader->partition].mode == KHS_MODE_IDLE)
-            continue;
         /* the channel, not the writer, says what the message is */
         *(kss_header *)core->scratch = (kss_header){reader->riid, (uint16_t)channel->mid, KSS_IN};
         outcome.verdicts++;
@@ -147,9 +152,7 @@ static khs_outcome write(khs_core *core, uint32_t self, const uint64_t *a, uint3
     else if (outcome.value != 0)
         outcome.code = KHS_CODE_PARTIAL;
     else
-        outcome.code = denied == channel->readers.count || (denied && denied == outcome.verdicts)
-                           ? KHS_CODE_DENIED
-                           : KHS_CODE_NOT_AVAILABLE;
+        outcome.code = denied == channel->readers.count ? KHS_CODE_DENIED : KHS_CODE_NOT_AVAILABLE;
     return outcome;
 }
 

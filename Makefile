@@ -1,0 +1,49 @@
+# Targets for people; `make` alone lists them. Nothing needs root, and only what changed is redone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.khs-ready
+
+NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] monitor/vm/*.[ch]) scripts/build_native.py
+NATIVE         := build/.native
+WORKERS        ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint fuzz bench wheel clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: $(READY) $(NATIVE) ## make .venv with everything needed, and build the native libraries
+
+$(READY): pyproject.toml setup.py
+	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[toolchain,dev]'
+	@touch $@
+
+$(NATIVE): $(NATIVE_SOURCES) | $(READY)
+	$(BIN)/python scripts/build_native.py
+	@mkdir -p $(@D) && touch $@
+
+run: setup ## boot the demonstration system, images/iot-gateway
+	$(BIN)/khs run iot-gateway
+
+test: setup ## every test; pytest's summary comes last
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fuzz: setup ## look for crashes with hostile guests and files for longer than the tests do
+	$(BIN)/python scripts/fuzz.py
+
+bench: setup ## measure against bare Unicorn
+	$(BIN)/khs bench
+
+wheel: setup ## the installable package, dist/khs-*.whl
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what was built; .venv stays
+	rm -rf build dist *.egg-info khs/_lib khs/_data monitor/kss/_lib .pytest_cache .mypy_cache .ruff_cache
+	find khs monitor tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,158 @@
+"""What a verdict says, through the policy map that `khs build` leaves beside the policy.
+
+A map is JSON; whatever it does not name is shown by number:
+
+    "classes"   [{"name", "endpoints": [ENDPOINT], "security": [ENDPOINT]}] by class number
+    ENDPOINT    {"name", "riid", "interface", "methods": [{"name", "mid", "in", "out", "error"}]}
+    "rules"     [{"file", "line", "column", "object", "method", "text"}] by rule id
+    "bindings"  [{"file", "line", "text", "kind", "src", "dst", "interface", "component",
+                 "endpoint", "method"}] the conditions under which rules are called
+    in, out, error: {"size", "arena", "fields": [FIELD]}, see `khs.trace.message`
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from khs.trace import message
+from khs.trace.events import Verdict
+from khs.trace.kinds import Reason, SecurityEvent
+
+_HEADER = struct.Struct("<IHH")
+_SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
+_DIRECTIONS = ("in", "out", "error")
+
+
+class PolicyNames:
+    """One policy's map, read with care: it comes from a file."""
+
+    def __init__(self, policy_map: Mapping[str, Any]) -> None:
+        self._classes = _rows(policy_map, "classes")
+        self._rules = _rows(policy_map, "rules")
+        self._bindings = _rows(policy_map, "bindings")
+
+    def class_name(self, number: int | None) -> str:
+        """Name of a class, "" if the map does not know it."""
+        row = self._class(number)
+        return str(row.get("name", "")) if row else ""
+
+    def rule(self, number: int | None) -> Mapping[str, Any] | None:
+        """The rule with this id."""
+        if number is None or number >= len(self._rules):
+            return None
+        return self._rules[number]
+
+    def message(self, verdict: Verdict) -> str:
+        """`endpoint.Method {field: value}`, "" for an event without a message."""
+        if len(verdict.message) < _HEADER.size:
+            return ""
+        riid, mid, _ = _HEADER.unpack_from(verdict.message)
+        endpoint, method = self._method(verdict)
+        if endpoint is None or method is None:
+            return f"endpoint {riid} method {mid}"
+        name = ".".join(part for part in (endpoint.get("name"), method.get("name")) if part)
+        values = self._values(verdict, method)
+        shown = ", ".join(f"{key}: {message.show(value)}" for key, value in values.items())
+        return f"{name} {{{shown}}}" if shown else name
+
+    def why(self, verdict: Verdict) -> str:
+        """The rule that decided with its place, or what is missing."""
+        rule = self.rule(verdict.rule)
+        if verdict.reason is Reason.MALFORMED:
+            return "the message does not conform to its interface"
+        if rule is None:
+            return "" if verdict.granted else f"no rule matches{self._nearest_text(verdict)}"
+        place = f"{rule.get('file')}:{rule.get('line')}"
+        text = " ".join(str(rule.get("text", "")).split())
+        failed = "could not be evaluated: " if verdict.reason is Reason.ERROR else ""
+        return f"{place}: {failed}{text}"
+
+    def to_json(self, verdict: Verdict) -> dict[str, object]:
+        """Endpoint, method and message by name, the deciding rule, or the nearest one."""
+        row: dict[str, object] = {}
+        endpoint, method = self._method(verdict)
+        if endpoint is not None and method is not None:
+            row["endpoint"] = endpoint.get("name")
+            row["interface"] = endpoint.get("interface")
+            row["method"] = method.get("name")
+            row["values"] = self._values(verdict, method)
+        rule = self.rule(verdict.rule)
+        row["rule"] = None if rule is None else dict(rule)
+        if verdict.reason is Reason.DEFAULT:
+            nearest = self.nearest(verdict)
+            row["nearest"] = None if nearest is None else dict(nearest[0])
+        return row
+
+    def nearest(self, verdict: Verdict) -> tuple[Mapping[str, Any], list[str]] | None:
+        """The binding with most of its conditions met, and the conditions it misses; None if no
+        binding for this kind of event shares anything with it."""
+        facts = self._facts(verdict)
+        best: tuple[Mapping[str, Any], list[str]] | None = None
+        best_rank = (0, 0)
+        for binding in self._bindings:
+            if binding.get("kind") != verdict.event.word:
+                continue
+            wanted = {name: binding[name] for name in _SELECTORS if binding.get(name)}
+            missed = [name for name, value in wanted.items() if facts.get(name) != value]
+            rank = (len(wanted) - len(missed), -len(missed))
+            if rank[0] and rank > best_rank:
+                best, best_rank = (binding, missed), rank
+        return best
+
+    def _nearest_text(self, verdict: Verdict) -> str:
+        nearest = self.nearest(verdict)
+        if nearest is None:
+            return ""
+        binding, missed = nearest
+        wants = ", ".join(f"{name}={binding[name]}" for name in missed)
+        place = f"{binding.get('file')}:{binding.get('line')}"
+        return f"; nearest is {place}" + (f", which wants {wants}" if wants else "")
+
+    def _facts(self, verdict: Verdict) -> dict[str, object]:
+        facts: dict[str, object] = {
+            "src": self.class_name(verdict.source_class),
+            "dst": self.class_name(verdict.destination_class),
+        }
+        endpoint, method = self._method(verdict)
+        for name in ("interface", "component"):
+            facts[name] = endpoint.get(name) if endpoint else None
+        facts["endpoint"] = endpoint.get("name") if endpoint else None
+        facts["method"] = method.get("name") if method else None
+        return facts
+
+    def _class(self, number: int | None) -> Mapping[str, Any] | None:
+        if number is None or number >= len(self._classes):
+            return None
+        return self._classes[number]
+
+    def _method(
+        self, verdict: Verdict
+    ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        """Endpoint and method of the message: the server's, who answers, or is asked."""
+        if len(verdict.message) < _HEADER.size:
+            return None, None
+        riid, mid, _ = _HEADER.unpack_from(verdict.message)
+        asked = verdict.event is SecurityEvent.REQUEST
+        owner = self._class(verdict.destination_class if asked else verdict.source_class) or {}
+        kind = "security" if verdict.event is SecurityEvent.SECURITY else "endpoints"
+        endpoint = _find(_rows(owner, kind), "riid", riid)
+        method = _find(_rows(endpoint or {}, "methods"), "mid", mid)
+        return endpoint, method
+
+    def _values(self, verdict: Verdict, method: Mapping[str, Any]) -> dict[str, object]:
+        direction = _HEADER.unpack_from(verdict.message)[2]
+        layout = method.get(_DIRECTIONS[direction]) if direction < len(_DIRECTIONS) else None
+        return message.decode(layout, verdict.message) if isinstance(layout, Mapping) else {}
+
+
+def _rows(table: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    rows = table.get(key)
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        return ()
+    return rows
+
+
+def _find(rows: Sequence[Mapping[str, Any]], key: str, value: int) -> Mapping[str, Any] | None:
+    return next((row for row in rows if row.get(key) == value), None)

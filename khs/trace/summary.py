@@ -1,0 +1,91 @@
+"""What a run's events boil down to: each distinct denial and fault once, with count and first time.
+
+`Summary` is a sink for drained records; it decodes only the rare events it keeps.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from khs.trace import events, text
+from khs.trace.events import Event
+from khs.trace.kinds import EventType
+from khs.trace.names import Names
+
+_SIZE_TYPE_VALUE = struct.Struct("<8xI12xH6xI")
+_VERDICT = int(EventType.VERDICT)
+_ALWAYS = frozenset(
+    int(kind) for kind in (EventType.FAULT, EventType.HEALTH, EventType.POLICY, EventType.STOP)
+)
+_CONSOLE = int(EventType.CONSOLE)
+
+
+@dataclass
+class Group:
+    """Like events of one partition; `first` is the earliest."""
+
+    first: Event
+    what: str
+    why: str
+    count: int = 1
+
+
+@dataclass
+class Summary:
+    """`keep_console` keeps the guests' console lines, too."""
+
+    names: Names
+    keep_console: bool = False
+    denials: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    faults: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    health: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    notes: list[Event] = field(default_factory=list)  # policy swaps and the module's stop
+    console: list[events.Console] = field(default_factory=list)
+
+    def __call__(self, records: memoryview | bytes) -> None:
+        view = memoryview(records)
+        at = 0
+        while at + events.HEAD_SIZE <= len(view):
+            size, kind, value = _SIZE_TYPE_VALUE.unpack_from(view, at)
+            if size < events.HEAD_SIZE:
+                break
+            denied = kind == _VERDICT and not value
+            if denied or kind in _ALWAYS or (kind == _CONSOLE and self.keep_console):
+                self._keep(events.decode(view[at : at + size]))
+            at += size
+
+    def _keep(self, event: Event) -> None:
+        key: tuple[object, ...]
+        match event:
+            case events.Verdict():
+                what, why = text.judged(event, self.names), text.why(event, self.names)
+                parties = (event.source, event.destination, event.event)
+                method = event.message[:6]
+                key = (*parties, method, event.reason, event.rule, event.sequence)
+                _count(self.denials, key, event, what, why)
+            case events.Fault():
+                what = text.fault(event, self.names)
+                key = (event.partition, event.fault, event.pc, event.address)
+                _count(self.faults, key, event, what, "")
+            case events.Health():
+                key = (event.partition, event.error, event.action, event.application)
+                _count(self.health, key, event, text.health(event), "")
+            case events.Console():
+                self.console.append(event)
+            case _:
+                self.names.observe(event)
+                self.notes.append(event)
+
+
+def _count(
+    groups: dict[tuple[object, ...], Group],
+    key: tuple[object, ...],
+    event: Event,
+    what: str,
+    why: str,
+) -> None:
+    if group := groups.get(key):
+        group.count += 1
+    else:
+        groups[key] = Group(event, what, why)

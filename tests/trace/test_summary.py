@@ -1,0 +1,48 @@
+"""A run boiled down: each distinct denial and fault once."""
+
+from __future__ import annotations
+
+import struct
+
+from khs.trace import Names
+from khs.trace.summary import Summary
+
+from .conftest import HEADER, make_record
+
+NONE = 0xFFFF_FFFF
+
+
+def denial(tick: int, value: int, mid: int = 0) -> bytes:
+    message = struct.pack("<IHHII", 0, mid, 0, value, 0)
+    args = [1, 0 | 1 << 32, 0, 0 | 1 << 32, 0 | 1 << 32]
+    return make_record(6, tick=tick, args=args, data=message)
+
+
+def test_like_denials_are_one_group_with_count_and_first() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    granted = make_record(6, value=1, args=[1, 1 << 32, 0, 0, 1 << 32])
+    summary(denial(5, 999) + granted + denial(6, 1000))
+    summary(denial(7, 1, mid=3))
+    groups = list(summary.denials.values())
+    assert [(group.count, group.first.tick) for group in groups] == [(2, 5), (1, 7)]
+    assert groups[0].what == "request demo.Client -> demo.Server setpoint.Set {temperature: 999}"
+    assert groups[0].why == "demo.psl:7: assert(message.temperature <= 300)"
+
+
+def test_faults_health_and_console() -> None:
+    fault = make_record(7, code=1, args=[0x4000_0000, 0, 0])
+    elsewhere = make_record(7, code=1, args=[0x4000_0004, 0, 0])
+    summary = Summary(Names.from_header(HEADER), keep_console=True)
+    summary(fault + elsewhere + fault + make_record(11, data=b"hi"))
+    summary(make_record(8, code=4, value=3, args=[1, 1, 0]))
+    assert [group.count for group in summary.faults.values()] == [2, 1]
+    assert [event.text for event in summary.console] == [b"hi"]
+    assert [group.what for group in summary.health.values()] == [
+        "health    memory-fault (partition level, running) -> cold-restart"
+    ]
+
+
+def test_console_lines_are_kept_only_if_asked_for() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    summary(make_record(11, data=b"hi"))
+    assert summary.console == []

@@ -140,10 +140,7 @@ uint64_t khs_now_ns(void)
 
 static khs_interrupt_handler *interrupt_handler;
 
-/* The kernel enters it on the partition's own stack and keeps the interrupted context. */
-#if defined(__i386__) || defined(__x86_64__)
-__attribute__((force_align_arg_pointer))
-#endif
+/* The kernel calls it like a function, on the partition's own stack, and keeps the context. */
 static void interrupt_entry(uint32_t irq)
 {
     interrupt_handler(irq);

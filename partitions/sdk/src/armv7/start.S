@@ -31,3 +31,7 @@ khs_hypercall:
     str     r1, [r8, #60]
     pop     {r4, r5, r6, r7, r8, pc}
     .size khs_hypercall, . - khs_hypercall
+
+/* What link.ld puts behind the code. */
+    .global khs_trap_word
+    .set khs_trap_word, 0xe7f000f0 /* udf #0 */

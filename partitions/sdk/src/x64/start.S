@@ -29,3 +29,7 @@ khs_hypercall:
     popq    %rbx
     retq
     .size khs_hypercall, . - khs_hypercall
+
+/* What link.ld puts behind the code. */
+    .global khs_trap_word
+    .set khs_trap_word, 0xcccccccc /* int3 */

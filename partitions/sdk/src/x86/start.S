@@ -38,3 +38,7 @@ khs_hypercall:
     popl    %ebx
     retl
     .size khs_hypercall, . - khs_hypercall
+
+/* What link.ld puts behind the code. */
+    .global khs_trap_word
+    .set khs_trap_word, 0xcccccccc /* int3 */

@@ -10,6 +10,8 @@ from kss import layout
 
 @dataclass(frozen=True, slots=True)
 class IntegerType:
+    """`bits` is 8 to 64; within the checker 0 marks a literal that has adopted no type yet."""
+
     bits: int
     signed: bool
 

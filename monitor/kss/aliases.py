@@ -1,0 +1,109 @@
+"""From written types to types: `"a" | "b"`, `Set<UInt32>`, named aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kss import syntax, types
+from kss.errors import Findings, did_you_mean
+from kss.types import Type
+
+_UNSIGNED = (types.UINT8, types.UINT16, types.UINT32, types.UINT64)
+_SIGNED = (types.SINT8, types.SINT16, types.SINT32, types.SINT64)
+_SCALARS = (types.UNIT, types.BOOLEAN, *_UNSIGNED, *_SIGNED)
+
+BUILT_IN: dict[str, Type] = {
+    **{str(kind): kind for kind in (*_UNSIGNED, *_SIGNED)},
+    "Boolean": types.BOOLEAN,
+    "Text": types.TEXT,
+    "Unsigned": types.VariantType(_UNSIGNED),
+    "Signed": types.VariantType(_SIGNED),
+    "Number": types.VariantType((*_UNSIGNED, *_SIGNED)),
+    "ScalarLiteral": types.VariantType(_SCALARS),
+    "Literal": types.VariantType((*_SCALARS, types.TEXT)),
+    "Sid": types.SID,
+    "Handle": types.SID,
+    "HandleDesc": types.HANDLE_DESC,
+    "Cases": types.ListType(types.VariantType((types.TEXT, types.UNIT))),
+    "KSSAudit": types.SetType(
+        types.VariantType((types.LiteralType("granted"), types.LiteralType("denied")))
+    ),
+}
+_GENERIC = {"Set": 1, "List": 1, "Map": 2, "Array": 2, "Sequence": 2}
+
+
+def resolve(node: syntax.TypeSyntax, known: Mapping[str, Type], findings: Findings) -> Type | None:
+    """The type a text means, None after a finding. `known` holds aliases declared in the policy."""
+    match node:
+        case syntax.LiteralType(value):
+            return types.UNIT if value is None else types.LiteralType(value)
+        case syntax.VariantType(alternatives):
+            items = [resolve(item, known, findings) for item in alternatives]
+            found = [item for item in items if item is not None]
+            return types.VariantType(tuple(found)) if len(found) == len(items) else None
+        case syntax.TupleType(parts):
+            items = [resolve(item, known, findings) for item in parts]
+            found = [item for item in items if item is not None]
+            return types.TupleType(tuple(found)) if len(found) == len(items) else None
+        case syntax.RecordType():
+            return _record(node, known, findings)
+        case syntax.NamedType():
+            return _named(node, known, findings)
+
+
+def _record(node: syntax.RecordType, known: Mapping[str, Type], findings: Findings) -> Type | None:
+    fields: dict[str, Type] = {}
+    sound = True
+    for word, kind in node.fields:
+        found = resolve(kind, known, findings)
+        if word.value in fields:
+            at = word.span.at
+            findings.error("PSL-027", at, f"field {word.value} is declared twice", "rename one")
+        if found is None:
+            sound = False
+        else:
+            fields[word.value] = found
+    return types.RecordType(tuple(fields.items())) if sound else None
+
+
+def _named(node: syntax.NamedType, known: Mapping[str, Type], findings: Findings) -> Type | None:
+    name, at = node.word.value, node.word.span.at
+    if node.arguments:
+        return _generic(node, known, findings)
+    if name in _GENERIC:
+        help = f"{name}<{', '.join(['...'] * _GENERIC[name])}>"
+        findings.error("PSL-063", at, f"{name} needs parameters", help, name)
+        return None
+    found = known.get(name) or BUILT_IN.get(name)
+    if found is None:
+        help = did_you_mean(name, [*known, *BUILT_IN, *_GENERIC])
+        findings.error("PSL-063", at, f"unknown type {name}", help, name)
+    return found
+
+
+def _generic(node: syntax.NamedType, known: Mapping[str, Type], findings: Findings) -> Type | None:
+    name, span = node.word.value, node.span
+    if name not in _GENERIC:
+        help = did_you_mean(name, _GENERIC)
+        message = f"{name} takes no parameters"
+        findings.error("PSL-063", span.at, message, help, span.text)
+        return None
+    items = [resolve(item, known, findings) for item in node.arguments]
+    found = [item for item in items if item is not None]
+    if len(found) < len(items):
+        return None
+    if len(found) != _GENERIC[name]:
+        message = f"{name} takes {_GENERIC[name]} parameters, not {len(found)}"
+        findings.error("PSL-063", span.at, message, "", span.text)
+        return None
+    element, last = found[0], found[-1]
+    if name == "Map":
+        return types.MapType(element, last)
+    if name in ("Set", "List"):
+        return types.SetType(element) if name == "Set" else types.ListType(element)
+    if not isinstance(last, types.LiteralType) or not isinstance(last.value, int) or last.value < 0:
+        message = f"the size of {name} is an integer from 0, not {last}"
+        findings.error("PSL-063", span.at, message, f"{name}<{element}, 8>", span.text)
+        return None
+    sized = types.ArrayType if name == "Array" else types.SequenceType
+    return sized(element, last.value)

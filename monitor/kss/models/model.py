@@ -1,0 +1,151 @@
+"""What a security model is: parameters, typed methods, and their reference semantics.
+
+One model is one file with one subclass of `Model`, listed in `kss.models.MODELS`. Its methods are
+
+* `signatures`: rules and stateful expressions, typed by declaration and called with the contexts of
+  one policy object;
+* `pure`: expressions without state, typed by code and turned into `tree.Apply` or plain nodes;
+* operators, which name pure operations (`+` is `math.add`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from kss import syntax, tree
+from kss.errors import Findings
+from kss.syntax import Span
+from kss.types import IntegerType, Type
+
+# Runtime values of the reference interpreter: int, bool, None, bytes (text and bytes of messages),
+# str (names that only the policy knows, such as states), lists, dictionaries.
+Value: TypeAlias = Any
+# The contexts of one policy object: SID -> the model's own context (immutable values).
+Contexts: TypeAlias = dict[int, Any]
+
+
+class EvaluationError(Exception):
+    """An expression cannot be evaluated: the event is denied."""
+
+
+class Typing(Protocol):
+    """What the expression checker offers to the models."""
+
+    def infer(self, node: syntax.Expression) -> tree.Expression:
+        """Types an expression; integer literals without context stay free."""
+
+    def check(self, node: syntax.Expression, expected: Type) -> tree.Expression:
+        """Types an expression that must have (or adopt, or widen to) the expected type."""
+
+    def common(
+        self, left: tree.Expression, right: tree.Expression, span: Span
+    ) -> tuple[tree.Expression, tree.Expression, IntegerType]:
+        """Brings two integers to their common type."""
+
+    def settle(self, expression: tree.Expression, span: Span) -> tree.Expression:
+        """Gives free literals a type of their own."""
+
+    def fields(
+        self, argument: syntax.Expression, names: tuple[str, ...], method: str
+    ) -> tuple[syntax.Expression, ...]:
+        """The named fields of a dictionary argument, all required, in the order of `names`."""
+
+    def elements(self, argument: syntax.Expression, method: str) -> tuple[tree.Expression, Type]:
+        """A list argument and the common type of its elements (`free` ones settled)."""
+
+    def fail(self, rule: str, span: Span, message: str, help: str = "") -> Exception:
+        """Reports a finding; raise what it returns to abandon the expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Typed by declaration. Not `named`: one bare value, or none for `()`.
+
+    `result` is None for a rule. `or_unit` admits `()` in place of the value.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    named: bool = False
+    result: Type | None = None
+    or_unit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A policy object's checked parameters."""
+
+    config: object = None
+    identity: str = ""
+
+
+Pure: TypeAlias = Callable[[Typing, syntax.Call], tree.Expression]
+Operation: TypeAlias = Callable[[Type, list[Value]], Value]
+
+
+class Model:
+    """Base of all models; the defaults are those of a model without parameters and methods."""
+
+    name: ClassVar[str]
+    file: ClassVar[str]  # the nk file that provides it
+    predeclared: ClassVar[str | None] = None  # the object that its file creates
+    declarable: ClassVar[bool] = True
+    shared: ClassVar[bool] = False  # whether all its objects share their contexts
+    operators: ClassVar[Mapping[str, str]] = {}
+    # pure operations by name: (result type, operand values) -> value; may raise EvaluationError
+    operations: ClassVar[Mapping[str, Operation]] = {}
+
+    def configure(
+        self,
+        declaration: syntax.ObjectDeclaration,
+        types: Mapping[str, Type],
+        findings: Findings,
+    ) -> Setup | None:
+        """Checks the parameters of an object; None after a finding."""
+        spans = [item.span for item in declaration.types]
+        spans += [item.span for item in declaration.configurations]
+        for span in spans:
+            message = f"{self.name} has no parameters"
+            findings.error("PSL-061", span.at, message, "take it out", span.text)
+        return Setup(identity=self.name)
+
+    def signatures(self, types: Mapping[str, Type], config: object) -> Mapping[str, Signature]:
+        return {}
+
+    def pure(self) -> Mapping[str, Pure]:
+        return {}
+
+    def unary(
+        self, typing: Typing, operator: str, operand: tree.Expression, span: Span
+    ) -> tree.Expression:
+        raise NotImplementedError(operator)
+
+    def binary(
+        self,
+        typing: Typing,
+        operator: str,
+        left: tree.Expression,
+        right: tree.Expression,
+        span: Span,
+    ) -> tree.Expression:
+        raise NotImplementedError(operator)
+
+    def call(
+        self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]
+    ) -> Value:
+        """Calls a rule (True: granted) or a stateful expression; may change `contexts`.
+
+        Raises EvaluationError if an expression cannot be performed.
+        """
+        raise NotImplementedError(method)
+
+    def show(self, config: object, context: Any) -> Any:
+        """One context as a JSON value, for dumps of the state."""
+        return context

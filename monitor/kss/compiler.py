@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from kss import binary
-from kss.codegen.assembler import TooComplex
+from kss.codegen.assembler import TooComplexError
 from kss.codegen.decisions import Decisions
 from kss.codegen.items import Items
 from kss.codegen.layouts import Layouts
@@ -30,10 +30,10 @@ def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
         image = _image(policy, max_sids)
     except RecursionError:
         message, help = "an expression is nested too deeply", "write it as several rules"
-        raise TooComplex(start, message, help) from None
+        raise TooComplexError(start, message, help) from None
     if image.max_calls > binary.MAX_CALLS:
         message = f"one event could call {image.max_calls} rules"
-        raise TooComplex(start, message, f"at most {binary.MAX_CALLS} rules may match one event")
+        raise TooComplexError(start, message, f"at most {binary.MAX_CALLS} rules may match one event")
     return binary.write(image)
 
 

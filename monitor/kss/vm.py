@@ -67,7 +67,7 @@ class _Call(ctypes.Structure):
     _fields_ = [("rule", ctypes.c_uint32), ("result", ctypes.c_uint32)]
 
 
-class PolicyRefused(KssError):
+class PolicyRefusedError(KssError):
     """A binary policy does not verify. `status` is enum kss_status, `where` the offset."""
 
     def __init__(self, status: int, where: int) -> None:
@@ -79,7 +79,7 @@ class PolicyRefused(KssError):
         super().__init__([Finding("BIN-003", "error", "policy.bin", 1, 1, message, help, "")])
 
 
-class LibraryMissing(KssError):
+class LibraryMissingError(KssError):
     """The VM's library is not built or cannot be loaded."""
 
     def __init__(self, path: Path, cause: str) -> None:
@@ -100,7 +100,7 @@ def _load(path: Path) -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        raise LibraryMissing(path, str(error)) from None
+        raise LibraryMissingError(path, str(error)) from None
     pointer, u32, size = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
     policy = ctypes.POINTER(_Policy)
     prototypes: dict[str, tuple[object, list[object]]] = {
@@ -123,7 +123,7 @@ def _load(path: Path) -> ctypes.CDLL:
 class Vm:
     """A loaded policy with its state; the same interface as the reference interpreter.
 
-    Raises PolicyRefused if the binary does not verify, LibraryMissing if there is no library.
+    Raises PolicyRefusedError if the binary does not verify, LibraryMissingError if there is no library.
     """
 
     def __init__(self, policy_binary: bytes, library: Path | None = None) -> None:
@@ -135,7 +135,7 @@ class Vm:
         where = ctypes.c_size_t(0)
         status = self._library.kss_verify(self._image, self._size, ctypes.byref(where))
         if status:
-            raise PolicyRefused(status, where.value)
+            raise PolicyRefusedError(status, where.value)
         self.image: Image = read(policy_binary)
         self._state_size = int(self._library.kss_state_size(self._image))
         self._state_block = ctypes.create_string_buffer(self._state_size + _STATE_ALIGNMENT)
@@ -150,7 +150,7 @@ class Vm:
             self._policy, self._image, self._size, self._state, self._state_size
         )
         if status:
-            raise PolicyRefused(status, 0)
+            raise PolicyRefusedError(status, 0)
 
     def judge(self, event: Event) -> Decision:
         """Judges one event; state changes last only if it is granted."""

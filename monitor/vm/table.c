@@ -34,8 +34,10 @@ void table_reset(const struct transaction *tx, const struct object *object) {
     start[0] = 1;
     for (uint32_t i = 0; i < object->buckets; i++)
         start[1 + i] = 0;
-    for (uint32_t link = 1; link <= object->capacity; link++)
+    for (uint32_t link = 1; link <= object->capacity; link++) {
+        entry_at(tx, object, link)[SID] = 0;
         entry_at(tx, object, link)[NEXT] = link < object->capacity ? link + 1 : 0;
+    }
 }
 
 uint32_t *table_find(const struct transaction *tx, const struct object *object, uint32_t sid) {

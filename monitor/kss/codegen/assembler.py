@@ -8,7 +8,7 @@ from kss.binary import REGISTERS, Instruction, Op
 from kss.errors import Finding, KssError, Location
 
 
-class TooComplex(KssError):
+class TooComplexError(KssError):
     """A policy needs more than a program or a policy.bin can hold."""
 
     def __init__(self, at: Location, message: str, help: str, text: str = "") -> None:
@@ -31,10 +31,10 @@ class Assembler:
         self.code.append(Instruction(op, d, a, b, x, imm & 0xFFFFFFFFFFFFFFFF))
 
     def use(self, register: int) -> int:
-        """Claims a register; raises TooComplex if there is none of this number."""
+        """Claims a register; raises TooComplexError if there is none of this number."""
         if register >= REGISTERS:
             help = "write it as several rules: all of them must grant"
-            raise TooComplex(self.at, "an expression is nested too deeply", help)
+            raise TooComplexError(self.at, "an expression is nested too deeply", help)
         self.registers = max(self.registers, register + 1)
         return register
 

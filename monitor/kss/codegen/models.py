@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from kss.binary import CLAIM_WRITES, DROP_WRITES, Image, Model, ObjectRecord, Op
 from kss.models.flow import FlowConfig
@@ -86,8 +86,8 @@ class StatefulModel(ABC):
 class Flow(StatefulModel):
     model = Model.FLOW
     context_words = 1
-    METHODS = ("init", "fini", "enter", "allow", "query")
-    WRITES = {"init": CLAIM_WRITES + 1, "fini": DROP_WRITES, "enter": 1}
+    METHODS: ClassVar = ("init", "fini", "enter", "allow", "query")
+    WRITES: ClassVar = {"init": CLAIM_WRITES + 1, "fini": DROP_WRITES, "enter": 1}
 
     @property
     def flow(self) -> FlowConfig:

@@ -1,0 +1,547 @@
+"""Random schemas, policies and events, all from one seeded generator.
+
+Small on purpose: few classes, few SIDs, short strings and sequences, numbers near the bounds of
+their types, so that matches, collisions, overflows and bad indices are frequent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from kss import layout
+from kss.events import Event, Kind
+from kss.layout import (
+    Direction,
+    Endpoint,
+    EntityClass,
+    Interface,
+    MessageType,
+    Method,
+    WireType,
+    make_message,
+    make_struct,
+    make_union,
+)
+from kss.message import encode
+from kss.tree import (
+    Apply,
+    Choice,
+    Constant,
+    ElementStep,
+    Expression,
+    FieldStep,
+    HandleStep,
+    Item,
+    ListValue,
+    Logical,
+    MemberStep,
+    Place,
+    PolicyTree,
+    Query,
+    Rule,
+    Sid,
+    Step,
+)
+from kss.types import (
+    BOOLEAN,
+    SID,
+    TEXT,
+    UINT8,
+    UINT32,
+    UNIT,
+    IntegerType,
+    ListType,
+    Type,
+    of_wire,
+)
+
+from tests.vm import build
+
+INTEGERS = [IntegerType(bits, signed) for bits in (8, 16, 32, 64) for signed in (False, True)]
+TEXTS = ["", "a", "ab", "red", "é"]
+
+
+# ---- schemas -----------------------------------------------------------------
+
+
+class Schema:
+    """Random wire types, interfaces and classes."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.named = 0
+
+    def wire(self, depth: int = 3) -> WireType:
+        rng = self.rng
+        kinds = ["integer"] * 3 + ["handle", "bytes", "string"]
+        if depth:
+            kinds += ["array", "sequence", "struct", "union"]
+        match rng.choice(kinds):
+            case "integer":
+                return layout.Integer(rng.choice([8, 16, 32, 64]), rng.random() < 0.5)
+            case "handle":
+                return layout.Handle()
+            case "bytes":
+                return layout.Bytes(rng.randint(1, 6))
+            case "string":
+                return layout.String(rng.randint(1, 12))
+            case "array":
+                return layout.Array(self.wire(depth - 1), rng.randint(1, 3))
+            case "sequence":
+                return layout.Sequence(self.wire(depth - 1), rng.randint(1, 3))
+            case "struct":
+                return make_struct(self._name("S"), self._parts(rng.randint(1, 3), depth - 1))
+            case _:
+                return make_union(self._name("U"), self._parts(rng.randint(1, 3), depth - 1))
+
+    def _name(self, letter: str) -> str:
+        self.named += 1
+        return f"{letter}{self.named}"
+
+    def _parts(self, count: int, depth: int) -> list[tuple[str, WireType]]:
+        return [(f"f{i}", self.wire(depth)) for i in range(count)]
+
+    def interface(self, name: str, security: bool = False) -> Interface:
+        most = [3, 0, 0] if security else [3, 2, 2]
+        methods = []
+        for mid in range(self.rng.randint(1, 3)):
+            messages = [
+                make_message(direction, self._parts(self.rng.randint(0, most[direction]), 3))
+                for direction in Direction
+            ]
+            methods.append(Method(f"M{mid}", mid, *messages))
+        return Interface(name, tuple(methods))
+
+    def classes(self) -> tuple[EntityClass, ...]:
+        rng = self.rng
+        offered = [self.interface(f"t.I{i}") for i in range(rng.randint(1, 3))]
+        guarded = [self.interface(f"t.S{i}", security=True) for i in range(rng.randint(1, 2))]
+        entities = []
+        for index in range(rng.randint(2, 4)):
+            endpoints = tuple(
+                Endpoint(f"e{riid}", riid, rng.choice(offered), rng.choice([None, "t.C"]))
+                for riid in range(rng.randint(0, 3))
+            )
+            security = tuple(
+                Endpoint("" if riid else "part", riid, rng.choice(guarded), None)
+                for riid in range(rng.randint(0, 2))
+            )
+            entities.append(EntityClass(f"t.Class{index}", index, endpoints, security))
+        return tuple(entities)
+
+
+# ---- expressions ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A way into a message, its index expressions still to be chosen."""
+
+    steps: tuple[Step, ...]
+    wire: WireType
+
+
+def spots(message: MessageType) -> list[Spot]:
+    found: list[Spot] = []
+    for field in message.fields:
+        step = FieldStep(field.name, field.offset, field.type)
+        found += _spots_in((step,), field.type)
+    return found
+
+
+def _spots_in(steps: tuple[Step, ...], wire: WireType) -> Iterator[Spot]:
+    yield Spot(steps, wire)
+    zero = build.unsigned(0)
+    match wire:
+        case layout.Handle():
+            for name, offset in (("handle", 0), ("rights", 4)):
+                step = HandleStep(name, offset, layout.Integer(32, False))  # type: ignore[arg-type]
+                yield Spot((*steps, step), step.wire)
+        case layout.Struct(_, fields):
+            for field in fields:
+                below: Step = FieldStep(field.name, field.offset, field.type)
+                yield from _spots_in((*steps, below), field.type)
+        case layout.Union(_, members):
+            for tag, member in enumerate(members):
+                below = MemberStep(member.name, tag, member.offset, member.type)
+                yield from _spots_in((*steps, below), member.type)
+        case layout.Array(element, count):
+            yield from _spots_in((*steps, ElementStep(zero, count, element)), element)
+        case layout.Sequence(element, _):
+            yield from _spots_in((*steps, ElementStep(zero, None, element)), element)
+        case layout.Bytes():
+            byte = layout.Integer(8, False)
+            yield Spot((*steps, ElementStep(zero, None, byte)), byte)
+
+
+class Expressions:
+    """Random expressions over a message (or none), SIDs and Flow objects."""
+
+    def __init__(self, rng: Random, message: MessageType | None, flows: list[int]) -> None:
+        self.rng = rng
+        self.message = message
+        self.spots = spots(message) if message else []
+        self.flows = flows
+
+    def place(self, wires: tuple[type, ...], of: Type | None = None) -> Place | None:
+        """A place of one of the wire types, and of the PSL type if that is given."""
+        fitting = [
+            spot
+            for spot in self.spots
+            if isinstance(spot.wire, wires) and (of is None or of_wire(spot.wire) == of)
+        ]
+        if not fitting or self.message is None:
+            return None
+        spot = self.rng.choice(fitting)
+        steps = tuple(self._indexed(step) for step in spot.steps)
+        return Place(self.message, steps, spot.wire, of_wire(spot.wire))
+
+    def _indexed(self, step: Step) -> Step:
+        if not isinstance(step, ElementStep):
+            return step
+        kind = self.rng.choice(INTEGERS)
+        index = self._small(kind) if self.rng.random() < 0.8 else self.integer(kind, 1)
+        return ElementStep(index, step.count, step.wire)
+
+    def _small(self, kind: IntegerType) -> Constant:
+        return Constant(self.rng.choice([0, 0, 0, 1, 1, 2, 3 if not kind.signed else -1]), kind)
+
+    def number(self, kind: IntegerType) -> Constant:
+        near = [0, 1, 2, 3, 5, kind.high, kind.high - 1, kind.low, kind.low + 1, kind.high // 2]
+        return Constant(self.rng.choice(near), kind)
+
+    def integer(self, kind: IntegerType, depth: int) -> Expression:
+        rng = self.rng
+        if rng.random() < 0.35 and (place := self.place((layout.Integer,), kind)):
+            return place
+        if depth == 0 or rng.random() < 0.25:
+            if kind == UINT32 and rng.random() < 0.3:
+                return Sid(rng.choice(("src", "dst")), SID)
+            return self._small(kind) if rng.random() < 0.5 else self.number(kind)
+        names = ["add", "sub", "mul", "and", "or", "not", "cond", "widen", "fold", "element"]
+        names += ["neg", "abs"] if kind.signed else []
+        names += ["size"] if kind == UINT32 else []
+        return self._integer(rng.choice(names), kind, depth - 1)
+
+    def _integer(self, name: str, kind: IntegerType, depth: int) -> Expression:
+        match name:
+            case "add" | "sub" | "mul" | "and" | "or":
+                pair = (self.integer(kind, depth), self.integer(kind, depth))
+                return Apply(f"math.{name}", pair, kind)
+            case "not" | "neg" | "abs":
+                return Apply(f"math.{name}", (self.integer(kind, depth),), kind)
+            case "cond":
+                parts = (self.boolean(depth), *(self.integer(kind, depth) for _ in range(2)))
+                return Apply("bool.cond", parts, kind)
+            case "widen":
+                narrow = self.rng.choice(
+                    [i for i in INTEGERS if kind.holds(i.low) and kind.holds(i.high)]
+                )
+                return Apply("math.widen", (self.integer(narrow, depth),), kind)
+            case "size":
+                return Apply("struct.size", (self.countable(depth),), kind)
+            case "fold":
+                name = self.rng.choice(("math.sum", "math.product"))
+                return Apply(name, (self.numbers(kind, depth),), kind)
+            case _:
+                items = self.list([self.integer(kind, depth) for _ in range(self.rng.randint(1, 3))])
+                index = self.rng.choice([self._small(kind), self.integer(kind, depth)])
+                return Apply("struct.element", (items, index), kind)
+
+    def list(self, items: list[Expression]) -> Expression:
+        kind = ListType(items[0].type if items else UINT8)
+        if all(isinstance(item, Constant) for item in items):
+            return Constant(tuple(i.value for i in items if isinstance(i, Constant)), kind)
+        return ListValue(tuple(items), kind)
+
+    def numbers(self, kind: IntegerType, depth: int) -> Expression:
+        wires = (layout.Array, layout.Sequence, layout.Bytes)
+        for spot in self.rng.sample(self.spots, len(self.spots)):
+            element = getattr(spot.wire, "element", layout.Integer(8, False))
+            if isinstance(spot.wire, wires) and of_wire(element) == kind:
+                place = self.place((type(spot.wire),), of_wire(spot.wire))
+                if place:
+                    return place
+        return self.list([self.integer(kind, depth) for _ in range(self.rng.randint(0, 4))])
+
+    def countable(self, depth: int) -> Expression:
+        wires = (layout.String, layout.Bytes, layout.Sequence, layout.Array)
+        if self.rng.random() < 0.7 and (place := self.place(wires)):
+            return place
+        if self.rng.random() < 0.4:
+            return Constant(self.rng.choice(TEXTS), TEXT)
+        return self.list([self.integer(UINT8, depth) for _ in range(self.rng.randint(0, 3))])
+
+    def boolean(self, depth: int) -> Expression:
+        rng = self.rng
+        if depth == 0 or rng.random() < 0.1:
+            return Constant(rng.random() < 0.6, BOOLEAN)
+        name = rng.choice(
+            ["compare"] * 5 + ["logical"] * 3 + ["not", "fold", "cond", "empty", "same", "unit"]
+        )
+        return self._boolean(name, depth - 1)
+
+    def _boolean(self, name: str, depth: int) -> Expression:
+        rng = self.rng
+        match name:
+            case "compare":
+                kind = rng.choice(INTEGERS)
+                operation = "pred." + rng.choice(["eq", "ne", "lt", "le", "gt", "ge"])
+                pair = (self.integer(kind, depth), self.integer(kind, depth))
+                return Apply(operation, pair, BOOLEAN)
+            case "logical":
+                operator = rng.choice(("and", "or", "implies"))
+                return Logical(operator, self.boolean(depth), self.boolean(depth), BOOLEAN)
+            case "not":
+                return Apply("bool.not", (self.boolean(depth),), BOOLEAN)
+            case "fold":
+                items = self.list([self.boolean(depth) for _ in range(rng.randint(0, 3))])
+                return Apply(rng.choice(("bool.all", "bool.any")), (items,), BOOLEAN)
+            case "cond":
+                return Apply("bool.cond", tuple(self.boolean(depth) for _ in range(3)), BOOLEAN)
+            case "empty":
+                return Apply("pred.empty", (self.countable(depth),), BOOLEAN)
+            case "same":
+                pair = (self.boolean(depth), self.boolean(depth))
+                return Apply(rng.choice(("pred.eq", "pred.ne")), pair, BOOLEAN)
+            case _:
+                unit = Constant(None, UNIT)
+                other = Apply("bool.cond", (self.boolean(depth), unit, unit), UNIT)
+                return Apply(rng.choice(("pred.eq", "pred.ne")), (other, unit), BOOLEAN)
+
+    def sid(self) -> Expression:
+        rng = self.rng
+        if rng.random() < 0.3 and (place := self.place((layout.Integer,), UINT32)):
+            return place
+        if rng.random() < 0.2:
+            return Constant(rng.randint(0, 4), SID)
+        return Sid(rng.choice(("src", "dst")), SID)
+
+    def query(self) -> Query:
+        return build.query(self.rng.choice(self.flows), self.sid())
+
+
+# ---- policies ------------------------------------------------------------------
+
+
+class Policy:
+    """A random policy over random classes."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.builder = build.Builder(Schema(rng).classes())
+        self.states: dict[int, list[str]] = {}
+        for number in range(rng.randint(0, 3)):
+            self._flow(number)
+        for thing in self.states:
+            if rng.random() < 0.8:
+                self.builder.bind(Kind.EXECUTE, self.builder.flow_rule(thing, "init", build.DST))
+        for _ in range(rng.randint(4, 14)):
+            self._binding()
+
+    def tree(self) -> PolicyTree:
+        return self.builder.tree()
+
+    def _flow(self, number: int) -> None:
+        rng = self.rng
+        states = [f"s{i}" for i in range(rng.choice([1, 2, 3, 4, 40]))]
+        edges = {
+            state: rng.sample(states, rng.randint(0, min(3, len(states))))
+            for state in states
+            if rng.random() < 0.8
+        }
+        index = self.builder.flow(f"flow{number}", states, rng.choice(states), **edges)
+        self.states[index] = states
+
+    def _binding(self) -> None:
+        rng, builder = self.rng, self.builder
+        kind = rng.choice([Kind.EXECUTE, Kind.REQUEST, Kind.REQUEST, *Kind])
+        condition: dict[str, int | str] = {}
+        message: MessageType | None = None
+        if rng.random() < 0.75 and (pinned := self._operation(kind)):
+            condition, message = pinned
+        elif rng.random() < 0.5:
+            condition["src" if kind.server_is_source else "dst"] = self._class()
+        if kind is Kind.SECURITY:
+            condition.pop("dst", None)
+        elif rng.random() < 0.4:
+            condition["dst" if kind.server_is_source else "src"] = self._class()
+        items = self._items(kind, message, 2)
+        if items:
+            builder.bind(kind, *items, **condition)
+
+    def _class(self) -> int:
+        return self.rng.randrange(len(self.builder.entities))
+
+    def _operation(self, kind: Kind) -> tuple[dict[str, int | str], MessageType] | None:
+        """Selectors that pin down one operation, and its message."""
+        rng = self.rng
+        entity = rng.choice(self.builder.entities)
+        side = "src" if kind.server_is_source else "dst"
+        offered = entity.security if kind is Kind.SECURITY else entity.endpoints
+        if kind is Kind.EXECUTE or not offered:
+            return None
+        endpoint = rng.choice(offered)
+        method = rng.choice(endpoint.interface.methods)
+        direction = kind.direction
+        assert direction is not None
+        message = method.message(direction)
+        if kind is Kind.SECURITY:
+            name = f"{endpoint.name}.{method.name}" if endpoint.name else method.name
+            return {"src": entity.index, "interface": endpoint.interface.name, "method": name}, message
+        if rng.random() < 0.3:
+            return {"interface": endpoint.interface.name, "method": method.name}, message
+        return {side: entity.index, "endpoint": endpoint.name, "method": method.name}, message
+
+    def _items(self, kind: Kind, message: MessageType | None, depth: int) -> list[Item]:
+        counts = [0, 1, 1, 2, 3] if depth < 2 else [1, 1, 2, 3]
+        return [self._item(kind, message, depth) for _ in range(self.rng.choice(counts))]
+
+    def _item(self, kind: Kind, message: MessageType | None, depth: int) -> Item:
+        rng = self.rng
+        name = rng.choice(["rule"] * 8 + ["evaluate"] + (["match", "choice", "choice"] if depth else []))
+        if name == "evaluate":
+            return self.builder.evaluate(self._expressions(message).boolean(3))
+        if name == "choice":
+            return self._choice(kind, message, depth - 1)
+        if name == "match":
+            condition: dict[str, int | str] = {}
+            if kind is not Kind.SECURITY:
+                condition[rng.choice(("src", "dst"))] = self._class()
+            return self.builder.match(*self._items(kind, message, depth - 1), **condition)
+        return self._rule(message)
+
+    def _expressions(self, message: MessageType | None) -> Expressions:
+        return Expressions(self.rng, message, list(self.states))
+
+    def _rule(self, message: MessageType | None) -> Rule:
+        rng, builder, make = self.rng, self.builder, self._expressions(message)
+        if self.states and rng.random() < 0.45:
+            thing = rng.choice(list(self.states))
+            name = rng.choice(["init", "init", "fini", "enter", "enter", "allow"])
+            states = self.states[thing]
+            some = rng.sample(states, rng.randint(1, min(3, len(states))))
+            return builder.flow_rule(thing, name, make.sid(), *some)
+        name = rng.choice(["grant", "grant", "assert", "assert", "deny", "deny ()"])
+        if name == "deny ()":
+            return builder.rule("deny") if rng.random() < 0.3 else builder.grant()
+        return builder.rule(name, None if name == "grant" else make.boolean(4))
+
+    def _choice(self, kind: Kind, message: MessageType | None, depth: int) -> Choice:
+        rng, make = self.rng, self._expressions(message)
+        text = make.place((layout.String,))
+        scrutinee: Expression
+        labels: list[int | bool | str]
+        if self.states and rng.random() < 0.6:
+            query = make.query()
+            scrutinee, labels = query, list(self.states[query.object][:3])
+        elif text and rng.random() < 0.5:
+            scrutinee, labels = text, list(TEXTS)
+        elif rng.random() < 0.5:
+            scrutinee, labels = make.boolean(2), [True, False]
+        else:
+            integer = rng.choice(INTEGERS)
+            scrutinee = make.integer(integer, 2)
+            labels = sorted({0, 1, 2, integer.low, integer.high})
+        chosen = rng.sample(labels, rng.randint(1, len(labels)))
+        branches = {label: self._items(kind, message, depth) for label in chosen}
+        default = self._items(kind, message, depth) if rng.random() < 0.5 else None
+        return self.builder.choice(scrutinee, branches, default)
+
+
+# ---- events --------------------------------------------------------------------
+
+
+class Events:
+    """Random events for the classes of a policy; most messages conform."""
+
+    def __init__(self, rng: Random, entities: tuple[EntityClass, ...]) -> None:
+        self.rng = rng
+        self.entities = entities
+
+    def event(self) -> Event:
+        rng = self.rng
+        kind = rng.choice([Kind.EXECUTE, Kind.REQUEST, Kind.REQUEST, *Kind])
+        src, dst = self._class(), self._class()
+        servers = [
+            entity.index
+            for entity in self.entities
+            if (entity.security if kind is Kind.SECURITY else entity.endpoints)
+        ]
+        if servers and kind is not Kind.EXECUTE and rng.random() < 0.95:
+            if kind.server_is_source:
+                src = rng.choice(servers)
+            else:
+                dst = rng.choice(servers)
+        if kind is Kind.SECURITY:
+            dst = None
+        message = b"" if kind is Kind.EXECUTE else self.message(kind, src, dst)
+        released = rng.randint(1, 5) if kind is Kind.EXECUTE and rng.random() < 0.3 else 0
+        second = 0 if kind is Kind.SECURITY else rng.randint(0, 5)
+        return Event(kind, src, dst, rng.randint(0, 5), second, message, released)
+
+    def _class(self) -> int | None:
+        if self.rng.random() < 0.02:
+            return None
+        return self.rng.randrange(len(self.entities))
+
+    def message(self, kind: Kind, src: int | None, dst: int | None) -> bytes:
+        """A message for an operation of the server; bytes at random if it has none."""
+        rng = self.rng
+        server = src if kind.server_is_source else dst
+        entity = self.entities[server or 0]
+        offered = entity.security if kind is Kind.SECURITY else entity.endpoints
+        if not offered:
+            return rng.randbytes(rng.choice([0, 4, 8, 16]))
+        endpoint = rng.choice(offered)
+        method = rng.choice(endpoint.interface.methods)
+        direction = kind.direction
+        assert direction is not None
+        kind_of_message = method.message(direction)
+        values = {field.name: self.value(field.type) for field in kind_of_message.fields}
+        data = encode(kind_of_message, values, riid=endpoint.riid, mid=method.mid)
+        return self.spoil(data) if rng.random() < 0.15 else data
+
+    def value(self, wire: WireType) -> object:
+        rng = self.rng
+        match wire:
+            case layout.Integer(bits, signed):
+                kind = IntegerType(bits, signed)
+                near = [0, 1, 2, 3, 4, kind.high, kind.low, kind.high - 1]
+                return rng.choice(near) if rng.random() < 0.9 else rng.randint(kind.low, kind.high)
+            case layout.Handle():
+                return {"handle": rng.randint(0, 5), "rights": rng.choice([0, 1, 0xFFFFFFFF])}
+            case layout.Bytes(limit):
+                return rng.randbytes(rng.randint(0, limit))
+            case layout.String(limit):
+                return rng.choice([text for text in TEXTS if len(text.encode()) <= limit])
+            case layout.Array(element, count):
+                return [self.value(element) for _ in range(count)]
+            case layout.Sequence(element, limit):
+                return [self.value(element) for _ in range(rng.randint(0, limit))]
+            case layout.Struct(_, fields):
+                return {field.name: self.value(field.type) for field in fields}
+            case layout.Union(_, members):
+                member = rng.choice(members)
+                return {member.name: self.value(member.type)}
+
+    def spoil(self, data: bytes) -> bytes:
+        """A message that may not conform any more."""
+        rng, spoilt = self.rng, bytearray(data)
+        for _ in range(rng.randint(1, 3)):
+            match rng.randint(0, 4):
+                case 0 if spoilt:
+                    spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randint(0, 7)
+                case 1 if len(spoilt) >= 12:
+                    at = rng.randrange(8, len(spoilt) - 3, 4) if len(spoilt) > 12 else 8
+                    number = rng.choice([0, 1, 2, 3, 4, 8, 0xFFFFFFFF, len(spoilt), 0x80000000])
+                    spoilt[at : at + 4] = number.to_bytes(4, "little")
+                case 2:
+                    del spoilt[rng.randint(0, len(spoilt)) :]
+                case 3:
+                    spoilt += rng.randbytes(rng.choice([1, 4, 8]))
+                case _ if spoilt:
+                    spoilt[rng.randrange(min(8, len(spoilt)))] = rng.randint(0, 3)
+        return bytes(spoilt)

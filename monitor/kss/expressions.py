@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import ParamSpec, TypeVar
 
 from kss import calls, numerals, places, syntax, tree, types
@@ -34,10 +34,17 @@ class Checker:
     Every method may raise AbandonedError; the finding is reported by then.
     """
 
-    def __init__(self, section: Section, objects: Mapping[str, Known], findings: Findings) -> None:
+    def __init__(
+        self,
+        section: Section,
+        objects: Mapping[str, Known],
+        findings: Findings,
+        broken: Collection[str] = (),
+    ) -> None:
         self._section = section
         self._objects = objects
         self._findings = findings
+        self._broken = broken  # objects that have findings of their own
 
     def fail(self, rule: str, span: Span, message: str, help: str = "") -> AbandonedError:
         self._findings.error(rule, span.at, message, help, span.text)
@@ -315,6 +322,8 @@ class Checker:
         return RecordValue(tuple(fields.items()), kind)
 
     def target(self, node: syntax.Call) -> tuple[Known, str]:
+        if ".".join(node.name.parts[:-1]) in self._broken:
+            raise AbandonedError
         return self._at(node.span, calls.target, node, self._objects)
 
     def arguments(

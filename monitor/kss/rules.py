@@ -90,6 +90,7 @@ RULES: Final[dict[str, str]] = {
     "PSL-071": "two audit profiles have one name",
     "PSL-072": "an audit profile has the wrong form",
     "PSL-073": "audit default is declared twice, differently",
+    "PSL-074": "a section names two audit profiles",
     # style
     "PSL-080": "the name of a policy object starts with an uppercase letter",
 }

@@ -16,6 +16,7 @@ class Bool(Model):
     file = "nk.basic"
     predeclared = "bool"
     declarable = False
+    auditable = False
     operators: ClassVar[Mapping[str, str]] = {"!": "not", "&&": "and", "||": "or", "==>": "implies"}
     operations: ClassVar[Mapping[str, Operation]] = {
         "not": lambda _, values: not values[0],

@@ -77,6 +77,9 @@ class Flow(Model):
             "query": Signature((sid,), named=True, result=state),
         }
 
+    def audit_conditions(self, config: object) -> Mapping[str, tuple[str, ...]]:
+        return {"omit": cast(FlowConfig, config).states}
+
     def call(
         self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]
     ) -> Value:

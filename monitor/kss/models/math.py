@@ -38,6 +38,7 @@ class Math(Model):
     file = "nk.basic"
     predeclared = "math"
     declarable = False
+    auditable = False
     operators: ClassVar[Mapping[str, str]] = {
         "+": "add",
         "-": "sub",

@@ -97,6 +97,7 @@ class Model:
     file: ClassVar[str]  # the nk file that provides it
     predeclared: ClassVar[str | None] = None  # the object that its file creates
     declarable: ClassVar[bool] = True
+    auditable: ClassVar[bool] = True
     shared: ClassVar[bool] = False  # whether all its objects share their contexts
     operators: ClassVar[Mapping[str, str]] = {}
     # pure operations by name: (result type, operand values) -> value; may raise EvaluationError
@@ -117,6 +118,10 @@ class Model:
         return Setup(identity=self.name)
 
     def signatures(self, types: Mapping[str, Type], config: object) -> Mapping[str, Signature]:
+        return {}
+
+    def audit_conditions(self, config: object) -> Mapping[str, tuple[str, ...]]:
+        """The conditions of audit profiles beside `kss`, each with the words it may list."""
         return {}
 
     def pure(self) -> Mapping[str, Pure]:

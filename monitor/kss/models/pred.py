@@ -33,6 +33,7 @@ class Pred(Model):
     file = "nk.basic"
     predeclared = "pred"
     declarable = False
+    auditable = False
     operators: ClassVar[Mapping[str, str]] = {
         "==": "eq",
         "!=": "ne",

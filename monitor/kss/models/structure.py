@@ -24,6 +24,7 @@ class Struct(Model):
     file = "nk.basic"
     predeclared = "struct"
     declarable = False
+    auditable = False
     operations: ClassVar[Mapping[str, Operation]] = {
         "size": lambda _, values: len(values[0]),
         "element": element,

@@ -1,0 +1,106 @@
+"""From a policy file to the typed tree: loading, checking, numbering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kss import syntax
+from kss.audit import Audit
+from kss.bindings import Bindings
+from kss.edl import Descriptions
+from kss.errors import Finding, Findings, Location
+from kss.layout import EntityClass
+from kss.loader import Loader
+from kss.objects import Objects
+from kss.selectors import Selectors
+from kss.source import Search
+from kss.tree import PolicyTree
+
+EXECUTE_INTERFACE = "kl.core.Execute"
+# class -> endpoint -> interface
+Endpoints = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A policy without errors, and the warnings about it."""
+
+    tree: PolicyTree
+    warnings: tuple[Finding, ...]
+
+
+def build(
+    path: Path,
+    include: Iterable[Path],
+    extra_endpoints: Endpoints | None = None,
+    extra_classes: Sequence[str] = (),
+) -> Built:
+    """Reads and checks a policy. Raises DescriptionError with every finding."""
+    findings = Findings()
+    search = Search([path.parent, *include])
+    loader = Loader(search, findings)
+    loader.load(path)
+    main = Location(str(path), 1, 1)
+    _must_be_execute_interface(loader, findings)
+    classes, broken = _classes(
+        loader, Descriptions(search, findings), main, extra_endpoints or {}, extra_classes, findings
+    )
+    if not loader.sound:  # what is missing would only cause findings that mislead
+        findings.raise_if_failed()
+    objects = Objects(loader, main, findings)
+    audit = Audit(loader, objects, findings)
+    bindings = Bindings(Selectors(classes, broken, findings), objects, audit, findings)
+    checked = tuple(bindings.binding(node) for node in loader.of(syntax.Binding))
+    findings.raise_if_failed()
+    policy = PolicyTree(
+        classes=tuple(classes.values()),
+        objects=tuple(objects.items),
+        bindings=checked,
+        sites=tuple(bindings.sites),
+        profiles=audit.profiles,
+        audit_default=audit.default,
+        tests=tuple(loader.of(syntax.TestSet)),
+    )
+    return Built(policy, tuple(findings.items))
+
+
+def _must_be_execute_interface(loader: Loader, findings: Findings) -> None:
+    for declared in loader.of(syntax.ExecuteInterface):
+        if declared.name.value != EXECUTE_INTERFACE:
+            span = declared.name.span
+            message = f"the execute interface is {EXECUTE_INTERFACE}"
+            help = f"execute: {EXECUTE_INTERFACE}"
+            findings.error("PSL-001", span.at, message, help, span.text)
+
+
+def _classes(
+    loader: Loader,
+    descriptions: Descriptions,
+    main: Location,
+    extra_endpoints: Endpoints,
+    extra_classes: Sequence[str],
+    findings: Findings,
+) -> tuple[dict[str, EntityClass], set[str]]:
+    """The classes in order of first mention, and the names of those with findings."""
+    wanted: dict[str, tuple[str, Location]] = {}
+    for use in loader.of(syntax.UseClass):
+        name, described_by = use.name.value, use.described_by.value
+        known = wanted.setdefault(name, (described_by, use.name.span.at))
+        if known[0] != described_by:
+            message = f"class {name} is described by {known[0]} already"
+            at = use.described_by.span.at
+            findings.error("PSL-004", at, message, "register it once", described_by)
+    for name in (*extra_classes, *extra_endpoints):
+        wanted.setdefault(name, (name, main))
+    classes: dict[str, EntityClass] = {}
+    broken: set[str] = set()
+    for name, (described_by, at) in wanted.items():
+        ports = extra_endpoints.get(name, {})
+        loaded = descriptions.load_class(name, described_by, len(classes), at, ports)
+        if loaded is None:
+            broken.add(name)
+        else:
+            classes[name] = loaded
+    return classes, broken

@@ -1,0 +1,88 @@
+"""Policy objects: those that nk files create and those that the policy declares."""
+
+from __future__ import annotations
+
+from kss import syntax
+from kss.aliases import resolve
+from kss.calls import Known
+from kss.errors import Findings, Location, did_you_mean
+from kss.loader import Loader
+from kss.models import FILES, MODELS, NOT_YET
+from kss.models.model import Model
+from kss.tree import PolicyObject
+from kss.types import Type
+
+
+class Objects:
+    """Declares the objects in order: predeclared ones first."""
+
+    def __init__(self, loader: Loader, main: Location, findings: Findings) -> None:
+        self._findings = findings
+        self._aliases: dict[str, Type] = {}
+        self.items: list[PolicyObject] = []
+        self.known: dict[str, Known] = {}
+        self.broken: set[str] = set()
+        self._models = {name for file in loader.provided for name in FILES[file]}
+        for model in MODELS.values():
+            if model.name in self._models and model.predeclared is not None:
+                self._add(model, model.predeclared, {}, None, model.name, main)
+        for alias in loader.of(syntax.TypeDeclaration):
+            found = resolve(alias.type, self._aliases, findings)
+            if found is not None:
+                self._aliases[alias.name.value] = found
+        for declaration in loader.of(syntax.ObjectDeclaration):
+            self._declare(declaration)
+
+    def _add(
+        self,
+        model: Model,
+        name: str,
+        types: dict[str, Type],
+        config: object,
+        identity: str,
+        at: Location,
+    ) -> None:
+        index = len(self.items)
+        self.items.append(PolicyObject(name, index, model.name, types, config, identity, at))
+        self.known[name] = Known(index, model.name, types, model.signatures(types, config))
+
+    def _declare(self, declaration: syntax.ObjectDeclaration) -> None:
+        name, at = declaration.name.value, declaration.name.span.at
+        if name in self.known or name in self.broken:
+            message = f"there is already a policy object {name}"
+            self._findings.error("PSL-020", at, message, "choose another name", name)
+            return
+        if name[0].isupper():
+            message = f"the name {name} starts with an uppercase letter"
+            self._findings.warning("PSL-080", at, message, name[0].lower() + name[1:], name)
+        model = self._model(declaration)
+        types: dict[str, Type] = {}
+        for item in declaration.types:
+            found = resolve(item.type, {**self._aliases, **types}, self._findings)
+            if found is not None:
+                types[item.name.value] = found
+        setup = model.configure(declaration, types, self._findings) if model else None
+        if model is None or setup is None or len(types) < len(declaration.types):
+            self.broken.add(name)
+        else:
+            self._add(model, name, types, setup.config, setup.identity, at)
+
+    def _model(self, declaration: syntax.ObjectDeclaration) -> Model | None:
+        word = declaration.model
+        model = MODELS.get(word.value)
+        message = help = ""
+        if model is None and word.value in NOT_YET.values():
+            message = f"model {word.value} is not supported by this version"
+        elif model is None:
+            message = f"unknown model {word.value}"
+            help = did_you_mean(word.value, [m.name for m in MODELS.values() if m.declarable])
+        elif not model.declarable:
+            message = f"{model.name} objects are not declared"
+            help = f"there is one: {model.predeclared}"
+        elif model.name not in self._models:
+            message = f"model {model.name} is not included"
+            help = f"use {model.file}._"
+        if message:
+            self._findings.error("PSL-021", word.span.at, message, help, word.value)
+            return None
+        return model

@@ -1,0 +1,71 @@
+/* Load to measure with. MODE:
+ *
+ *   compute  rounds of work.c, each checked against the known result (the default)
+ *   null     hypercalls that do nothing, one after the other
+ *   port     64-byte messages to a sampling port, each judged by a rule that looks into it
+ *   rate     one hypercall in a thousand instructions
+ *
+ * A wrong result stops the partition with an undefined instruction.
+ */
+#include "work.h"
+#include <bench/ISample.idl.h>
+#include <khs/khs.h>
+
+enum { REPORT_ROUNDS = 100, LOOP_ROUNDS = 495 };
+
+static void compute(void)
+{
+    for (uint32_t round = 1;; round++) {
+        if (work(1) != WORK_RESULT)
+            __builtin_trap();
+        if (round % REPORT_ROUNDS == 0)
+            khs_print("%u rounds\n", round);
+    }
+}
+
+static void null(void)
+{
+    for (;;)
+        khs_nop();
+}
+
+static void port(void)
+{
+    uint32_t sample = khs_port("sample");
+    struct bench_ISample_Put_req m = { .header = bench_ISample_Put_req_header };
+    for (;; m.number++)
+        if (khs_port_write(sample, &m, sizeof m).code != KHS_CODE_OK)
+            __builtin_trap();
+}
+
+/* Two instructions a round on every architecture. */
+static void spin(uint32_t rounds)
+{
+#if defined(__arm__)
+    __asm__ volatile("1:\tsubs %0, %0, #1\n\tbne 1b" : "+r"(rounds) : : "cc");
+#else
+    __asm__ volatile("1:\tdecl %0\n\tjnz 1b" : "+r"(rounds) : : "cc");
+#endif
+}
+
+static void rate(void)
+{
+    for (;;) {
+        spin(LOOP_ROUNDS);
+        khs_nop();
+    }
+}
+
+void main(void)
+{
+    const char *mode = khs_env("MODE");
+    khs_ready();
+    if (!mode || strcmp(mode, "compute") == 0)
+        compute();
+    else if (strcmp(mode, "null") == 0)
+        null();
+    else if (strcmp(mode, "port") == 0)
+        port();
+    else if (strcmp(mode, "rate") == 0)
+        rate();
+}

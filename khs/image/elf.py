@@ -252,6 +252,12 @@ def _check_segments(reader: _Reader, segments: list[Segment]) -> None:
                 f"{name} is writable and executable",
                 "keep code and data in segments of their own: link with the SDK's link.ld",
             )
+        if Right.X in segment.rights and len(segment.data) < segment.size:
+            reader.error(
+                "ELF-004",
+                f"{name} is executable, but not all of it is in the file",
+                "keep zero-initialised data (.bss) in the data segment",
+            )
         if segment.address < PROGRAM_BASE or segment.pages[1] > limit:
             reader.error(
                 "ELF-007",

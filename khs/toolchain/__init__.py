@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from khs.toolchain.program import Progress, build_program
 from khs.toolchain.sources import ProgramSources, find_program, read_program
+from khs.toolchain.zig import identity
 
-__all__ = ["ProgramSources", "Progress", "build_program", "find_program", "read_program"]
+__all__ = [
+    "ProgramSources",
+    "Progress",
+    "build_program",
+    "find_program",
+    "identity",
+    "read_program",
+]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from khs.errors import ImageError
+from khs.resources import shipped
 
 
 def root() -> Path:
@@ -35,10 +36,11 @@ def key(parts: Iterable[str | bytes]) -> str:
 
 
 def product(kind: str, name: str, make: Callable[[Path], None]) -> Path:
-    """The folder of a product; `make` fills it if it is not there yet."""
+    """The folder of a product: shipped, made before, or filled by `make`."""
     place = root() / kind / name
-    if place.is_dir():
-        return place
+    for known in (shipped("cache") / kind / name, place):
+        if known.is_dir():
+            return known
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".making-", dir=place.parent))

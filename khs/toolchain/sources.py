@@ -52,10 +52,8 @@ def find_program(name: str, root: Path, shipped: Path) -> Path:
     for place in places:
         if place.is_dir():
             return place.resolve()
-    known = sorted(
-        path.name for base in (places[0].parent, shipped) if base.is_dir() for path in base.iterdir()
-        if path.is_dir() and path.name != "sdk"
-    )  # fmt: skip
+    folders = [path for base in (root / "partitions", shipped) for path in base.glob("*/")]
+    known = sorted({path.name for path in folders} - {"sdk"})
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
     looked = ", ".join(str(place) for place in places)

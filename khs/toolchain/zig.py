@@ -18,6 +18,9 @@ from pathlib import Path
 from khs.config.model import Arch
 from khs.errors import ImageError
 
+#: The version that pyproject.toml pins.
+SHIPPED_VERSION = "0.17.1"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -81,22 +84,28 @@ LINK_FLAGS = (
 
 
 @cache
+def _installed() -> Path | None:
+    spec = importlib.util.find_spec("ziglang")
+    places = spec.submodule_search_locations if spec else None
+    return Path(next(iter(places))) if places else None
+
+
 def folder() -> Path:
     """The folder of the ziglang package; ImageError if it is not installed."""
-    spec = importlib.util.find_spec("ziglang")
-    if spec is None or not spec.submodule_search_locations:
+    place = _installed()
+    if place is None:
         raise ImageError(
             "guest programs are compiled with the 'ziglang' package, which is not installed\n"
             "  help: pip install 'khs[toolchain]', or give an ELF with image = \"path/to.elf\""
         )
-    return Path(next(iter(spec.submodule_search_locations)))
+    return place
 
 
 @cache
 def identity() -> str:
-    """Name and version of the compiler, as the manifest states it."""
-    folder()
-    return f"ziglang {version('ziglang')}"
+    """Name and version of the compiler, as the manifest states it. If it is not installed: of the
+    one that the shipped programs were built with, so that those are found."""
+    return f"ziglang {version('ziglang') if _installed() else SHIPPED_VERSION}"
 
 
 def builtin_headers() -> Path:

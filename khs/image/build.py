@@ -1,0 +1,225 @@
+"""From a checked system to its archive: compile, check, lay out, write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import khs
+from khs import monitor, toolchain
+from khs.config.model import Partition, System
+from khs.errors import ConfigError, Finding, ImageError
+from khs.image import archive, configbin, elf, lines, report, startinfo
+from khs.image.archive import Archive
+from khs.image.elf import Program
+from khs.image.layout import Layout, heap_address, plan
+from khs.image.parts import Parts
+from khs.image.scan import scan
+from khs.image.wiring import Wiring, wire
+from khs.monitor import MonitorPolicy
+from khs.new.stubs import headers
+from khs.resources import shipped
+from khs.toolchain import Progress
+
+#: Room kept for a policy that a partition passes at run time, at least.
+_POLICY_IMAGE = 64 << 10
+
+
+def build(system: System, *, release: bool = False, progress: Progress | None = None) -> Archive:
+    """The archive of `system`; the same bytes for the same inputs.
+
+    `release` demands that every program is pinned by `sha256`. ConfigError with every finding;
+    ImageError if a program does not compile.
+    """
+    parts = prepare(system, release=release, progress=progress)
+    reserve = configbin.Reserve(*_policy_reserve(parts.policies))
+    programs = [parts.programs[partition.name] for partition in system.partitions]
+    config = configbin.write(system, programs, parts.wiring, parts.layout, reserve)
+    members = _members(parts, config)
+    manifest = _manifest(parts, release)
+    described = archive.describe_members(members)
+    members["report.md"] = report.write(parts, described).encode()
+    described = archive.describe_members(members)
+    manifest |= {"members": described, "sha256": archive.hash_all(described)}
+    return Archive(manifest, members)
+
+
+def prepare(system: System, *, release: bool, progress: Progress | None = None) -> Parts:
+    """Everything up to the layout, checked."""
+    policies = monitor.load_all(system)
+    wiring, findings = wire(system, policies[0])
+    for policy in policies[1:]:
+        findings += _same_wiring(system, wiring, policy)
+    elfs, programs, found = _programs(system, policies[0], release, progress)
+    _raise(findings + found)
+    infos = {
+        partition.name: startinfo.write(
+            system, partition, wiring, heap_address(programs[partition.name])
+        )
+        for partition in system.partitions
+    }
+    layout, findings = plan(system, programs, infos)
+    traps = {}
+    for partition in system.partitions:
+        traps[partition.name], found = _scan(programs[partition.name], layout, partition.number)
+        findings += found
+    _raise(findings)
+    return Parts(system, policies, wiring, elfs, programs, layout, traps)
+
+
+def _raise(findings: list[Finding]) -> None:
+    if any(finding.severity == "error" for finding in findings):
+        raise ConfigError(dict.fromkeys(findings))
+
+
+def _same_wiring(system: System, wiring: Wiring, policy: MonitorPolicy) -> list[Finding]:
+    """config.bin holds one set of endpoint and method ids, so every policy has to agree."""
+    other, findings = wire(system, policy)
+    if findings or other == wiring:
+        return findings
+    message = f"with policy {policy.name} channels have other endpoints or message sizes"
+    help = "use the same interface descriptions for every policy"
+    return [system.finding("POL-002", ("system", "policies", policy.name), message, help)]
+
+
+# ---- programs --------------------------------------------------------------
+
+
+def _programs(
+    system: System, policy: MonitorPolicy, release: bool, progress: Progress | None
+) -> tuple[dict[str, bytes], dict[str, Program], list[Finding]]:
+    stubs = headers(policy.interfaces.values())
+    elfs: dict[str, bytes] = {}
+    programs: dict[str, Program] = {}
+    findings: list[Finding] = []
+    for partition in system.partitions:
+        if release and partition.sha256 is None:
+            findings.append(_unpinned(system, partition))
+        file, data = _elf(system, partition, stubs, progress)
+        try:
+            programs[partition.name] = elf.read(data, system.board.arch, file, partition.sha256)
+            elfs[partition.name] = data
+        except ConfigError as error:
+            findings += error.findings
+    return elfs, programs, findings
+
+
+def _elf(
+    system: System, partition: Partition, stubs: Mapping[str, str], progress: Progress | None
+) -> tuple[str, bytes]:
+    """The partition's ELF and how to call it."""
+    if partition.image is not None:
+        try:
+            return str(partition.image), partition.image.read_bytes()
+        except OSError as error:
+            raise ImageError(f"{partition.image}: cannot be read: {error.strerror}") from error
+    partitions = shipped("partitions")
+    name = partition.program or ""
+    folder = toolchain.find_program(name, system.root, partitions)
+    data = toolchain.build_program(
+        folder, system.board.arch, partitions / "sdk", stubs, progress=progress
+    )
+    return f"{folder} ({system.board.arch.name.lower()})", data
+
+
+def _unpinned(system: System, partition: Partition) -> Finding:
+    return system.finding(
+        "ELF-011",
+        ("partition", partition.name),
+        f"partition '{partition.name}' does not pin its program",
+        'a release pins every program: sha256 = "..." (khs build prints it in report.md)',
+    )
+
+
+def _scan(
+    program: Program, layout: Layout, partition: int
+) -> tuple[tuple[int, ...], list[Finding]]:
+    """Where the engine has to trap, and what is refused."""
+    findings: list[Finding] = []
+    suspects: tuple[int, ...] = ()
+    for address, data in layout.code(partition):
+        found = scan(program, address, data)
+        findings += found.findings
+        suspects += found.suspects
+    return suspects, findings
+
+
+# ---- members ---------------------------------------------------------------
+
+
+def _policy_reserve(policies: tuple[MonitorPolicy, ...]) -> tuple[int, int]:
+    """Bytes for the image and the state of a policy that comes later: twice the largest known."""
+    image = max(_POLICY_IMAGE, *(2 * len(policy.binary) for policy in policies))
+    state = 2 * max(policy.state_size for policy in policies)
+    return -(-image // 4096) * 4096, -(-state // 4096) * 4096
+
+
+def _members(parts: Parts, config: bytes) -> dict[str, bytes]:
+    inputs_json, inputs_bin = archive.encode_inputs(_inputs(parts.system))
+    members = {
+        "config.bin": config,
+        "memory.bin": parts.layout.memory,
+        "inputs.json": inputs_json,
+        "inputs.bin": inputs_bin,
+        "system.toml": parts.system.document.encode(),
+    }
+    for number, policy in enumerate(parts.policies):
+        stem = f"policy-{number}" if number else "policy"
+        members[f"{stem}.bin"] = policy.binary
+        members[f"{stem}.json"] = archive.encode_json(policy.map)
+    for name, data in parts.elfs.items():
+        members[f"elf/{name}.elf"] = data
+    return members
+
+
+def _inputs(system: System) -> list[archive.Stamped]:
+    """By tick; at one tick in the order of the inputs."""
+    rows = [
+        (message.at, number, message.data)
+        for number, outside in enumerate(configbin.kernel_inputs(system))
+        for message in outside.messages
+    ]
+    return sorted(rows, key=lambda row: row[:2])
+
+
+def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
+    system = parts.system
+    return {
+        "kind": "khs-archive",
+        "format": archive.FORMAT,
+        "system": system.name,
+        "board": system.board.name,
+        "arch": system.board.arch.name.lower(),
+        "clock_hz": system.board.clock_hz,
+        "release": release,
+        "run": {"frames": system.run.frames, "seed": system.run.seed},
+        "names": _names(parts),
+        "partitions": {partition.name: _about(parts, partition) for partition in system.partitions},
+        "trusted_lines": lines.trusted_lines(system.board.arch.name.lower()),
+        "tools": {"khs": khs.__version__, "compiler": toolchain.identity()},
+    }
+
+
+def _about(parts: Parts, partition: Partition) -> dict[str, Any]:
+    program = parts.programs[partition.name]
+    return {
+        "class": partition.class_name,
+        "program": partition.program,
+        "sha256": program.sha256,
+        "entry": program.entry,
+        "traps": list(parts.traps[partition.name]),
+    }
+
+
+def _names(parts: Parts) -> dict[str, Any]:
+    system = parts.system
+    return {
+        "clock_hz": system.board.clock_hz,
+        "partitions": [each.name for each in system.partitions],
+        "schedules": [each.name for each in system.schedules],
+        "channels": [each.name for each in system.channels],
+        "inputs": [each.name for each in configbin.kernel_inputs(system)],
+        "ports": [[port.link.channel.name for port in ports] for ports in parts.wiring.ports],
+        "policies": [policy.name for policy in parts.policies],
+        "regions": [region.name for region in parts.layout.regions],
+    }

@@ -1,0 +1,71 @@
+"""How many lines of code one has to trust: counted from the sources, or as counted when the
+package was made.
+
+A line counts if something other than blanks and comments is on it. The trusted base is the core,
+the policy VM and one board's port; the part that runs it inside this process is counted apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from khs.resources import project
+
+_COUNTED = Path(__file__).parent / "trusted_lines.json"
+_SUFFIXES = (".c", ".h", ".S", ".ld")
+_TOKEN = re.compile(
+    r"""/\*.*?\*/ | //[^\n]* | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'""", re.DOTALL | re.VERBOSE
+)
+
+
+def count(text: str) -> int:
+    """Lines of C, assembler or linker script that are neither blank nor comment."""
+
+    def without_comment(match: re.Match[str]) -> str:
+        found = match.group()
+        return "\n" * found.count("\n") + " " if found[:2] in ("/*", "//") else found
+
+    return sum(bool(line.strip()) for line in _TOKEN.sub(without_comment, text).splitlines())
+
+
+def count_folders(folders: Iterable[Path]) -> int:
+    """Lines of the sources right in these folders."""
+    return sum(
+        count(path.read_text(encoding="utf-8", errors="replace"))
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.suffix in _SUFFIXES
+    )
+
+
+def count_project(root: Path) -> dict[str, int]:
+    """Lines of each part, ports as `port/<architecture>`."""
+    firmware = root / "boards" / "firmware"
+    parts = {
+        "core": [root / "khs" / "core"],
+        "vm": [root / "monitor" / "vm"],
+        "host": [root / "khs" / "host"],
+    }
+    for name in ("armv7", "x64", "x86"):
+        parts[f"port/{name}"] = [firmware / "common", firmware / name]
+    return {name: count_folders(folders) for name, folders in parts.items()}
+
+
+def trusted_lines(arch: str) -> dict[str, int]:
+    """`core`, `vm`, `board` (0 if there is no port for `arch` yet) and, apart, `host`."""
+    root = project()
+    if root is not None:
+        counts = count_project(root)
+    else:
+        counts = json.loads(_COUNTED.read_text()) if _COUNTED.is_file() else {}
+    names = {"core": "core", "vm": "vm", "board": f"port/{arch}", "host": "host"}
+    return {title: counts.get(part, 0) for title, part in names.items()}
+
+
+def write_counts(root: Path) -> None:
+    """Leaves the counts of a project for the package made from it."""
+    _COUNTED.write_text(json.dumps(count_project(root), indent=1) + "\n")

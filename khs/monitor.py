@@ -1,0 +1,321 @@
+"""The one place where KHS meets KSS, the security monitor.
+
+`load` compiles the policies of a system. What KSS finds wrong in policies and interface
+descriptions comes back as `ConfigError`, with the places KSS gives.
+
+    POL-001 the policy does not know a class of the system
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import kss
+from kss.api import load_class, load_policy
+from kss.compiler import class_hash, compile_policy
+from kss.errors import Finding as KssFinding
+from kss.errors import KssError
+from kss.layout import (
+    Array,
+    Direction,
+    Endpoint,
+    EntityClass,
+    Field,
+    Interface,
+    MessageType,
+    Method,
+    Sequence,
+    Struct,
+    Union,
+    WireType,
+)
+from kss.tree import Binding, Condition, Match, PolicyTree
+from kss.vm import Vm
+
+from khs.config.model import ChannelKind, System
+from khs.errors import ConfigError, Finding
+
+__all__ = [
+    "EINIT_CLASS",
+    "KERNEL_CLASS",
+    "Endpoint",
+    "EntityClass",
+    "Field",
+    "Interface",
+    "Method",
+    "MonitorPolicy",
+    "class_hash",
+    "load",
+]
+
+KERNEL_CLASS = "kl.core.Core"
+EINIT_CLASS = "Einit"
+
+_DIRECTIONS = {Direction.IN: "in", Direction.OUT: "out", Direction.ERROR: "error"}
+_REASONS = {
+    1: "no rule matches",
+    2: "a rule could not be evaluated",
+    3: "the message does not conform to its interface",
+}
+
+
+@dataclass(frozen=True)
+class MonitorPolicy:
+    """One compiled policy. `binary` is policy.bin, `state_size` the bytes of state it needs."""
+
+    name: str
+    tree: PolicyTree
+    binary: bytes
+    state_size: int
+    root: Path  # places in `map` are relative to it
+
+    def layout(self, class_name: str) -> EntityClass:
+        """A class with its endpoints and message layouts; KeyError if the policy has no such."""
+        return self._classes[class_name]
+
+    @cached_property
+    def _classes(self) -> dict[str, EntityClass]:
+        return {entity.name: entity for entity in self.tree.classes}
+
+    @cached_property
+    def _interfaces(self) -> dict[str, Interface]:
+        return {
+            endpoint.interface.name: endpoint.interface
+            for entity in self.tree.classes
+            for endpoint in (*entity.endpoints, *entity.security)
+        }
+
+    @property
+    def interfaces(self) -> Mapping[str, Interface]:
+        """Every interface of every class, by name."""
+        return self._interfaces
+
+    def max_message(self, class_name: str, endpoint: str) -> int:
+        """Bytes of the largest message of an endpoint, requests and replies; KeyError if the
+        class or the endpoint is unknown."""
+        found = self.layout(class_name).endpoint(endpoint)
+        if found is None:
+            raise KeyError(endpoint)
+        kinds = [m.message(direction) for m in found.interface.methods for direction in Direction]
+        return max((kind.size + kind.arena for kind in kinds), default=8)
+
+    def describe(self, granted: bool, reason: int, rule: int) -> str:
+        """A verdict in words: `denied by security.psl:12: heater.enter {...}`.
+
+        `reason` is enum kss_reason, `rule` the rule that decided.
+        """
+        word = "granted" if granted else "denied"
+        why = _REASONS.get(reason, "")
+        if rule >= len(self.tree.sites):
+            return f"{word}: {why}" if why else word
+        site = self.tree.sites[rule]
+        place = f"{_shown(site.location.file, self.root)}:{site.location.line}"
+        text = " ".join(site.text.split())
+        return f"{word} by {place}: {text}" + (f" ({why})" if why else "")
+
+    @cached_property
+    def map(self) -> dict[str, Any]:
+        """Names behind the numbers of policy.bin, as JSON: classes, rules, bindings (the shape is
+        that of `khs.trace.policy`)."""
+        return {
+            "policy": self.name,
+            "classes": [_class(entity) for entity in self.tree.classes],
+            "rules": [
+                {
+                    "file": _shown(site.location.file, self.root),
+                    "line": site.location.line,
+                    "column": site.location.column,
+                    "object": site.object,
+                    "method": site.method,
+                    "text": site.text,
+                }
+                for site in self.tree.sites
+            ],
+            "bindings": [
+                row
+                for binding in self.tree.bindings
+                for row in _bindings(self, binding, binding, {})
+            ],
+        }
+
+
+def load(system: System) -> MonitorPolicy:
+    """The policy of `system`, compiled; ConfigError with every finding."""
+    return load_file(system, system.policy, system.policy.stem)
+
+
+def load_all(system: System) -> tuple[MonitorPolicy, ...]:
+    """Every policy of `system` by number, 0 the one in force first; ConfigError with every
+    finding of all of them."""
+    loaded, findings = [], []
+    for name, path in ((system.policy.stem, system.policy), *system.policies.items()):
+        try:
+            loaded.append(load_file(system, path, name))
+        except ConfigError as error:
+            findings += [finding for finding in error.findings if finding not in findings]
+    if findings:
+        raise ConfigError(findings)
+    return tuple(loaded)
+
+
+def load_file(system: System, path: Path, name: str) -> MonitorPolicy:
+    """The policy in file `path` for the classes and channels of `system`."""
+    try:
+        ports = _implicit_endpoints(system)
+        tree = load_policy(path, system.include, extra_endpoints=ports)
+        _check_classes(system, path, tree)
+        binary = compile_policy(tree, max_sids=_max_sids(system))
+        state_size = len(Vm(binary).snapshot())
+    except KssError as error:
+        raise ConfigError(map(_finding, error.findings)) from error
+    return MonitorPolicy(name, tree, binary, state_size, system.root)
+
+
+def _max_sids(system: System) -> int:
+    """Kernel, Einit and each partition, and as much again."""
+    return max(64, 2 * (len(system.partitions) + 2))
+
+
+def _implicit_endpoints(system: System) -> dict[str, dict[str, str]]:
+    """Class -> endpoint -> interface: a reader whose class declares no endpoint for a channel's
+    message gets one with the name of the channel."""
+    extra: dict[str, dict[str, str]] = {}
+    for channel in system.channels:
+        if channel.kind is ChannelKind.CALL or channel.message is None:
+            continue
+        interface = channel.message.rpartition(".")[0]
+        for reader in channel.readers:
+            name = system.partition(reader).class_name
+            declared = load_class(name, system.include)
+            offered = declared.endpoints if declared else ()
+            known = {endpoint.interface.name for endpoint in offered}
+            if declared and interface not in known | set(extra.get(name, {}).values()):
+                extra.setdefault(name, {})[channel.name] = interface
+    return extra
+
+
+def _check_classes(system: System, path: Path, tree: PolicyTree) -> None:
+    known = {entity.name for entity in tree.classes}
+    users: list[tuple[str, tuple[str, ...]]]
+    users = [(name, ("system", "policy")) for name in (KERNEL_CLASS, EINIT_CLASS)]
+    users += [(each.class_name, ("partition", each.name, "class")) for each in system.partitions]
+    findings = [
+        system.finding(
+            "POL-001",
+            place,
+            f"the policy {path.name} does not know the class {name}",
+            f"add to it: use EDL {name}",
+        )
+        for name, place in users
+        if name not in known
+    ]
+    if findings:
+        raise ConfigError(findings)
+
+
+def _finding(found: KssFinding) -> Finding:
+    return Finding(
+        found.rule,
+        found.severity,
+        found.file,
+        found.line,
+        found.column,
+        found.message,
+        found.help,
+    )
+
+
+# ---- the map ---------------------------------------------------------------
+
+
+def _shown(file: str, root: Path) -> str:
+    """A path that does not depend on where the system lies."""
+    path = Path(file)
+    package = Path(kss.__file__).parent
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    if path.is_relative_to(package):
+        return f"kss/{path.relative_to(package).as_posix()}"
+    return path.name
+
+
+def _class(entity: EntityClass) -> dict[str, Any]:
+    return {
+        "name": entity.name,
+        "endpoints": [_endpoint(endpoint) for endpoint in entity.endpoints],
+        "security": [_endpoint(endpoint) for endpoint in entity.security],
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "name": endpoint.name,
+        "riid": endpoint.riid,
+        "interface": endpoint.interface.name,
+        "component": endpoint.component,
+        "methods": [_method(method) for method in endpoint.interface.methods],
+    }
+
+
+def _method(method: Method) -> dict[str, Any]:
+    messages = {word: _message(method.message(way)) for way, word in _DIRECTIONS.items()}
+    return {"name": method.name, "mid": method.mid, **messages}
+
+
+def _message(message: MessageType) -> dict[str, Any]:
+    fields = [_field(field) for field in message.fields]
+    return {"size": message.size, "arena": message.arena, "fields": fields}
+
+
+def _field(field: Field) -> dict[str, Any]:
+    return {"name": field.name, "offset": field.offset, **_type(field.type)}
+
+
+def _type(wire: WireType) -> dict[str, Any]:
+    row: dict[str, Any] = {"size": wire.size, "type": str(wire)}
+    if isinstance(wire, Struct):
+        row["fields"] = [_field(field) for field in wire.fields]
+    elif isinstance(wire, Union):
+        row["members"] = [_field(member) for member in wire.members]
+    elif isinstance(wire, Array | Sequence):
+        row["element"] = {"offset": 0, **_type(wire.element)}
+    return row
+
+
+def _bindings(
+    policy: MonitorPolicy,
+    binding: Binding,
+    section: Binding | Match,
+    around: Mapping[str, str | None],
+) -> Iterator[dict[str, Any]]:
+    """The conditions under which rules are called: those of a binding, and of the `match`
+    sections in it together with those around them."""
+    selectors = {**around, **_selectors(policy, section.condition)}
+    if any(not isinstance(item, Match) for item in section.items):
+        yield {
+            "file": _shown(section.location.file, policy.root),
+            "line": section.location.line,
+            "text": binding.text,
+            "kind": binding.kind.name.lower(),
+            **selectors,
+        }
+    for item in section.items:
+        if isinstance(item, Match):
+            yield from _bindings(policy, binding, item, selectors)
+
+
+def _selectors(policy: MonitorPolicy, condition: Condition) -> dict[str, str | None]:
+    classes = policy.tree.classes
+    found = {
+        "src": None if condition.src is None else classes[condition.src].name,
+        "dst": None if condition.dst is None else classes[condition.dst].name,
+        "interface": condition.interface,
+        "component": condition.component,
+        "endpoint": condition.endpoint,
+        "method": condition.method,
+    }
+    return {name: value for name, value in found.items() if value is not None}

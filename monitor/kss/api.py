@@ -1,0 +1,106 @@
+"""The facade: what a kernel that embeds KSS uses, and nothing else of this package.
+
+policy = load_policy(Path("security.psl"), [Path("interfaces")])
+policy.classes                      # names; the index is the class number
+policy.layout("gateway.Controller")
+policy.tree                         # for the compiler and the reference interpreter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kss.build import build
+from kss.errors import DescriptionError, Finding, KssError
+from kss.events import Decision, Event, Kind, Reason, Result
+from kss.layout import EntityClass
+from kss.nearest import EventNames, nearest
+from kss.tree import PolicyTree
+
+__all__ = [
+    "Decision",
+    "DescriptionError",
+    "Event",
+    "EventNames",
+    "Finding",
+    "Kind",
+    "KssError",
+    "Policy",
+    "Reason",
+    "Result",
+    "RuleInfo",
+    "load_policy",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """A place in the policy that can decide. For a `choice`, object is "" and method "choice"."""
+
+    id: int
+    file: str
+    line: int
+    column: int
+    object: str
+    method: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy that has been read and checked."""
+
+    tree: PolicyTree
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the process classes; the index is the class number."""
+        return tuple(item.name for item in self.tree.classes)
+
+    @property
+    def rules(self) -> tuple[RuleInfo, ...]:
+        """Every site by id: the rule ids of decisions."""
+        return tuple(
+            RuleInfo(
+                site.id,
+                site.location.file,
+                site.location.line,
+                site.location.column,
+                site.object,
+                site.method,
+                site.text,
+            )
+            for site in self.tree.sites
+        )
+
+    def layout(self, name: str) -> EntityClass:
+        """Endpoints, methods and message layouts of a class. Raises KeyError if unknown."""
+        for item in self.tree.classes:
+            if item.name == name:
+                return item
+        raise KeyError(name)
+
+    def nearest(self, event: EventNames) -> str:
+        """Which binding comes closest to an event denied by default, as a sentence."""
+        return nearest(self.tree, event)
+
+
+def load_policy(
+    path: Path,
+    include: Iterable[Path] = (),
+    *,
+    extra_endpoints: Mapping[str, Mapping[str, str]] | None = None,
+    extra_classes: Sequence[str] = (),
+) -> Policy:
+    """Reads and checks a policy with everything it uses.
+
+    `include` is searched for .psl, .edl, .cdl and .idl, after the policy's own directory and before
+    KSS's own interface files. `extra_endpoints` (class -> endpoint -> interface) adds endpoints to
+    classes; their RIIDs come after the declared ones, in the order given. `extra_classes` are known
+    even if the policy does not mention them. Raises KssError; its `findings` are all there are.
+    """
+    built = build(Path(path), include, extra_endpoints, extra_classes)
+    return Policy(built.tree, built.warnings)

@@ -1,0 +1,277 @@
+"""The reference interpreter: the meaning of a policy, slow and plain.
+
+It shares the typed tree with the compiler and nothing after it, so that each is the other's oracle.
+The order of evaluation is that of `kss.tree`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kss import layout, message, tree
+from kss.errors import MessageError
+from kss.events import Decision, Event, Kind, Reason, Result
+from kss.layout import Endpoint, EntityClass, Method
+from kss.models import MODELS
+from kss.models.base import AUDIT_LEVEL
+from kss.models.model import Contexts, EvaluationError, Value
+from kss.tree import Condition, PolicyTree
+
+
+_UINT32 = layout.Integer(32, False)
+
+
+class Reference:
+    """A loaded policy with its state. Not thread-safe."""
+
+    def __init__(self, policy: PolicyTree) -> None:
+        self.policy = policy
+        self._contexts: dict[str, Contexts] = {
+            _owner(item): {AUDIT_LEVEL: policy.audit_default[1]} if item.model == "Base" else {}
+            for item in policy.objects
+        }
+
+    def judge(self, event: Event) -> Decision:
+        """Decides one event; the state changes only if it is granted."""
+        if not self._classes_known(event):
+            return Decision(False, Reason.DEFAULT)
+        called = None
+        if event.kind is not Kind.EXECUTE:
+            called = self._called(event)
+            if called is None:
+                return Decision(False, Reason.MALFORMED)
+        before = {name: dict(contexts) for name, contexts in self._contexts.items()}
+        if event.released_sid:
+            self.release(event.released_sid)
+        evaluation = _Evaluation(self.policy, self._contexts, event, called)
+        decision = evaluation.run()
+        if not decision.granted:
+            self._contexts = before
+        return decision
+
+    def release(self, sid: int) -> None:
+        """Drops every context of a SID (a destroyed process)."""
+        if sid != 0:
+            for contexts in self._contexts.values():
+                contexts.pop(sid, None)
+
+    def state(self) -> dict[str, Any]:
+        """All state as a JSON value: audit level, and contexts by object and SID, both sorted."""
+        level = self._contexts.get("Base", {}).get(AUDIT_LEVEL, 0)
+        objects: dict[str, dict[str, Any]] = {}
+        for item in sorted(self.policy.objects, key=lambda item: item.name):
+            model, contexts = MODELS[item.model], self._contexts[_owner(item)]
+            if contexts and not model.shared:
+                shown = {sid: model.show(item.config, contexts[sid]) for sid in sorted(contexts)}
+                objects[item.name] = {str(sid): value for sid, value in shown.items()}
+        return {"level": level, "objects": objects}
+
+    def _classes_known(self, event: Event) -> bool:
+        wanted = [event.src_class]
+        if event.kind is not Kind.SECURITY:
+            wanted.append(event.dst_class)
+        return all(item is not None and item < len(self.policy.classes) for item in wanted)
+
+    def _called(self, event: Event) -> tuple[Endpoint, Method] | None:
+        """The method that a message is about; None if the message does not conform."""
+        index = event.src_class if event.kind.server_is_source else event.dst_class
+        assert index is not None
+        found = called_method(self.policy.classes[index], event.kind, event.message)
+        direction = event.kind.direction
+        assert direction is not None
+        if found is None or message.defect(found[1].message(direction), event.message):
+            return None
+        return found
+
+
+def called_method(server: EntityClass, kind: Kind, data: bytes) -> tuple[Endpoint, Method] | None:
+    """The endpoint and method that a message's header names; None if there is none."""
+    try:
+        riid, mid, flags = message.header(data)
+    except MessageError:
+        return None
+    endpoints = server.security if kind is Kind.SECURITY else server.endpoints
+    if riid >= len(endpoints) or flags != kind.direction:
+        return None
+    methods = endpoints[riid].interface.methods
+    return (endpoints[riid], methods[mid]) if mid < len(methods) else None
+
+
+def _owner(item: tree.PolicyObject) -> str:
+    """Under which name an object's contexts are kept."""
+    return item.model if MODELS[item.model].shared else item.name
+
+
+class _StopError(Exception):
+    """An evaluation failed at a site: nothing more is called."""
+
+    def __init__(self, site: int) -> None:
+        super().__init__(site)
+        self.site = site
+
+
+class _Evaluation:
+    """The evaluation of one event."""
+
+    def __init__(
+        self,
+        policy: PolicyTree,
+        contexts: dict[str, Contexts],
+        event: Event,
+        called: tuple[Endpoint, Method] | None,
+    ) -> None:
+        self.policy = policy
+        self.contexts = contexts
+        self.event = event
+        self.called = called
+        self.calls: list[tuple[int, Result]] = []
+
+    def run(self) -> Decision:
+        try:
+            for binding in self.policy.bindings:
+                if binding.kind is self.event.kind and self.holds(binding.condition):
+                    self.items(binding.items)
+        except _StopError as stop:
+            self.calls.append((stop.site, Result.FAILED))
+            return Decision(False, Reason.ERROR, tuple(self.calls))
+        if not self.calls:
+            return Decision(False, Reason.DEFAULT)
+        granted = all(result is Result.GRANTED for _, result in self.calls)
+        return Decision(granted, Reason.RULES, tuple(self.calls))
+
+    # ---- sections
+
+    def holds(self, condition: Condition) -> bool:
+        return all(wanted is None or wanted == given for wanted, given in self.pairs(condition))
+
+    def pairs(self, condition: Condition) -> Iterable[tuple[int | str | None, int | str | None]]:
+        yield condition.src, self.event.src_class
+        yield condition.dst, self.event.dst_class
+        endpoint, method = self.called or (None, None)
+        if endpoint is None or method is None:
+            return
+        yield condition.interface, endpoint.interface.name
+        yield condition.component, endpoint.component
+        yield condition.endpoint, endpoint.name
+        if self.event.kind is Kind.SECURITY and endpoint.name:
+            yield condition.method, f"{endpoint.name}.{method.name}"
+        else:
+            yield condition.method, method.name
+
+    def items(self, items: tuple[tree.Item, ...]) -> None:
+        for item in items:
+            match item:
+                case tree.Rule():
+                    self.rule(item)
+                case tree.Evaluate(site, expression):
+                    self.at(site, expression)
+                case tree.Match(condition, inner):
+                    if self.holds(condition):
+                        self.items(inner)
+                case tree.Choice():
+                    self.choice(item)
+
+    def rule(self, rule: tree.Rule) -> None:
+        item = self.policy.objects[rule.object]
+        arguments = {name: self.at(rule.site, value) for name, value in rule.arguments}
+        contexts = self.contexts[_owner(item)]
+        granted = MODELS[item.model].call(item.config, contexts, rule.method, arguments)
+        self.calls.append((rule.site, Result.GRANTED if granted else Result.DENIED))
+
+    def choice(self, choice: tree.Choice) -> None:
+        value = self.at(choice.site, choice.scrutinee)
+        matching = (branch.items for branch in choice.branches if _equals(branch.label, value))
+        items = next(matching, choice.default)
+        if items is None:
+            self.calls.append((choice.site, Result.DENIED))
+        else:
+            self.items(items)
+
+    def at(self, site: int, expression: tree.Expression) -> Value:
+        try:
+            return self.value(expression)
+        except EvaluationError:
+            raise _StopError(site) from None
+
+    # ---- expressions
+
+    def value(self, expression: tree.Expression) -> Value:
+        match expression:
+            case tree.Constant(value, kind):
+                is_text = isinstance(value, str) and str(kind) == "Text"
+                return value.encode("utf-8") if is_text else value  # type: ignore[union-attr]
+            case tree.Sid(which):
+                return self.event.src_sid if which == "src" else self.event.dst_sid
+            case tree.Apply(operation, operands, kind):
+                model, _, name = operation.partition(".")
+                values = [self.value(operand) for operand in operands]
+                return _OPERATIONS[model][name](kind, values)
+            case tree.Logical():
+                return self.logical(expression)
+            case tree.ListValue(items):
+                return [self.value(item) for item in items]
+            case tree.RecordValue(fields):
+                return {name: self.value(item) for name, item in fields}
+            case tree.Place():
+                return self.place(expression)
+            case tree.Query():
+                return self.query(expression)
+
+    def logical(self, expression: tree.Logical) -> Value:
+        left = self.value(expression.left)
+        if expression.operator == "and":
+            return left and self.value(expression.right)
+        if expression.operator == "or":
+            return left or self.value(expression.right)
+        return not left or self.value(expression.right)
+
+    def query(self, query: tree.Query) -> Value:
+        item = self.policy.objects[query.object]
+        arguments = {name: self.value(value) for name, value in query.arguments}
+        contexts = self.contexts[_owner(item)]
+        return MODELS[item.model].call(item.config, contexts, query.method, arguments)
+
+    def place(self, place: tree.Place) -> Value:
+        """Follows the steps through the bytes of the message."""
+        data, at = self.event.message, 0
+        arena = data[place.message.size :]
+        for step in place.steps:
+            match step:
+                case tree.FieldStep(_, offset, _) | tree.HandleStep(_, offset, _):
+                    at += offset
+                case tree.MemberStep(_, tag, offset, _):
+                    if message.read(_UINT32, data, at, arena) != tag:
+                        raise EvaluationError(f"{step.name} is not present")
+                    at += offset
+                case tree.ElementStep():
+                    data, at = self.element(step, data, at, arena)
+        value = message.read(place.wire, data, at, arena)
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+    def element(
+        self, step: tree.ElementStep, data: bytes, at: int, arena: bytes
+    ) -> tuple[bytes, int]:
+        """Where the element of an array (in place) or of a span (in the arena) is."""
+        index, count = self.value(step.index), step.count
+        if count is None:
+            offset = message.read(_UINT32, data, at, arena)
+            size = message.read(_UINT32, data, at + 4, arena)
+            data, at, count = arena, offset, size // step.wire.size
+        if not 0 <= index < count:
+            raise EvaluationError(f"index {index} of {count} elements")
+        return data, at + index * step.wire.size
+
+
+def _equals(label: int | bool | str, value: Value) -> bool:
+    """Texts of messages are bytes, states are names."""
+    if isinstance(label, str) and isinstance(value, bytes):
+        return label.encode("utf-8") == value
+    return bool(label == value)
+
+
+_OPERATIONS = {
+    model.predeclared: model.operations
+    for model in MODELS.values()
+    if model.predeclared is not None
+}

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kss.build import build
-from kss.errors import DescriptionError, Finding, KssError
+from kss.edl import Descriptions
+from kss.errors import DescriptionError, Finding, Findings, KssError, Location
 from kss.events import Decision, Event, Kind, Reason, Result
 from kss.layout import EntityClass
 from kss.nearest import EventNames, nearest
+from kss.source import Search
 from kss.tree import PolicyTree
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Reason",
     "Result",
     "RuleInfo",
+    "load_class",
     "load_policy",
 ]
 
@@ -104,3 +107,11 @@ def load_policy(
     """
     built = build(Path(path), include, extra_endpoints, extra_classes)
     return Policy(built.tree, built.warnings)
+
+
+def load_class(name: str, include: Iterable[Path] = ()) -> EntityClass | None:
+    """A class as its EDL describes it, None if it is not found or has findings (which
+    `load_policy` reports)."""
+    findings = Findings()
+    descriptions = Descriptions(Search(include), findings)
+    return descriptions.load_class(name, name, 0, Location(name, 1, 1))

@@ -15,22 +15,23 @@ from kss.events import Decision, Event, Kind, Reason, Result
 from kss.layout import Endpoint, EntityClass, Method
 from kss.models import MODELS
 from kss.models.base import AUDIT_LEVEL
-from kss.models.model import Contexts, EvaluationError, Value
+from kss.models.model import MAX_SIDS, Contexts, EvaluationError, Value
 from kss.tree import Condition, PolicyTree
-
 
 _UINT32 = layout.Integer(32, False)
 
 
 class Reference:
-    """A loaded policy with its state. Not thread-safe."""
+    """A loaded policy with its state.
 
-    def __init__(self, policy: PolicyTree) -> None:
+    `max_sids` is the number of SIDs that one policy object can hold contexts for.
+    """
+
+    def __init__(self, policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> None:
         self.policy = policy
-        self._contexts: dict[str, Contexts] = {
-            _owner(item): {AUDIT_LEVEL: policy.audit_default[1]} if item.model == "Base" else {}
-            for item in policy.objects
-        }
+        self._contexts = {_owner(item): Contexts(max_sids) for item in policy.objects}
+        if "Base" in self._contexts:
+            self._contexts["Base"][AUDIT_LEVEL] = policy.audit_default[1]
 
     def judge(self, event: Event) -> Decision:
         """Decides one event; the state changes only if it is granted."""
@@ -41,7 +42,7 @@ class Reference:
             called = self._called(event)
             if called is None:
                 return Decision(False, Reason.MALFORMED)
-        before = {name: dict(contexts) for name, contexts in self._contexts.items()}
+        before = {name: contexts.clone() for name, contexts in self._contexts.items()}
         if event.released_sid:
             self.release(event.released_sid)
         evaluation = _Evaluation(self.policy, self._contexts, event, called)
@@ -56,16 +57,21 @@ class Reference:
             for contexts in self._contexts.values():
                 contexts.pop(sid, None)
 
-    def state(self) -> dict[str, Any]:
-        """All state as a JSON value: audit level, and contexts by object and SID, both sorted."""
-        level = self._contexts.get("Base", {}).get(AUDIT_LEVEL, 0)
-        objects: dict[str, dict[str, Any]] = {}
+    def state(self) -> dict[str, dict[int, Any]]:
+        """Object name -> SID -> context (for Flow, the state's name), both ascending."""
+        found: dict[str, dict[int, Any]] = {}
         for item in sorted(self.policy.objects, key=lambda item: item.name):
-            model, contexts = MODELS[item.model], self._contexts[_owner(item)]
-            if contexts and not model.shared:
-                shown = {sid: model.show(item.config, contexts[sid]) for sid in sorted(contexts)}
-                objects[item.name] = {str(sid): value for sid, value in shown.items()}
-        return {"level": level, "objects": objects}
+            model = MODELS[item.model]
+            if model.stateful:
+                contexts = sorted(self._contexts[item.name].items())
+                found[item.name] = {sid: model.show(item.config, value) for sid, value in contexts}
+        return found
+
+    @property
+    def audit_level(self) -> int:
+        """The audit run-time level, which `base.set_level` changes."""
+        level: int = self._contexts["Base"][AUDIT_LEVEL] if "Base" in self._contexts else 0
+        return level
 
     def _classes_known(self, event: Event) -> bool:
         wanted = [event.src_class]

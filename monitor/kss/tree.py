@@ -310,7 +310,7 @@ class AuditProfile:
 class PolicyTree:
     """`classes[i].index == i`, `objects[i].index == i`, `sites[i].id == i`.
 
-    Bindings, sites and objects are in order of evaluation: files in the order in which they are
+    Bindings, sites and declared objects are in order of evaluation: files in the order in which they are
     first included (the including file before the included), declarations as they stand.
     """
 

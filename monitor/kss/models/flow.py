@@ -20,10 +20,6 @@ from kss.models.model import (
 )
 from kss.types import SID, LiteralType, SetType, Type, VariantType
 
-# A policy decision point that allocates nothing needs a bound: contexts one object holds at most.
-# `init` beyond it is denied. SID 0 is never valid.
-POOL_SIZE = 1024
-
 
 @dataclass(frozen=True, slots=True)
 class FlowConfig:
@@ -38,6 +34,7 @@ class FlowConfig:
 class Flow(Model):
     name = "Flow"
     file = "nk.flow"
+    stateful = True
 
     def configure(
         self,
@@ -106,7 +103,7 @@ class Flow(Model):
         return True
 
     def _init(self, config: FlowConfig, contexts: Contexts, sid: int) -> bool:
-        if sid == 0 or sid in contexts or len(contexts) >= POOL_SIZE:
+        if sid == 0 or sid in contexts or len(contexts) >= contexts.capacity:
             return False
         contexts[sid] = config.initial
         return True

@@ -22,8 +22,23 @@ from kss.types import IntegerType, Type
 # Runtime values of the reference interpreter: int, bool, None, bytes (text and bytes of messages),
 # str (names that only the policy knows, such as states), lists, dictionaries.
 Value: TypeAlias = Any
-# The contexts of one policy object: SID -> the model's own context (immutable values).
-Contexts: TypeAlias = dict[int, Any]
+# A policy decision point that allocates nothing needs a bound: SIDs that one object holds contexts
+# for, unless the caller says otherwise.
+MAX_SIDS = 64
+
+
+class Contexts(dict[int, Any]):
+    """The contexts of one policy object: SID -> the model's own context, an immutable value.
+
+    `capacity` is the number of SIDs it may hold; a rule that needs one more is denied.
+    """
+
+    def __init__(self, capacity: int, contexts: Mapping[int, Any] | None = None) -> None:
+        super().__init__(contexts or {})
+        self.capacity = capacity
+
+    def clone(self) -> Contexts:
+        return Contexts(self.capacity, self)
 
 
 class EvaluationError(Exception):
@@ -98,6 +113,7 @@ class Model:
     predeclared: ClassVar[str | None] = None  # the object that its file creates
     declarable: ClassVar[bool] = True
     auditable: ClassVar[bool] = True
+    stateful: ClassVar[bool] = False  # whether its objects keep contexts for SIDs
     shared: ClassVar[bool] = False  # whether all its objects share their contexts
     operators: ClassVar[Mapping[str, str]] = {}
     # pure operations by name: (result type, operand values) -> value; may raise EvaluationError

@@ -1,0 +1,372 @@
+"""Binding of libkhs, the kernel on Unicorn. What its functions promise: khs/host/host.h.
+
+Structures are those of the C headers. A `Host` is one loaded system; nothing here knows archives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from ctypes import POINTER, Structure, c_bool, c_char, c_char_p, c_int, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
+
+from khs.errors import EngineError
+
+LIBRARY = Path(__file__).resolve().parent.parent / "_lib" / "libkhs.so"
+NEVER = (1 << 64) - 1
+NONE = (1 << 32) - 1
+
+
+class End(IntEnum):
+    """Why `Host.run` came back: enum khs_host_end."""
+
+    REACHED = 0
+    DRAIN = 1
+    STOPPED = 2
+    INTERRUPTED = 3
+    YIELDED = 4
+
+
+class Failure(IntEnum):
+    """What was refused: enum khs_host_failure."""
+
+    CONFIG = 1
+    MEMORY = 2
+    CODE = 3
+    POLICY = 4
+    SYSTEM = 5
+
+
+class InputKind(IntEnum):
+    """enum khs_input_kind."""
+
+    DATA = 0
+    POLICY = 1
+
+
+#: khs_status, as people read it.
+BOOT_STATUS = {
+    1: "config.bin is inconsistent",
+    2: "the policy image is damaged or of another version",
+    3: "the policy does not know every class of the system",
+    4: "more memory is needed than config.bin reserves",
+}
+
+#: Exit status of a child that could not be confined.
+NOT_CONFINED = 70
+UNSCANNED = 1
+
+
+class _Bytes(Structure):
+    _fields_ = (("data", c_char_p), ("size", c_uint64))
+
+
+class _Options(Structure):
+    _fields_ = (
+        ("cache_bytes", c_uint64),
+        ("ring_bytes", c_uint64),
+        ("abandoned_most", c_uint32),
+        ("flags", c_uint32),
+    )
+
+
+class _Error(Structure):
+    _fields_ = (
+        ("failure", c_uint32),
+        ("partition", c_uint32),
+        ("where", c_uint64),
+        ("text", c_char * 160),
+    )
+
+
+class _Events(Structure):
+    _fields_ = (
+        ("records", c_void_p),
+        ("size", c_uint64),
+        ("parts", c_void_p),
+        ("at", POINTER(c_uint64)),
+        ("granted", c_uint64),
+        ("denied", c_uint64),
+    )
+
+
+class Status(Structure):
+    """khs_host_status."""
+
+    _fields_ = (
+        ("tick", c_uint64),
+        ("frames", c_uint64),
+        ("schedule", c_uint32),
+        ("stopped", c_uint32),
+        ("partitions", c_uint32),
+        ("abandoned", c_uint32),
+    )
+
+
+class View(Structure):
+    """khs_partition_view."""
+
+    _fields_ = (
+        ("mode", c_uint32),
+        ("sid", c_uint32),
+        ("blocked", c_uint32),
+        ("restarts", c_uint32),
+        ("ticks", c_uint64),
+        ("idle_ticks", c_uint64),
+        ("hypercalls", c_uint64),
+        ("denied", c_uint64),
+        ("granted", c_uint64),
+        ("faults", c_uint64),
+        ("deadlines_met", c_uint64),
+        ("deadlines_missed", c_uint64),
+    )
+
+
+class Ending(Structure):
+    """khs_host_ending: the last packet of a confined child."""
+
+    _fields_ = (("boot_status", c_uint32), ("end", c_uint32), ("status", Status))
+
+
+class Timing(Structure):
+    """khs_host_timing."""
+
+    _fields_ = (("ns", c_uint64), ("ticks", c_uint64), ("traps", c_uint64), ("windows", c_uint64))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """khs_host_options; 0 takes the default. `unscanned` loads code that aborts the engine."""
+
+    cache_bytes: int = 0
+    ring_bytes: int = 0
+    abandoned_most: int = 0
+    unscanned: bool = False
+
+
+class LoadError(EngineError):
+    """The library refuses a system. `where`: offset, address or number, see khs_host_failure."""
+
+    def __init__(self, failure: Failure, partition: int | None, where: int, text: str) -> None:
+        super().__init__(text)
+        self.failure, self.partition, self.where = failure, partition, where
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Events taken out of the ring: whole records, and the visible parts by partition.
+
+    The views are of memory that the next call on the host reuses.
+    """
+
+    records: memoryview
+    parts: list[tuple[int, memoryview]]
+    granted: int
+    denied: int
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """libkhs, with the CPU engine it needs already loaded. Raises EngineError."""
+    try:
+        import unicorn  # noqa: F401, PLC0415 - loads libunicorn.so.2, which libkhs asks for
+    except ImportError as error:
+        raise EngineError(f"the CPU engine cannot be loaded: {error}") from error
+    try:
+        lib = ctypes.CDLL(str(LIBRARY))
+    except OSError as error:
+        raise EngineError(f"{error}; build it with scripts/build_native.py") from error
+    host, bytes_, u32, u64 = c_void_p, POINTER(_Bytes), c_uint32, c_uint64
+    events, timing = POINTER(_Events), POINTER(Timing)
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "open": (host, [bytes_, bytes_, bytes_, u32, POINTER(_Options), POINTER(_Error)]),
+        "close": (None, [host]),
+        "input": (c_bool, [host, u64, u32, u32, c_char_p, u32]),
+        "boot": (u32, [host]),
+        "run": (u32, [host, u64, u64]),
+        "stop": (None, [host]),
+        "drain": (c_bool, [host, events]),
+        "split": (c_bool, [host, c_void_p, u64, events]),
+        "status_get": (None, [host, POINTER(Status)]),
+        "view": (c_bool, [host, u32, POINTER(View)]),
+        "registers": (u32, [host, u32, POINTER(u64)]),
+        "read": (u64, [host, u32, u64, c_void_p, u64]),
+        "serve": (None, [host, u64, u64, c_int]),
+        "scan": (u64, [u32, c_char_p, u64]),
+        "check_config": (u32, [c_char_p, u64, POINTER(u64)]),
+        "x86_length": (u32, [c_char_p, u64, u32]),
+        "bench_raw": (c_bool, [host, u32, u64, timing]),
+        "bench_windows": (c_bool, [host, u32, u64, u64, timing]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(lib, f"khs_host_{name}")
+        function.restype, function.argtypes = result, arguments
+    return lib
+
+
+def _bytes(data: bytes) -> _Bytes:
+    return _Bytes(data, len(data))
+
+
+def _view(address: int | None, size: int) -> memoryview:
+    if not size or address is None:
+        return memoryview(b"")
+    return memoryview((ctypes.c_uint8 * size).from_address(address)).cast("B")
+
+
+class Host:
+    """One loaded system. Use as a context manager, or call `close`."""
+
+    def __init__(
+        self,
+        config: bytes,
+        memory: bytes,
+        policies: Sequence[bytes],
+        options: Options | None = None,
+    ) -> None:
+        """Raises LoadError if the library refuses the system."""
+        self._lib = library()
+        self._handle: int | None = None
+        images = (_Bytes * max(len(policies), 1))(*map(_bytes, policies))
+        given = options or Options()
+        flags = UNSCANNED if given.unscanned else 0
+        wanted = _Options(given.cache_bytes, given.ring_bytes, given.abandoned_most, flags)
+        error = _Error()
+        self._handle = self._lib.khs_host_open(
+            _bytes(config), _bytes(memory), images, len(policies), wanted, error
+        )
+        if self._handle is None:
+            partition = None if error.partition == NONE else int(error.partition)
+            text = error.text.decode(errors="replace")
+            raise LoadError(Failure(error.failure), partition, int(error.where), text)
+        self.partitions = int(self.status().partitions)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees everything; the host cannot be used afterwards."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._lib.khs_host_close(handle)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            self.close()
+
+    # ------------------------------------------------------------ running
+
+    def add_input(self, tick: int, kind: InputKind, target: int, data: bytes = b"") -> bool:
+        """False if the tick is before that of an earlier input or over, or there is no target."""
+        return bool(self._lib.khs_host_input(self._handle, tick, kind, target, data, len(data)))
+
+    def boot(self) -> None:
+        """Takes the system to tick 0. Raises EngineError if the policy does not fit it."""
+        check_boot(int(self._lib.khs_host_boot(self._handle)))
+
+    def run(self, frames: int = NEVER, until: int = NEVER) -> End:
+        """Until so many major frames are complete, or tick `until`; drain events afterwards."""
+        return End(self._lib.khs_host_run(self._handle, frames, until))
+
+    def stop(self) -> None:
+        """Makes `run` return soon, with End.INTERRUPTED. From any thread or signal handler."""
+        self._lib.khs_host_stop(self._handle)
+
+    def drain(self) -> Iterator[Drained]:
+        """Takes out all unread events."""
+        events = _Events()
+        while self._lib.khs_host_drain(self._handle, events):
+            yield self._drained(events)
+
+    def split(self, records: bytes) -> Drained:
+        """Records from elsewhere, as if drained. Raises EngineError if they are damaged."""
+        buffer = (c_uint64 * (len(records) // 8 + 1)).from_buffer_copy(records.ljust(8 * (len(records) // 8 + 1)))
+        events = _Events()
+        if not self._lib.khs_host_split(self._handle, buffer, len(records), events):
+            raise EngineError("the event stream is damaged")
+        drained = self._drained(events)
+        return Drained(memoryview(records), drained.parts, drained.granted, drained.denied)
+
+    def _drained(self, events: _Events) -> Drained:
+        at = events.at[: self.partitions + 1]
+        parts = _view(events.parts, at[-1])
+        sorted_parts = [
+            (number, parts[begin:end])
+            for number, (begin, end) in enumerate(zip(at, at[1:], strict=False))
+            if end > begin
+        ]
+        records = _view(events.records, events.size)
+        return Drained(records, sorted_parts, int(events.granted), int(events.denied))
+
+    def serve(self, frames: int, until: int, descriptor: int) -> None:
+        """For a forked child: see khs_host_serve. Does not return."""
+        self._lib.khs_host_serve(self._handle, frames, until, descriptor)
+
+    # ------------------------------------------------------------ looking
+
+    def status(self) -> Status:
+        status = Status()
+        self._lib.khs_host_status_get(self._handle, status)
+        return status
+
+    def view(self, partition: int) -> View:
+        view = View()
+        self._lib.khs_host_view(self._handle, partition, view)
+        return view
+
+    def registers(self, partition: int) -> list[int]:
+        """In gdb's order, see host.h; empty if the partition never ran."""
+        values = (c_uint64 * 32)()
+        count = self._lib.khs_host_registers(self._handle, partition, values)
+        return list(values[:count])
+
+    def read(self, partition: int, address: int, size: int) -> bytes:
+        """Memory of a partition, up to the first byte that is not mapped."""
+        buffer = ctypes.create_string_buffer(size)
+        count = self._lib.khs_host_read(self._handle, partition, address, buffer, size)
+        return buffer.raw[:count]
+
+    # ------------------------------------------------------------ measuring
+
+    def bench_raw(self, partition: int, traps: int) -> Timing:
+        """Unicorn alone on the partition's image, up to so many hypercalls."""
+        timing = Timing()
+        if not self._lib.khs_host_bench_raw(self._handle, partition, traps, timing):
+            raise EngineError(f"partition {partition} cannot be measured")
+        return timing
+
+    def bench_windows(self, partition: int, traps: int, window: int) -> Timing:
+        """The same image in exact windows of `window` ticks, without the kernel."""
+        timing = Timing()
+        if not self._lib.khs_host_bench_windows(self._handle, partition, traps, window, timing):
+            raise EngineError(f"partition {partition} cannot be measured")
+        return timing
+
+
+def check_boot(status: int) -> None:
+    """Raises EngineError for a khs_status other than success."""
+    if status:
+        raise EngineError(f"the system does not boot: {BOOT_STATUS.get(status, status)}")
+
+
+def scan(arch: int, code: bytes) -> int | None:
+    """Offset of the first instruction that must not be loaded; `arch` is enum khs_arch."""
+    at = int(library().khs_host_scan(arch, code, len(code)))
+    return at if at < len(code) else None
+
+
+def check_config(config: bytes) -> int | None:
+    """Offset of the first defect of a config.bin."""
+    where = c_uint64()
+    return int(where.value) if library().khs_host_check_config(config, len(config), where) else None
+
+
+def x86_length(code: bytes, bits: int) -> int:
+    """Length of an x86 instruction, 0 if `code` does not hold it whole."""
+    return int(library().khs_host_x86_length(code, len(code), bits))

@@ -1,0 +1,378 @@
+/* x86 and x64: QEMU's qemu64 model in flat user mode, SSE on, the clock trapped. The model
+ * matters: Unicorn's default one has rdrand and rdseed at user level. */
+#include "internal.h"
+
+/* Exception vectors. */
+enum { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, UNDEFINED = 6, INVALID_TSS = 10, PROTECTION = 13,
+       X87_ERROR = 16, ALIGNMENT = 17, SIMD_ERROR = 19, VECTORS = 32, HYPERCALL_X86 = 0x80 };
+
+#define LONGEST 15u
+#define COUNT(array) (uint32_t)(sizeof(array) / sizeof *(array))
+
+
+static const int registers_x86[] = {
+    UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX, UC_X86_REG_ESP,
+    UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI, UC_X86_REG_EIP, UC_X86_REG_EFLAGS,
+};
+static const int registers_x64[] = {
+    UC_X86_REG_RAX, UC_X86_REG_RBX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RSI, UC_X86_REG_RDI,
+    UC_X86_REG_RBP, UC_X86_REG_RSP, UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
+    UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15, UC_X86_REG_RIP, UC_X86_REG_EFLAGS,
+};
+
+static bool is_wide(const khs_cpu *cpu)
+{
+    return cpu->host->arch == &khs_isa_x64;
+}
+
+/* ------------------------------------------------------------ code */
+
+/* Length of the instruction at `pc`; 1 for what cannot be decoded, so that walks end. */
+static uint32_t length_at(const khs_cpu *cpu, uint64_t pc)
+{
+    uint8_t code[LONGEST];
+    uint32_t size = khs_cpu_fetch(cpu, pc, code, sizeof code);
+    uint32_t length = khs_x86_length(code, size, is_wide(cpu));
+    return length ? length : 1;
+}
+
+static uint32_t distance(const khs_cpu *cpu, uint64_t from, uint64_t to)
+{
+    uint32_t count = 0;
+    for (; from < to; count++)
+        from += length_at(cpu, from);
+    return count;
+}
+
+uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge)
+{
+    while (pc < edge) {
+        uint8_t code[LONGEST];
+        uint32_t size = khs_cpu_fetch(cpu, pc, code, sizeof code);
+        if (size > edge - pc)
+            size = (uint32_t)(edge - pc);
+        uint32_t length = khs_x86_length(code, size, is_wide(cpu));
+        if (length == 0)
+            break; /* not whole before the edge */
+        pc += length;
+    }
+    return pc;
+}
+
+uint64_t khs_x86_refused(const khs_cpu *cpu, const khs_block *block)
+{
+    uint64_t pc = block->pc, end = khs_block_end(block);
+    while (pc < end) {
+        uint8_t code[LONGEST];
+        uint32_t size = khs_cpu_fetch(cpu, pc, code, sizeof code);
+        if (khs_x86_transcendental(code, size, is_wide(cpu)))
+            return pc;
+        pc += length_at(cpu, pc);
+    }
+    return end;
+}
+
+/* A quick look whether the block may hold such an instruction: they all begin with D9 Fx. */
+static bool suspicious(const khs_cpu *cpu, uint64_t pc, uint32_t size)
+{
+    while (size > 0) {
+        uint64_t room;
+        const uint8_t *code = khs_guest_at(cpu->host, cpu->partition, pc, KHS_X, &room);
+        if (code == NULL)
+            return false;
+        uint32_t here = room < size ? (uint32_t)room : size;
+        for (uint32_t i = 0; i < here; i++)
+            if (code[i] == 0xd9 && (i + 1 == here || code[i + 1] >= 0xf0))
+                return true;
+        pc += here, size -= here;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------ counting */
+
+/* The block exists, so asking for it is only a lookup. */
+static __attribute__((noinline)) void learn(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size, khs_block *block)
+{
+    uc_tb tb = {0};
+    *block = (khs_block){.pc = pc, .size = size};
+    if (uc_ctl_request_cache(uc, pc, &tb) == UC_ERR_OK && tb.size == size)
+        block->ticks = tb.icount;
+    else
+        block->ticks = distance(cpu, pc, pc + size);
+    if (block->ticks == 0)
+        block->ticks = 1; /* a block that costs nothing would loop for ever */
+    if (suspicious(cpu, pc, size) && khs_x86_refused(cpu, block) != pc + size)
+        block->ticks = KHS_BLOCK_REFUSED;
+}
+
+static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
+{
+    khs_cpu *cpu = data;
+    khs_block *block = &cpu->blocks[(pc ^ pc >> 11) % KHS_BLOCKS];
+    if (KHS_RARE(block->pc != pc || block->size != size))
+        learn(cpu, uc, pc, size, block);
+    if (KHS_RARE(block->ticks > cpu->left)) {
+        cpu->stopped_at = block;
+        khs_latch_budget(cpu, uc, pc);
+        return;
+    }
+    cpu->left -= block->ticks;
+    cpu->last = block;
+}
+
+static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
+{
+    khs_cpu *cpu = data;
+    if (KHS_RARE(cpu->left == 0)) {
+        khs_latch_budget(cpu, uc, pc);
+        return;
+    }
+    cpu->left--;
+    cpu->now = (khs_block){.pc = pc, .size = size, .ticks = 1};
+    cpu->last = &cpu->now;
+}
+
+/* ------------------------------------------------------------ events */
+
+static uint64_t pc_of(const khs_cpu *cpu, uc_engine *uc)
+{
+    uint64_t pc = 0;
+    uc_reg_read(uc, cpu->host->arch->pc, &pc);
+    return pc;
+}
+
+static void fault_here(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail)
+{
+    khs_latch_fault(cpu, uc, &(khs_latch){.kind = kind, .detail = detail, .pc = pc_of(cpu, uc)}, true);
+}
+
+static uint8_t byte_at(const khs_cpu *cpu, uint64_t address)
+{
+    uint8_t b = 0;
+    khs_cpu_fetch(cpu, address, &b, 1);
+    return b;
+}
+
+/* An `int` instruction, or another that traps behind itself. */
+static void on_software(khs_cpu *cpu, uc_engine *uc, uint32_t number)
+{
+    uint64_t end = khs_block_end(cpu->last);
+    uint8_t last = byte_at(cpu, end - 1), first = byte_at(cpu, end - 2);
+    if (number == DEBUG && !(first == 0xcd && last == DEBUG)) {
+        /* single step: the instruction before was carried out */
+        khs_latch_fault(cpu, uc, &(khs_latch){.kind = KHS_FAULT_BREAKPOINT, .detail = number, .pc = end}, false);
+        return;
+    }
+    bool numbered = last == (uint8_t)number; /* else int3 or into: one byte */
+    uint32_t kind = number == BREAKPOINT ? KHS_FAULT_BREAKPOINT : KHS_FAULT_TRAP;
+    khs_latch_other_trap(cpu, uc, kind, number, numbered ? 2 : 1);
+}
+
+static void on_exception(khs_cpu *cpu, uc_engine *uc, uint32_t number)
+{
+    switch (number) {
+    case DIVIDE:
+    case X87_ERROR:
+    case SIMD_ERROR: fault_here(cpu, uc, KHS_FAULT_DIVIDE, number); break;
+    case DEBUG: fault_here(cpu, uc, KHS_FAULT_BREAKPOINT, number); break;
+    case UNDEFINED: fault_here(cpu, uc, KHS_FAULT_UNDEFINED, 0); break;
+    case ALIGNMENT: fault_here(cpu, uc, KHS_FAULT_ALIGNMENT, 0); break;
+    default:
+        fault_here(cpu, uc, number >= INVALID_TSS && number <= PROTECTION ? KHS_FAULT_PRIVILEGED : KHS_FAULT_TRAP, number);
+    }
+}
+
+/* Any `int n` arrives here with n, also those that look like exceptions; but an exception
+ * leaves the pc at its instruction, an `int` behind it. */
+static void on_interrupt(uc_engine *uc, uint32_t number, void *data)
+{
+    khs_cpu *cpu = data;
+    if (number == HYPERCALL_X86 && !is_wide(cpu))
+        khs_latch_trap(cpu, uc);
+    else if (number >= VECTORS || pc_of(cpu, uc) == khs_block_end(cpu->last))
+        on_software(cpu, uc, number);
+    else
+        on_exception(cpu, uc, number);
+}
+
+static bool on_illegal(uc_engine *uc, void *data)
+{
+    khs_cpu *cpu = data;
+    const uint8_t int1 = 0xf1;
+    bool is_int1 = byte_at(cpu, pc_of(cpu, uc)) == int1;
+    fault_here(cpu, uc, is_int1 ? KHS_FAULT_BREAKPOINT : KHS_FAULT_UNDEFINED, is_int1 ? DEBUG : 0);
+    return false;
+}
+
+/* QEMU checks no I/O privilege without a TSS; the instruction itself is carried out, on
+ * nothing, before the engine stops. */
+static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *data)
+{
+    (void)port, (void)size;
+    fault_here(data, uc, KHS_FAULT_PRIVILEGED, PROTECTION);
+    return 0;
+}
+
+static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void *data)
+{
+    (void)port, (void)size, (void)value;
+    fault_here(data, uc, KHS_FAULT_PRIVILEGED, PROTECTION);
+}
+
+/* As with SYSENTER_CS = 0. */
+static void on_sysenter(uc_engine *uc, void *data)
+{
+    fault_here(data, uc, KHS_FAULT_PRIVILEGED, PROTECTION);
+}
+
+static void on_syscall(uc_engine *uc, void *data)
+{
+    khs_cpu *cpu = data;
+    if (is_wide(cpu))
+        khs_latch_trap(cpu, uc);
+    else
+        fault_here(cpu, uc, KHS_FAULT_UNDEFINED, 0); /* as with EFER.SCE = 0 */
+}
+
+static bool hooks(khs_cpu *cpu, uc_engine *uc)
+{
+    static const struct {
+        int instruction;
+        void *callback;
+    } trapped_instructions[] = {
+        {UC_X86_INS_IN, (void *)on_in},
+        {UC_X86_INS_OUT, (void *)on_out},
+        {UC_X86_INS_SYSCALL, (void *)on_syscall},
+        {UC_X86_INS_SYSENTER, (void *)on_sysenter},
+    };
+    uc_hook hook;
+    for (size_t i = 0; i < sizeof trapped_instructions / sizeof *trapped_instructions; i++)
+        if (uc_hook_add(uc, &hook, UC_HOOK_INSN, trapped_instructions[i].callback, cpu, 1, 0,
+                        trapped_instructions[i].instruction) != UC_ERR_OK)
+            return false;
+    return uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_interrupt, cpu, 1, 0) == UC_ERR_OK &&
+           uc_hook_add(uc, &hook, UC_HOOK_INSN_INVALID, (void *)on_illegal, cpu, 1, 0) == UC_ERR_OK;
+}
+
+/* ------------------------------------------------------------ registers */
+
+static uint64_t push_back(khs_cpu *cpu, uint64_t sp, const void *bytes, uint32_t size)
+{
+    uint64_t room;
+    uint8_t *to = khs_guest_at(cpu->host, cpu->partition, sp, KHS_W, &room);
+    for (uint32_t i = 0; to != NULL && i < size && i < room; i++)
+        to[i] = ((const uint8_t *)bytes)[i];
+    return sp;
+}
+
+/* As after a call from nowhere: a return address of 0 on an aligned stack. Where there is
+ * no stack to write to, the guest will find out by itself. */
+static void enter_x86(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument, bool fresh)
+{
+    uint32_t frame[] = {0, (uint32_t)argument}, flags = KHS_X86_EFLAGS, eax = (uint32_t)argument;
+    uint32_t esp = (((uint32_t)sp - 16u) & ~15u) - 4u;
+    (void)fresh;
+    push_back(cpu, esp, frame, sizeof frame);
+    uc_reg_write(cpu->main, UC_X86_REG_ESP, &esp);
+    uc_reg_write(cpu->main, UC_X86_REG_EAX, &eax);
+    uc_reg_write(cpu->main, UC_X86_REG_EFLAGS, &flags);
+    cpu->pc = pc & UINT32_MAX;
+}
+
+static void enter_x64(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument, bool fresh)
+{
+    const uint64_t red_zone = 128;
+    uint64_t none = 0, flags = KHS_X86_EFLAGS, rsp = ((sp - (fresh ? 0 : red_zone)) & ~15ull) - 8;
+    push_back(cpu, rsp, &none, sizeof none);
+    uc_reg_write(cpu->main, UC_X86_REG_RSP, &rsp);
+    uc_reg_write(cpu->main, UC_X86_REG_RDI, &argument);
+    uc_reg_write(cpu->main, UC_X86_REG_EFLAGS, &flags);
+    cpu->pc = pc;
+}
+
+static bool idles(const khs_cpu *cpu)
+{
+    (void)cpu;
+    return false; /* `pause` comes back by itself, and goes on */
+}
+
+static void trapped_x86(khs_cpu *cpu)
+{
+    (void)cpu;
+}
+
+/* `syscall` leaves the return address in rcx and the flags in r11. */
+static void trapped_x64(khs_cpu *cpu)
+{
+    static const int to[] = {UC_X86_REG_RCX, UC_X86_REG_R11};
+    uint64_t flags = 0;
+    void *values[] = {&cpu->pc, &flags};
+    uc_reg_read(cpu->main, UC_X86_REG_RFLAGS, &flags);
+    uc_reg_write_batch(cpu->main, to, values, 2);
+}
+
+/* ------------------------------------------------------------ user mode */
+
+static bool clear(uc_engine *uc, const int *registers, uint32_t count)
+{
+    uint64_t zero = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (registers[i] != UC_X86_REG_EFLAGS && uc_reg_write(uc, registers[i], &zero) != UC_ERR_OK)
+            return false;
+    return true;
+}
+
+static bool user_mode_x86(uc_engine *uc)
+{
+    return khs_x86_user_mode(uc, false) && clear(uc, registers_x86, COUNT(registers_x86));
+}
+
+static bool user_mode_x64(uc_engine *uc)
+{
+    return khs_x86_user_mode(uc, true) && clear(uc, registers_x64, COUNT(registers_x64));
+}
+
+const khs_isa khs_isa_x86 = {
+    .arch = UC_ARCH_X86,
+    .mode = UC_MODE_32,
+    .model = UC_CPU_X86_QEMU64,
+    .pc = UC_X86_REG_EIP,
+    .sp = UC_X86_REG_ESP,
+    .number = UC_X86_REG_EAX,
+    .arguments = {UC_X86_REG_EBX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_ESI, UC_X86_REG_EDI, UC_X86_REG_EBP},
+    .results = {UC_X86_REG_EAX, UC_X86_REG_EDX},
+    .registers = registers_x86,
+    .register_count = COUNT(registers_x86),
+    .pc_index = 8,
+    .user_mode = user_mode_x86,
+    .hooks = hooks,
+    .on_block = on_block,
+    .on_code = on_code,
+    .enter = enter_x86,
+    .distance = distance,
+    .idles = idles,
+    .trapped = trapped_x86,
+};
+
+const khs_isa khs_isa_x64 = {
+    .arch = UC_ARCH_X86,
+    .mode = UC_MODE_64,
+    .model = UC_CPU_X86_QEMU64,
+    .pc = UC_X86_REG_RIP,
+    .sp = UC_X86_REG_RSP,
+    .number = UC_X86_REG_RAX,
+    .arguments = {UC_X86_REG_RDI, UC_X86_REG_RSI, UC_X86_REG_RDX, UC_X86_REG_R10, UC_X86_REG_R8, UC_X86_REG_R9},
+    .results = {UC_X86_REG_RAX, UC_X86_REG_RDX},
+    .registers = registers_x64,
+    .register_count = COUNT(registers_x64),
+    .pc_index = 16,
+    .user_mode = user_mode_x64,
+    .hooks = hooks,
+    .on_block = on_block,
+    .on_code = on_code,
+    .enter = enter_x64,
+    .distance = distance,
+    .idles = idles,
+    .trapped = trapped_x64,
+};

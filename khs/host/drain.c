@@ -1,0 +1,144 @@
+/* Taking events out of the ring, sorted for hashing; and looking at a system. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static bool is_part(const khs_host *host, const khs_event *event)
+{
+    return (event->flags & KHS_VISIBLE) && event->partition < host->config->partitions.count;
+}
+
+static bool make_room(khs_host *host, uint64_t size)
+{
+    if (size <= host->parts_room)
+        return true;
+    uint8_t *parts = realloc(host->parts, size);
+    if (parts == NULL)
+        return false;
+    host->parts = parts;
+    host->parts_room = size;
+    return true;
+}
+
+/* First the room each partition needs, then the parts in place: a counting sort. */
+static void measure(khs_host *host, khs_host_events *events)
+{
+    uint64_t *at = host->parts_at;
+    uint32_t partitions = host->config->partitions.count;
+    memset(at, 0, (partitions + 2u) * sizeof *at);
+    for (const uint8_t *r = events->records; r < events->records + events->size;) {
+        const khs_event *event = (const void *)r;
+        if (is_part(host, event))
+            at[event->partition + 2u] += event->size - KHS_EVENT_MODULE_BYTES;
+        if (event->type == KHS_EV_VERDICT) {
+            events->granted += event->value != 0;
+            events->denied += event->value == 0;
+        }
+        r += event->size;
+    }
+    for (uint32_t i = 2; i < partitions + 2u; i++)
+        at[i] += at[i - 1];
+}
+
+/* at[p + 1] moves from the beginning of p's parts to their end, which is p + 1's beginning. */
+static void sort(khs_host *host, const khs_host_events *events)
+{
+    for (const uint8_t *r = events->records; r < events->records + events->size;) {
+        const khs_event *event = (const void *)r;
+        uint32_t size = event->size - KHS_EVENT_MODULE_BYTES;
+        if (is_part(host, event)) {
+            memcpy(host->parts + host->parts_at[event->partition + 1u], r + KHS_EVENT_MODULE_BYTES, size);
+            host->parts_at[event->partition + 1u] += size;
+        }
+        r += event->size;
+    }
+}
+
+/* Whole records only: what came through a pipe is not trusted to be that. */
+static bool whole(const uint8_t *records, uint64_t size)
+{
+    uint64_t at = 0;
+    while (size - at >= sizeof(khs_event)) {
+        const khs_event *event = (const void *)(records + at);
+        if (event->size < sizeof(khs_event) || event->size % 8u || event->size > size - at)
+            return false;
+        at += event->size;
+    }
+    return at == size;
+}
+
+bool khs_host_split(khs_host *host, const void *records, uint64_t size, khs_host_events *events)
+{
+    *events = (khs_host_events){.records = records, .size = size, .at = host->parts_at};
+    if ((uintptr_t)records % 8u || !whole(records, size) || !make_room(host, size))
+        return false;
+    measure(host, events);
+    sort(host, events);
+    events->parts = host->parts;
+    return true;
+}
+
+bool khs_host_drain(khs_host *host, khs_host_events *events)
+{
+    const uint8_t *records = NULL;
+    if (!host->booted)
+        return false;
+    if (host->taken)
+        khs_drained(host->core);
+    uint64_t size = khs_events(host->core, &records);
+    host->taken = size > 0 && khs_host_split(host, records, size, events);
+    return host->taken;
+}
+
+/* ------------------------------------------------------------ looking */
+
+void khs_host_status_get(const khs_host *host, khs_host_status *status)
+{
+    *status = (khs_host_status){.partitions = host->config->partitions.count, .abandoned = host->abandoned};
+    if (!host->booted)
+        return;
+    status->tick = khs_now(host->core);
+    status->frames = khs_frames(host->core);
+    status->schedule = khs_schedule(host->core);
+    status->stopped = khs_has_stopped(host->core);
+}
+
+bool khs_host_view(const khs_host *host, uint32_t partition, khs_partition_view *view)
+{
+    if (!host->booted || partition >= host->config->partitions.count)
+        return false;
+    khs_view(host->core, partition, view);
+    return true;
+}
+
+uint32_t khs_host_registers(khs_host *host, uint32_t partition, uint64_t *registers)
+{
+    const khs_isa *arch = host->arch;
+    khs_cpu *cpu = partition < host->config->partitions.count ? host->cpus[partition] : NULL;
+    if (cpu == NULL || cpu->main == NULL)
+        return 0;
+    for (uint32_t i = 0; i < arch->register_count; i++) {
+        registers[i] = 0;
+        uc_reg_read(cpu->main, arch->registers[i], &registers[i]);
+    }
+    registers[arch->pc_index] = cpu->pc;
+    return arch->register_count;
+}
+
+uint64_t khs_host_read(khs_host *host, uint32_t partition, uint64_t address, void *buffer, uint64_t size)
+{
+    uint64_t done = 0;
+    if (partition >= host->config->partitions.count)
+        return 0;
+    while (done < size) {
+        uint64_t room;
+        const uint8_t *from = khs_guest_at(host, partition, address + done, 0, &room);
+        if (from == NULL)
+            break;
+        uint64_t here = room < size - done ? room : size - done;
+        memcpy((uint8_t *)buffer + done, from, here);
+        done += here;
+    }
+    return done;
+}

@@ -1,0 +1,219 @@
+/* Unicorn engines: opening one for a partition, running it under the abort guard, and
+ * what hooks latch. The first event of a run wins: some instructions (stores made by a
+ * translator helper, port I/O) run on for a moment after a hook asked to stop. */
+#include <stdio.h>
+
+#include "internal.h"
+
+uint8_t *khs_guest_at(const khs_host *host, uint32_t partition, uint64_t address, uint32_t rights, uint64_t *room)
+{
+    khs_slice slice = host->partitions[partition].maps;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        const khs_cfg_map *map = &host->maps[i];
+        const khs_region_memory *region = &host->memory.regions[map->region];
+        if (address < map->address || address - map->address >= region->size)
+            continue;
+        if ((map->rights & rights) != rights)
+            return NULL;
+        *room = region->size - (address - map->address);
+        return region->base + (address - map->address);
+    }
+    return NULL;
+}
+
+uint32_t khs_cpu_fetch(const khs_cpu *cpu, uint64_t address, uint8_t *code, uint32_t size)
+{
+    uint32_t done = 0;
+    while (done < size) {
+        uint64_t room;
+        const uint8_t *from = khs_guest_at(cpu->host, cpu->partition, address + done, KHS_X, &room);
+        if (from == NULL)
+            break;
+        for (; room > 0 && done < size; room--)
+            code[done++] = *from++;
+    }
+    return done;
+}
+
+/* ------------------------------------------------------------ latches */
+
+/* True for the first event of a run. No further block is entered. */
+static bool latch(khs_cpu *cpu, uc_engine *uc, uint32_t reason)
+{
+    uc_emu_stop(uc);
+    if (cpu->reason != KHS_RUNNING_ON)
+        return false;
+    cpu->reason = reason;
+    cpu->kept = cpu->left;
+    cpu->left = 0;
+    return true;
+}
+
+void khs_latch_fault(khs_cpu *cpu, uc_engine *uc, const khs_latch *fault, bool begun)
+{
+    const khs_block *block = cpu->last;
+    if (!latch(cpu, uc, KHS_AT_FAULT))
+        return;
+    if (begun && fault->pc >= block->pc && fault->pc < khs_block_end(block))
+        cpu->kept += block->ticks - cpu->host->arch->distance(cpu, block->pc, fault->pc);
+    cpu->fault = *fault;
+    cpu->pc = fault->pc;
+}
+
+void khs_latch_trap(khs_cpu *cpu, uc_engine *uc)
+{
+    if (latch(cpu, uc, KHS_AT_TRAP))
+        cpu->pc = khs_block_end(cpu->last);
+}
+
+void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint32_t size)
+{
+    if (!latch(cpu, uc, KHS_AT_FAULT))
+        return;
+    cpu->kept++;
+    cpu->pc = khs_block_end(cpu->last) - size;
+    cpu->fault = (khs_latch){.kind = kind, .detail = detail, .pc = cpu->pc};
+}
+
+void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc)
+{
+    uc_emu_stop(uc);
+    if (cpu->reason != KHS_RUNNING_ON)
+        return;
+    cpu->reason = KHS_AT_BUDGET;
+    cpu->pc = pc;
+}
+
+static uint64_t engine_pc(const khs_cpu *cpu, uc_engine *uc)
+{
+    uint64_t pc = 0;
+    uc_reg_read(uc, cpu->host->arch->pc, &pc);
+    return pc;
+}
+
+static bool on_memory(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *data)
+{
+    khs_cpu *cpu = data;
+    (void)size, (void)value;
+    khs_latch fault = {.pc = engine_pc(cpu, uc), .address = address};
+    switch (type) {
+    case UC_MEM_READ_PROT: fault.detail = 1; /* fall through */
+    case UC_MEM_READ_UNMAPPED: fault.kind = KHS_FAULT_READ; break;
+    case UC_MEM_WRITE_PROT: fault.detail = 1; /* fall through */
+    case UC_MEM_WRITE_UNMAPPED: fault.kind = KHS_FAULT_WRITE; break;
+    case UC_MEM_FETCH_PROT: fault.detail = 1; /* fall through */
+    default: fault.kind = KHS_FAULT_EXECUTE; break;
+    }
+    /* Code is fetched when a block is translated, before its block hook. */
+    khs_latch_fault(cpu, uc, &fault, fault.kind != KHS_FAULT_EXECUTE);
+    return false;
+}
+
+/* ------------------------------------------------------------ opening */
+
+static bool map_regions(khs_cpu *cpu, uc_engine *uc)
+{
+    const khs_host *host = cpu->host;
+    khs_slice slice = host->partitions[cpu->partition].maps;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        const khs_cfg_map *map = &host->maps[i];
+        const khs_region_memory *region = &host->memory.regions[map->region];
+        uint32_t rights = (map->rights & KHS_R ? UC_PROT_READ : 0u) | (map->rights & KHS_W ? UC_PROT_WRITE : 0u) |
+                          (map->rights & KHS_X ? UC_PROT_EXEC : 0u);
+        if (uc_mem_map_ptr(uc, map->address, region->size, rights, region->base) != UC_ERR_OK)
+            return false;
+    }
+    return true;
+}
+
+static bool add_hooks(khs_cpu *cpu, uc_engine *uc, bool twin)
+{
+    const khs_isa *arch = cpu->host->arch;
+    uc_hook hook;
+    int unit = twin ? UC_HOOK_CODE : UC_HOOK_BLOCK;
+    void *on_unit = (void *)(twin ? arch->on_code : arch->on_block);
+    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK &&
+           uc_hook_add(uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_memory, cpu, 1, 0) == UC_ERR_OK &&
+           arch->hooks(cpu, uc);
+}
+
+/* The CPU model comes first, then the cache size: later they have no effect. */
+static uc_engine *open_blank(const khs_host *host, uint32_t cache)
+{
+    uc_engine *uc = NULL;
+    if (uc_open(host->arch->arch, host->arch->mode, &uc) != UC_ERR_OK)
+        return NULL;
+    if (uc_ctl_set_cpu_model(uc, host->arch->model) == UC_ERR_OK &&
+        uc_ctl_set_tcg_buffer_size(uc, cache) == UC_ERR_OK && uc_ctl_exits_enable(uc) == UC_ERR_OK)
+        return uc;
+    uc_close(uc);
+    return NULL;
+}
+
+uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare)
+{
+    const khs_host *host = cpu->host;
+    uc_engine *uc = open_blank(host, twin ? host->cache_twin : host->cache_main);
+    if (uc == NULL)
+        return NULL;
+    /* Hooks are seen only by code translated after them. */
+    if ((bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) &&
+        uc_context_restore(uc, host->initial) == UC_ERR_OK)
+        return uc;
+    uc_close(uc);
+    return NULL;
+}
+
+void khs_context_free(uc_context *context)
+{
+    if (context != NULL)
+        uc_context_free(context);
+}
+
+bool khs_engine_prototype(khs_host *host)
+{
+    uc_engine *uc = open_blank(host, host->cache_twin);
+    if (uc == NULL)
+        return false;
+    bool fine = host->arch->user_mode(uc) && uc_context_alloc(uc, &host->initial) == UC_ERR_OK &&
+                uc_context_save(uc, host->initial) == UC_ERR_OK;
+    uc_close(uc);
+    return fine;
+}
+
+/* ------------------------------------------------------------ running */
+
+void khs_engine_refuse(khs_cpu *cpu, uint32_t detail)
+{
+    cpu->reason = KHS_AT_FAULT;
+    cpu->fault = (khs_latch){.kind = KHS_FAULT_ENGINE, .detail = detail, .pc = cpu->pc};
+    cpu->refused = cpu->fault;
+}
+
+/* The engine came back without a hook having stopped it. */
+static void came_back(khs_cpu *cpu, uc_engine *uc, uc_err err)
+{
+    cpu->pc = engine_pc(cpu, uc);
+    if (err != UC_ERR_OK)
+        khs_engine_refuse(cpu, (uint32_t)err);
+    else if (cpu->host->arch->idles(cpu))
+        cpu->reason = KHS_AT_WAIT;
+}
+
+void khs_engine_start(khs_cpu *cpu, uc_engine **engine)
+{
+    khs_guard *guard = &cpu->host->guard;
+    if (sigsetjmp(guard->back, 0) != 0) {
+        *engine = NULL; /* abandoned: nothing may touch it again */
+        cpu->host->abandoned++;
+        khs_engine_refuse(cpu, KHS_DETAIL_SIGNAL + (uint32_t)guard->signal);
+        return;
+    }
+    guard->armed = 1;
+    uc_err err = uc_emu_start(*engine, cpu->pc, 0, 0, 0);
+    guard->armed = 0;
+    if (cpu->reason == KHS_AT_TRAP || cpu->reason == KHS_AT_FAULT)
+        cpu->left = cpu->kept;
+    else if (cpu->reason == KHS_RUNNING_ON)
+        came_back(cpu, *engine, err);
+}

@@ -1,0 +1,140 @@
+/* Exact windows. The main engine counts whole blocks in its block hook and stops before
+ * the block that does not fit; the twin then runs the remaining instructions one by one
+ * (it has a hook on each, which costs it speed) and hands the state back. Both share
+ * the partition's memory; only the registers move. */
+#include "internal.h"
+
+static bool to_twin(khs_cpu *cpu)
+{
+    if (cpu->twin == NULL)
+        cpu->twin = khs_engine_open(cpu, true, false);
+    if (cpu->twin == NULL) {
+        khs_engine_refuse(cpu, KHS_DETAIL_OPEN);
+        return false;
+    }
+    uc_context_save(cpu->main, cpu->transfer);
+    uc_context_restore(cpu->twin, cpu->transfer);
+    return true;
+}
+
+static void from_twin(khs_cpu *cpu)
+{
+    if (cpu->twin == NULL)
+        return; /* lost to an abort: so is the state */
+    uc_context_save(cpu->twin, cpu->transfer);
+    uc_context_restore(cpu->main, cpu->transfer);
+}
+
+/* Instruction by instruction until the budget is used. */
+static void tail(khs_cpu *cpu)
+{
+    cpu->reason = KHS_RUNNING_ON;
+    if (!to_twin(cpu))
+        return;
+    khs_engine_start(cpu, &cpu->twin);
+    from_twin(cpu);
+}
+
+/* Instruction by instruction up to `stop`, at which `fault` happens unless something
+ * else does before. Exits cut blocks, so the twin's are thrown away afterwards. */
+static void tail_until(khs_cpu *cpu, uint64_t stop, const khs_latch *fault)
+{
+    cpu->reason = KHS_RUNNING_ON;
+    if (!to_twin(cpu))
+        return;
+    uc_ctl_set_exits(cpu->twin, &stop, 1);
+    khs_engine_start(cpu, &cpu->twin);
+    if (cpu->twin != NULL) {
+        uc_ctl_set_exits(cpu->twin, &stop, 0);
+        uc_ctl_flush_tb(cpu->twin);
+    }
+    from_twin(cpu);
+    if (cpu->reason == KHS_RUNNING_ON && cpu->pc == stop) {
+        cpu->reason = KHS_AT_FAULT;
+        cpu->fault = *fault;
+    }
+}
+
+/* The main engine stopped before a block: too long for the budget, or refused. */
+static void before_block(khs_cpu *cpu)
+{
+    const khs_block *block = cpu->stopped_at;
+    if (block->ticks != KHS_BLOCK_REFUSED) {
+        tail(cpu);
+        return;
+    }
+    khs_block refused = *block;
+    uint64_t stop = khs_x86_refused(cpu, &refused);
+    tail_until(cpu, stop, &(khs_latch){.kind = KHS_FAULT_UNDEFINED, .detail = KHS_DETAIL_REFUSED, .pc = stop});
+}
+
+/* QEMU translates x86 blocks over page ends and reports code that runs off executable
+ * memory at the start of the block, nothing of it executed. Returns whether that is what
+ * happened, and then goes on to the instruction that really faults. */
+static bool ran_off(khs_cpu *cpu)
+{
+    khs_latch fault = cpu->fault;
+    if (fault.kind != KHS_FAULT_EXECUTE || fault.address == fault.pc || cpu->host->arch == &khs_isa_armv7)
+        return false;
+    uint64_t stop = khs_x86_edge(cpu, fault.pc, fault.address);
+    if (stop == fault.pc)
+        return false;
+    fault.pc = stop;
+    tail_until(cpu, stop, &fault);
+    return true;
+}
+
+static void advance(khs_cpu *cpu)
+{
+    uint64_t left = cpu->left, pc = cpu->pc;
+    khs_engine_start(cpu, &cpu->main);
+    if (cpu->reason == KHS_AT_BUDGET && cpu->left > 0)
+        before_block(cpu);
+    else if (KHS_RARE(cpu->reason == KHS_AT_FAULT))
+        ran_off(cpu);
+    if (KHS_RARE(cpu->reason == KHS_RUNNING_ON && cpu->left == left && cpu->pc == pc))
+        khs_engine_refuse(cpu, KHS_DETAIL_STUCK);
+}
+
+static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
+{
+    *why = (khs_return){.kind = KHS_RET_BUDGET, .ticks = budget - cpu->left};
+    switch (cpu->reason) {
+    case KHS_AT_TRAP: {
+        uint64_t number = 0;
+        uc_reg_read(cpu->main, cpu->host->arch->number, &number);
+        why->kind = KHS_RET_HYPERCALL;
+        why->number = (uint32_t)number;
+        break;
+    }
+    case KHS_AT_WAIT:
+        why->kind = KHS_RET_WAIT;
+        break;
+    case KHS_AT_FAULT:
+        if (cpu->left == 0 && budget > 0)
+            break; /* beyond the budget: it will happen again in the next window */
+        why->kind = KHS_RET_FAULT;
+        why->fault.kind = cpu->fault.kind;
+        why->fault.detail = cpu->fault.detail;
+        why->fault.pc = cpu->fault.pc;
+        why->fault.address = cpu->fault.address;
+        break;
+    default:
+        break;
+    }
+}
+
+void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
+{
+    cpu->left = budget;
+    cpu->reason = KHS_RUNNING_ON;
+    cpu->last = &cpu->now;
+    cpu->now = (khs_block){.pc = cpu->pc};
+    if (KHS_RARE(cpu->refused.kind != 0)) {
+        cpu->reason = KHS_AT_FAULT;
+        cpu->fault = cpu->refused;
+    }
+    while (cpu->reason == KHS_RUNNING_ON && cpu->left > 0)
+        advance(cpu);
+    report(cpu, budget, why);
+}

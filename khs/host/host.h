@@ -1,0 +1,187 @@
+/* The kernel on Unicorn: public interface of the shared library, for ctypes.
+ *
+ * One khs_host is one booted system. It is not thread safe, except for
+ * khs_host_stop; different hosts may run in different threads. No function keeps
+ * a pointer to its caller's memory.
+ */
+#ifndef KHS_HOST_H
+#define KHS_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/core.h"
+
+#define KHS_API __attribute__((visibility("default")))
+
+typedef struct khs_host khs_host;
+
+typedef struct khs_host_bytes {
+    const void *data;
+    uint64_t size;
+} khs_host_bytes;
+
+enum khs_host_flag {
+    /* Load x86 code that would abort the CPU engine. For tests of the abort guard. */
+    KHS_HOST_UNSCANNED = 1,
+};
+
+/* 0 means the default. */
+typedef struct khs_host_options {
+    uint64_t cache_bytes;    /* code caches of all partitions together: 256 MiB */
+    uint64_t ring_bytes;     /* event ring: 1 MiB */
+    uint32_t abandoned_most; /* engines that may be lost to aborts: 64 */
+    uint32_t flags;          /* bits of enum khs_host_flag */
+} khs_host_options;
+
+enum khs_host_failure {
+    KHS_HOST_FINE = 0,
+    KHS_HOST_CONFIG,  /* config.bin is refused; `where` is the offset in it */
+    KHS_HOST_MEMORY,  /* memory.bin does not hold what config.bin says */
+    KHS_HOST_CODE,    /* code that must not be loaded; `where` is its address */
+    KHS_HOST_POLICY,  /* `where` is the number of the policy */
+    KHS_HOST_SYSTEM,  /* this machine refuses: memory, Unicorn */
+};
+
+typedef struct khs_host_error {
+    uint32_t failure; /* enum khs_host_failure */
+    uint32_t partition; /* KHS_NONE unless it is about one */
+    uint64_t where;
+    char text[160];
+} khs_host_error;
+
+/* `detail` of KHS_FAULT_ENGINE, beside Unicorn's own error numbers (below 0x100), and of
+ * KHS_FAULT_UNDEFINED. */
+enum khs_host_detail {
+    KHS_DETAIL_SIGNAL = 0x100,    /* + number of the signal that the engine died of */
+    KHS_DETAIL_OPEN = 0x200,      /* no engine could be opened */
+    KHS_DETAIL_EXHAUSTED = 0x201, /* too many engines were lost */
+    KHS_DETAIL_STUCK = 0x202,     /* the engine does not advance */
+    KHS_DETAIL_REFUSED = 1,       /* UNDEFINED: its result would depend on the host */
+};
+
+/* Loads a system; NULL and `error` if it is refused. Policy 0 is the one to boot with. */
+KHS_API khs_host *khs_host_open(const khs_host_bytes *config, const khs_host_bytes *memory,
+                                const khs_host_bytes *policies, uint32_t policy_count,
+                                const khs_host_options *options, khs_host_error *error);
+KHS_API void khs_host_close(khs_host *host);
+
+/* Adds an outside input (see khs_input). False if its tick is before that of an earlier
+ * one or has already passed, or its target does not exist. */
+KHS_API bool khs_host_input(khs_host *host, uint64_t tick, uint32_t kind, uint32_t target,
+                            const void *data, uint32_t size);
+
+/* Takes the system to tick 0, again if it has already run; inputs are kept. */
+KHS_API uint32_t khs_host_boot(khs_host *host); /* khs_status */
+
+enum khs_host_end {
+    KHS_HOST_REACHED = 0, /* the frames or ticks asked for have passed */
+    KHS_HOST_DRAIN,       /* the event ring is full */
+    KHS_HOST_STOPPED,     /* the module stopped for good */
+    KHS_HOST_INTERRUPTED, /* khs_host_stop was called; call again to go on */
+    KHS_HOST_YIELDED,     /* ran for a while of host time; call again to go on */
+};
+
+/* Runs until `frames` major frames are complete or tick `until`, whichever is first.
+ * Comes back now and then (KHS_HOST_YIELDED) so that the caller can look after signals;
+ * when it does so has no influence on what the guests do. */
+KHS_API uint32_t khs_host_run(khs_host *host, uint64_t frames, uint64_t until);
+
+/* Makes khs_host_run return at the next tick boundary it reaches. From any thread or
+ * signal handler. */
+KHS_API void khs_host_stop(khs_host *host);
+
+/* Unread events, as drained by khs_host_drain: whole records, and beside them the
+ * partition parts of the visible ones sorted by partition: those of partition p are
+ * the bytes parts[at[p]] to parts[at[p + 1]]. Valid until the next call on the host. */
+typedef struct khs_host_events {
+    const uint8_t *records;
+    uint64_t size;
+    const uint8_t *parts;
+    const uint64_t *at; /* partitions + 1 */
+    uint64_t granted;   /* verdicts among the records */
+    uint64_t denied;
+} khs_host_events;
+
+/* The same for records that came another way: 8-byte aligned and kept by the caller. False
+ * if they are not whole records. */
+KHS_API bool khs_host_split(khs_host *host, const void *records, uint64_t size, khs_host_events *events);
+
+/* Takes unread events out of the ring; false if there are none. Call until false. */
+KHS_API bool khs_host_drain(khs_host *host, khs_host_events *events);
+
+/* ------------------------------------------------------------ looking */
+
+typedef struct khs_host_status {
+    uint64_t tick;
+    uint64_t frames; /* completed */
+    uint32_t schedule;
+    uint32_t stopped;
+    uint32_t partitions;
+    uint32_t abandoned; /* engines lost to aborts */
+} khs_host_status;
+
+KHS_API void khs_host_status_get(const khs_host *host, khs_host_status *status);
+KHS_API bool khs_host_view(const khs_host *host, uint32_t partition, khs_partition_view *view);
+
+/* Registers in the order of gdb's core register set: ARM r0-r15 cpsr; x86 eax ecx edx ebx
+ * esp ebp esi edi eip eflags; x64 rax rbx rcx rdx rsi rdi rbp rsp r8-r15 rip eflags.
+ * Returns their number, 0 if the partition has no CPU. */
+#define KHS_HOST_REGISTERS 18u
+KHS_API uint32_t khs_host_registers(khs_host *host, uint32_t partition, uint64_t *registers);
+
+/* Copies memory of a partition, by its addresses, whatever its rights. Returns the bytes
+ * copied, up to the first one that is not mapped. */
+KHS_API uint64_t khs_host_read(khs_host *host, uint32_t partition, uint64_t address,
+                               void *buffer, uint64_t size);
+
+/* ------------------------------------------------------------ isolation */
+
+/* For a forked child: boots, runs like khs_host_run to the end, and writes what happens to
+ * `fd` as packets {u32 kind, u32 size, bytes}; then leaves the process by _exit. System
+ * calls that no guest has business with are refused from here on. SIGINT stops the run. */
+KHS_API void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd);
+
+enum khs_host_packet {
+    KHS_HOST_PACKET_EVENTS = 1, /* event records */
+    KHS_HOST_PACKET_END = 2,    /* khs_host_ending, then a khs_partition_view per partition */
+};
+
+typedef struct khs_host_ending {
+    uint32_t boot_status; /* khs_status */
+    uint32_t end;         /* enum khs_host_end */
+    khs_host_status status;
+} khs_host_ending;
+
+/* Exit status of the child if this machine has no seccomp filters. */
+#define KHS_HOST_NOT_CONFINED 70
+
+/* ------------------------------------------------------------ checks */
+
+/* First address offset of an instruction that must not be loaded, or `size`. */
+KHS_API uint64_t khs_host_scan(uint32_t arch, const void *code, uint64_t size);
+/* khs_config_check, for Python. */
+KHS_API uint32_t khs_host_check_config(const void *config, uint64_t size, uint64_t *where);
+/* Length of the x86 instruction at `code`, 0 if `size` bytes do not hold it whole. */
+KHS_API uint32_t khs_host_x86_length(const void *code, uint64_t size, uint32_t bits);
+
+/* ------------------------------------------------------------ measuring */
+
+/* Baselines for ratios in one run, on a partition's image and from its entry point, with
+ * no kernel: hypercalls return 0. Ends after `traps` hypercalls or a fault. */
+typedef struct khs_host_timing {
+    uint64_t ns;
+    uint64_t ticks; /* 0 when not counted */
+    uint64_t traps; /* hypercalls made */
+    uint64_t windows;
+} khs_host_timing;
+
+/* Unicorn with no hook but the one for hypercalls; each reads three registers and writes one. */
+KHS_API bool khs_host_bench_raw(khs_host *host, uint32_t partition, uint64_t traps,
+                                khs_host_timing *timing);
+/* The same image under exact windows of `window` ticks. */
+KHS_API bool khs_host_bench_windows(khs_host *host, uint32_t partition, uint64_t traps,
+                                    uint64_t window, khs_host_timing *timing);
+
+#endif

@@ -1,0 +1,237 @@
+/* The host's own types. A khs_cpu is one partition's processor: a main engine that
+ * runs whole blocks and a twin that runs the last few instructions of a window. */
+#ifndef KHS_HOST_INTERNAL_H
+#define KHS_HOST_INTERNAL_H
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unicorn/unicorn.h>
+
+#include "host.h"
+
+#define KHS_PAGE 4096u
+#define KHS_RARE(condition) __builtin_expect(!!(condition), 0)
+
+/* ------------------------------------------------------------ memory.c */
+
+typedef struct khs_region_memory {
+    uint8_t *base;
+    uint64_t size;
+    bool writable;   /* some partition may write it */
+    bool executable; /* some partition may execute it */
+} khs_region_memory;
+
+typedef struct khs_memory {
+    int golden; /* memfd with the initial content of every region */
+    uint32_t count;
+    khs_region_memory *regions;
+} khs_memory;
+
+bool khs_memory_open(khs_memory *memory, const khs_config *config, const khs_host_bytes *image,
+                     khs_host_error *error);
+void khs_memory_close(khs_memory *memory);
+/* Takes a region back to its initial content. */
+void khs_memory_reset(khs_memory *memory, uint32_t region);
+
+/* ------------------------------------------------------------ guard.c */
+
+/* Around guest code: an abort or a crash of the CPU engine comes back as a signal number. */
+typedef struct khs_guard {
+    sigjmp_buf back;
+    volatile sig_atomic_t armed;
+    volatile sig_atomic_t signal;
+    void *stack;
+    stack_t stack_before;
+    struct khs_guard *outer;
+} khs_guard;
+
+bool khs_guard_enter(khs_guard *guard);
+void khs_guard_leave(khs_guard *guard);
+
+/* ------------------------------------------------------------ arch_*.c */
+
+typedef struct khs_cpu khs_cpu;
+
+/* A translated block, or a single instruction on the twin. */
+typedef struct khs_block {
+    uint64_t pc;
+    uint32_t size;
+    uint32_t ticks; /* instructions; KHS_BLOCK_REFUSED if it must not run */
+} khs_block;
+
+#define KHS_BLOCK_REFUSED UINT32_MAX
+
+typedef struct khs_isa {
+    uc_arch arch;
+    uc_mode mode;
+    int model;
+    int pc;
+    int sp;
+    int number; /* of the hypercall */
+    int arguments[6];
+    int results[2];
+    const int *registers; /* as khs_host_registers gives them */
+    uint32_t register_count;
+    uint32_t pc_index; /* in `registers` */
+    /* Takes a fresh engine to user mode, registers zero, floating point on. */
+    bool (*user_mode)(uc_engine *uc);
+    /* Adds the hooks that only this architecture needs. */
+    bool (*hooks)(khs_cpu *cpu, uc_engine *uc);
+    uc_cb_hookcode_t on_block; /* of main engines */
+    uc_cb_hookcode_t on_code;  /* of twins */
+    /* Calls a guest function: a start (`fresh`) or a virtual interrupt. */
+    void (*enter)(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument, bool fresh);
+    /* Instructions of straight-line code from `from` to `to`. */
+    uint32_t (*distance)(const khs_cpu *cpu, uint64_t from, uint64_t to);
+    /* The engine came back of itself behind the instruction that ends at cpu->pc. */
+    bool (*idles)(const khs_cpu *cpu);
+    /* Result registers of the trap instruction beside those of the hypercall. */
+    void (*trapped)(khs_cpu *cpu);
+} khs_isa;
+
+extern const khs_isa khs_isa_armv7, khs_isa_x86, khs_isa_x64;
+
+/* x86: ring 3, flat segments, empty descriptor tables, SSE on, clock and I/O trapped. */
+#define KHS_X86_EFLAGS 0x202u
+bool khs_x86_user_mode(uc_engine *uc, bool wide);
+/* x86 decoding: length of the instruction at `code`, 0 if `size` bytes do not hold it whole. */
+uint32_t khs_x86_length(const uint8_t *code, uint32_t size, bool wide);
+/* Whether it is an x87 instruction whose result depends on the host's libm. */
+bool khs_x86_transcendental(const uint8_t *code, uint32_t size, bool wide);
+/* First instruction of a block that must not run; its end if there is none. */
+uint64_t khs_x86_refused(const khs_cpu *cpu, const khs_block *block);
+/* Where straight-line code from `pc` meets the unexecutable `edge`: the address of the
+ * instruction that reaches over it or begins there. */
+uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge);
+
+/* scan.c */
+uint64_t khs_scan(uint32_t arch, const uint8_t *code, uint64_t size);
+bool khs_scan_partition(khs_host *host, uint32_t partition, khs_host_error *error);
+
+/* ------------------------------------------------------------ engine.c, exact.c */
+
+enum khs_reason {
+    KHS_RUNNING_ON, /* no reason to stop yet */
+    KHS_AT_BUDGET,
+    KHS_AT_TRAP,
+    KHS_AT_WAIT,
+    KHS_AT_FAULT,
+};
+
+typedef struct khs_latch {
+    uint32_t kind; /* enum khs_fault, 0 = none */
+    uint32_t detail;
+    uint64_t pc;
+    uint64_t address;
+} khs_latch;
+
+#define KHS_BLOCKS 2048u
+
+struct khs_cpu {
+    /* what every block touches */
+    uint64_t left;         /* ticks not yet given to a block; 0 once something is latched */
+    const khs_block *last; /* the block, or instruction on the twin, that was entered last */
+    khs_block now;         /* what `last` points to unless that is in `blocks` */
+    /* where and why it stopped */
+    uint64_t pc;                 /* next instruction */
+    uint64_t kept;               /* `left` when something was latched */
+    const khs_block *stopped_at; /* the block that was not entered */
+    uint32_t reason;             /* enum khs_reason */
+    khs_latch fault;
+    khs_latch refused; /* it cannot go on until it is started again */
+    bool tainted;      /* its engines translated what they must not run */
+
+    uint32_t partition;
+    khs_host *host;
+    uc_engine *main;
+    uc_engine *twin;         /* opened on first use */
+    uc_context *transfer;    /* between the two */
+    uc_context *interrupted; /* kept for khs_port_interrupt_return */
+    uint64_t interrupted_pc;
+    khs_block blocks[KHS_BLOCKS]; /* x86: instructions of each block seen */
+};
+
+/* An engine for the partition, without hooks if `bare`; NULL if Unicorn refuses. */
+uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare);
+/* Runs until a hook stops it. An engine lost to an abort becomes NULL. */
+void khs_engine_start(khs_cpu *cpu, uc_engine **engine);
+/* The engine cannot do its work: a fault, until the partition is started again. */
+void khs_engine_refuse(khs_cpu *cpu, uint32_t detail);
+void khs_context_free(uc_context *context); /* NULL is fine, unlike with Unicorn */
+/* Takes a context of user mode to start partitions with. */
+bool khs_engine_prototype(khs_host *host);
+
+/* Called by hooks. `begun`: the instruction at fault->pc, in the current block, faulted;
+ * otherwise the block was complete. */
+void khs_latch_fault(khs_cpu *cpu, uc_engine *uc, const khs_latch *fault, bool begun);
+/* The instruction that ends the current block was the hypercall trap. */
+void khs_latch_trap(khs_cpu *cpu, uc_engine *uc);
+/* The instruction of `size` bytes that ends the current block was some other trap. */
+void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint32_t size);
+/* The block does not fit into the budget. */
+void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc);
+
+/* Takes the partition to its entry point; false if no engine can be had. */
+bool khs_cpu_start(khs_cpu *cpu);
+void khs_cpu_close(khs_cpu *cpu);
+/* Runs for at most `budget` ticks. */
+void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why);
+
+/* Memory of a partition by its addresses: a pointer to the byte and how many follow it in
+ * the same region; NULL if nothing with all `rights` is mapped there. */
+uint8_t *khs_guest_at(const khs_host *host, uint32_t partition, uint64_t address, uint32_t rights, uint64_t *room);
+/* Copies code, across regions that follow each other; returns the bytes there are. */
+uint32_t khs_cpu_fetch(const khs_cpu *cpu, uint64_t address, uint8_t *code, uint32_t size);
+
+static inline uint64_t khs_block_end(const khs_block *block)
+{
+    return block->pc + block->size;
+}
+
+/* ------------------------------------------------------------ host.c */
+
+typedef struct khs_policy_image {
+    void *data;
+    size_t size;
+} khs_policy_image;
+
+struct khs_host {
+    khs_config *config;
+    const khs_cfg_partition *partitions;
+    const khs_cfg_map *maps;
+    const khs_cfg_region *regions;
+    const khs_isa *arch;
+    khs_memory memory;
+    khs_cpu **cpus; /* by partition; NULL until it is first started */
+    uc_context *initial;
+    uint32_t cache_main; /* bytes */
+    uint32_t cache_twin;
+    uint32_t abandoned;
+    uint32_t abandoned_most;
+    khs_guard guard;
+
+    khs_core *core;
+    void *state;
+    uint8_t *ring;
+    uint64_t ring_size;
+    bool taken; /* what is in the ring was handed out */
+    bool booted;
+    atomic_bool stop;
+    khs_policy_image *policies;
+    uint32_t policy_count;
+    khs_input *inputs; /* their data too */
+    uint64_t input_count;
+    uint64_t input_room;
+
+    uint8_t *parts; /* drain.c */
+    uint64_t parts_room;
+    uint64_t *parts_at;
+};
+
+void khs_host_fail(khs_host_error *error, uint32_t failure, uint64_t where, const char *text);
+
+#endif

@@ -1,0 +1,116 @@
+/* What the core asks of its host (core.h, khs_port_*). `port` is the khs_host. */
+#include <stdlib.h>
+
+#include "internal.h"
+
+bool khs_port_input(void *port, uint64_t index, khs_input *input)
+{
+    const khs_host *host = port;
+    if (index >= host->input_count)
+        return false;
+    *input = host->inputs[index];
+    return true;
+}
+
+uint8_t *khs_port_region(void *port, uint32_t region)
+{
+    const khs_host *host = port;
+    return host->memory.regions[region].base;
+}
+
+const void *khs_port_policy(void *port, uint32_t index, size_t *size)
+{
+    const khs_host *host = port;
+    if (index >= host->policy_count)
+        return NULL;
+    *size = host->policies[index].size;
+    return host->policies[index].data;
+}
+
+static void reset_memory(khs_host *host, uint32_t partition, bool warm)
+{
+    khs_slice slice = host->partitions[partition].maps;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        uint32_t region = host->maps[i].region, flags = host->regions[region].flags;
+        if (!(flags & KHS_REGION_SHARED) && !(warm && (flags & KHS_REGION_KEEP)))
+            khs_memory_reset(&host->memory, region);
+    }
+}
+
+static khs_cpu *cpu_of(khs_host *host, uint32_t partition)
+{
+    khs_cpu *cpu = host->cpus[partition];
+    if (cpu != NULL)
+        return cpu;
+    cpu = calloc(1, sizeof *cpu);
+    if (cpu == NULL)
+        return NULL;
+    cpu->host = host;
+    cpu->partition = partition;
+    return host->cpus[partition] = cpu;
+}
+
+void khs_port_start(void *port, uint32_t partition, bool warm)
+{
+    khs_host *host = port;
+    reset_memory(host, partition, warm);
+    khs_cpu *cpu = cpu_of(host, partition);
+    if (cpu != NULL)
+        khs_cpu_start(cpu); /* what fails here is a fault when it is to run */
+}
+
+/* A CPU whose registers mean something. */
+static khs_cpu *live(void *port, uint32_t partition)
+{
+    khs_cpu *cpu = ((khs_host *)port)->cpus[partition];
+    return cpu != NULL && cpu->main != NULL ? cpu : NULL;
+}
+
+void khs_port_arguments(void *port, uint32_t partition, uint32_t count, uint64_t *arguments)
+{
+    khs_cpu *cpu = live(port, partition);
+    void *values[6];
+    for (uint32_t i = 0; i < count; i++) {
+        arguments[i] = 0; /* Unicorn writes registers in their own width */
+        values[i] = &arguments[i];
+    }
+    if (cpu != NULL)
+        uc_reg_read_batch(cpu->main, cpu->host->arch->arguments, values, (int)count);
+}
+
+void khs_port_result(void *port, uint32_t partition, uint32_t code, uint32_t value)
+{
+    khs_cpu *cpu = live(port, partition);
+    uint64_t results[] = {code, value};
+    void *values[] = {&results[0], &results[1]};
+    if (cpu == NULL)
+        return;
+    uc_reg_write_batch(cpu->main, cpu->host->arch->results, values, 2);
+    cpu->host->arch->trapped(cpu);
+}
+
+void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32_t irq)
+{
+    khs_cpu *cpu = live(port, partition);
+    uint64_t sp = 0;
+    if (cpu == NULL)
+        return;
+    if (cpu->interrupted == NULL && uc_context_alloc(cpu->main, &cpu->interrupted) != UC_ERR_OK) {
+        cpu->interrupted = NULL;
+        khs_engine_refuse(cpu, KHS_DETAIL_OPEN);
+        return;
+    }
+    uc_context_save(cpu->main, cpu->interrupted);
+    cpu->interrupted_pc = cpu->pc;
+    uc_reg_read(cpu->main, cpu->host->arch->sp, &sp);
+    cpu->host->arch->enter(cpu, handler, sp, irq, false);
+}
+
+void khs_port_interrupt_return(void *port, uint32_t partition)
+{
+    khs_cpu *cpu = live(port, partition);
+    if (cpu == NULL || cpu->interrupted == NULL)
+        return; /* nothing was ever saved */
+    uc_context_restore(cpu->main, cpu->interrupted);
+    cpu->pc = cpu->interrupted_pc;
+}

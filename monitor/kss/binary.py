@@ -49,6 +49,7 @@ class Model(IntEnum):
     """Numbers of models with state, as in vm/models.c."""
 
     FLOW = 0
+    LEVEL = 1
 
 
 class Op(IntEnum):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from kss.binary import Image, Model, ObjectRecord, read
 from kss.errors import Finding, KssError
@@ -202,26 +203,32 @@ class Vm:
             raise ValueError(f"a snapshot of this policy has {self._state_size} bytes")
         ctypes.memmove(self._state, block, self._state_size)
 
-    def state(self) -> dict[str, dict[int, object]]:
-        """Object name -> SID -> context (for Flow, the state's name), SIDs ascending."""
+    def state(self) -> dict[str, Any]:
+        """All state as a JSON value: audit level, and contexts by object and SID, both sorted."""
+        level = self.image.symbols.get("level", 0)
+        objects: dict[str, dict[str, Any]] = {}
         named = self.image.symbols.get("objects")
         symbols = named if isinstance(named, list) else []
-        return {
-            str(symbol["name"]): dict(sorted(self._contexts(thing, symbol)))
-            for thing, symbol in zip(self.image.objects, symbols, strict=False)
-        }
+        for thing, symbol in zip(self.image.objects, symbols, strict=False):
+            contexts = dict(self._contexts(thing))
+            if thing.model == Model.LEVEL:
+                level = contexts[0][0] if contexts else level
+            elif contexts:
+                states = symbol["states"]
+                shown = {str(sid): states[contexts[sid][0]] for sid in sorted(contexts)}
+                objects[symbol["name"]] = shown
+        return {"level": level, "objects": dict(sorted(objects.items()))}
 
-    def _contexts(
-        self, thing: ObjectRecord, symbol: dict[str, list[str]]
-    ) -> Iterator[tuple[int, object]]:
+    def _contexts(self, thing: ObjectRecord) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """SID and context of every entry that a bucket's chain leads to."""
         words = self._words()
         first = thing.state + 1 + thing.buckets
         width = 2 + thing.context_words
-        for at in range(first, first + thing.capacity * width, width):
-            if sid := words[at]:
-                context = words[at + 2 : at + width]
-                flow = thing.model == Model.FLOW
-                yield sid, symbol["states"][context[0]] if flow else tuple(context)
+        for link in words[thing.state + 1 : first]:
+            while link:
+                at = first + (link - 1) * width
+                yield words[at], tuple(words[at + 2 : at + width])
+                link = words[at + 1]
 
     def _words(self) -> memoryview[int]:
         head = 16 + 8 * self.image.max_calls + 8 * self.image.max_writes

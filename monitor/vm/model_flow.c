@@ -2,11 +2,12 @@
  *
  * Configuration: states, initial, then a row of bits for each state: those that
  * can be entered from it. The operand of `enter` is a state, that of `allow` the
- * first word of a row of bits. */
+ * first word of a row of bits. `enter_at` and `is_at` take the state as their
+ * second argument. */
 #include "model.h"
 
 enum { STATES, INITIAL, ROWS_OF_BITS };
-enum { INIT, FINI, ENTER, ALLOW, QUERY, METHODS };
+enum { INIT, FINI, ENTER, ALLOW, QUERY, ENTER_AT, IS_AT, METHODS };
 
 static uint32_t row_words(uint32_t states) { return (states + 31) / 32; }
 
@@ -24,7 +25,9 @@ static bool verify(const struct image *image, const struct object *object) {
 static bool verify_call(const struct image *image, const struct object *object, uint32_t method,
                         uint64_t operand, struct needs *needs) {
     static const struct needs of[METHODS] = {
-        [INIT] = {1, CLAIM_WRITES + 1}, [FINI] = {1, DROP_WRITES}, [ENTER] = {1, 1}, [ALLOW] = {1, 0}, [QUERY] = {1, 0}};
+        [INIT] = {1, CLAIM_WRITES + 1}, [FINI] = {1, DROP_WRITES}, [ENTER] = {1, 1},    [ALLOW] = {1, 0},
+        [QUERY] = {1, 0},               [ENTER_AT] = {2, 1},       [IS_AT] = {2, 0},
+    };
     uint32_t states = config_of(image, object)[STATES];
     if (method >= METHODS)
         return false;
@@ -34,6 +37,14 @@ static bool verify_call(const struct image *image, const struct object *object, 
     if (method == ALLOW)
         return operand <= count_of(image, WORDS) && row_words(states) <= count_of(image, WORDS) - operand;
     return operand == 0;
+}
+
+static bool enter(const struct transaction *tx, const uint32_t *config, uint32_t *context, uint64_t state) {
+    if (!context || state >= config[STATES] ||
+        !bit(config + ROWS_OF_BITS + *context * row_words(config[STATES]), (uint32_t)state))
+        return false;
+    set_word(tx, context, (uint32_t)state);
+    return true;
 }
 
 static bool call(const struct transaction *tx, const struct object *object, uint32_t method,
@@ -53,10 +64,13 @@ static bool call(const struct transaction *tx, const struct object *object, uint
         *result = context && table_drop(tx, object, (uint32_t)arguments[0]);
         return true;
     case ENTER:
-        if (context && bit(config + ROWS_OF_BITS + *context * row_words(config[STATES]), (uint32_t)operand)) {
-            set_word(tx, context, (uint32_t)operand);
-            *result = true;
-        }
+        *result = enter(tx, config, context, operand);
+        return true;
+    case ENTER_AT:
+        *result = enter(tx, config, context, arguments[1]);
+        return true;
+    case IS_AT:
+        *result = context && *context == arguments[1];
         return true;
     case ALLOW:
         *result = context && bit(words_of(tx->image) + operand, *context);

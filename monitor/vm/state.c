@@ -24,7 +24,8 @@ void release(const struct transaction *tx, uint32_t sid) {
 
 void kss_release(kss_policy *policy, uint32_t sid) {
     struct transaction tx = transaction_of(policy);
-    release(&tx, sid);
+    if (sid) /* 0 is no resource: what is kept under it is the policy's own */
+        release(&tx, sid);
     commit(&tx);
 }
 

@@ -73,18 +73,20 @@ bool table_drop(const struct transaction *tx, const struct object *object, uint3
 
 bool table_copy(const struct transaction *to, const struct object *object, const struct transaction *from,
                 const struct object *old) {
-    for (uint32_t number = 1; number <= old->capacity; number++) {
-        const uint32_t *entry = entry_at(from, old, number);
-        if (!entry[SID])
-            continue;
-        uint32_t *context = table_claim(to, object, entry[SID]);
-        commit(to);
-        if (!context) {
-            table_reset(to, object);
-            return false;
+    const uint32_t *heads = start_of(from, old) + 1;
+    for (uint32_t bucket = 0; bucket < old->buckets; bucket++) {
+        const uint32_t *entry;
+        for (uint32_t link = heads[bucket]; link; link = entry[NEXT]) {
+            entry = entry_at(from, old, link);
+            uint32_t *context = table_claim(to, object, entry[SID]);
+            commit(to);
+            if (!context) {
+                table_reset(to, object);
+                return false;
+            }
+            for (uint32_t i = 0; i < object->context_words; i++)
+                context[i] = entry[CONTEXT + i];
         }
-        for (uint32_t i = 0; i < object->context_words; i++)
-            context[i] = entry[CONTEXT + i];
     }
     return true;
 }

@@ -246,7 +246,9 @@ class Expressions:
                 name = self.rng.choice(("math.sum", "math.product"))
                 return Apply(name, (self.numbers(kind, depth),), kind)
             case _:
-                items = self.list([self.integer(kind, depth) for _ in range(self.rng.randint(1, 3))])
+                items = self.list(
+                    [self.integer(kind, depth) for _ in range(self.rng.randint(1, 3))]
+                )
                 index = self.rng.choice([self._small(kind), self.integer(kind, depth)])
                 return Apply("struct.element", (items, index), kind)
 
@@ -390,7 +392,11 @@ class Policy:
         message = method.message(direction)
         if kind is Kind.SECURITY:
             name = f"{endpoint.name}.{method.name}" if endpoint.name else method.name
-            return {"src": entity.index, "interface": endpoint.interface.name, "method": name}, message
+            return {
+                "src": entity.index,
+                "interface": endpoint.interface.name,
+                "method": name,
+            }, message
         if rng.random() < 0.3:
             return {"interface": endpoint.interface.name, "method": method.name}, message
         return {side: entity.index, "endpoint": endpoint.name, "method": method.name}, message
@@ -401,7 +407,9 @@ class Policy:
 
     def _item(self, kind: Kind, message: MessageType | None, depth: int) -> Item:
         rng = self.rng
-        name = rng.choice(["rule"] * 8 + ["evaluate"] + (["match", "choice", "choice"] if depth else []))
+        name = rng.choice(
+            ["rule"] * 8 + ["evaluate"] + (["match", "choice", "choice"] if depth else [])
+        )
         if name == "evaluate":
             return self.builder.evaluate(self._expressions(message).boolean(3))
         if name == "choice":

@@ -60,7 +60,9 @@ GRANTED, DENIED, FAILED = Result.GRANTED, Result.DENIED, Result.FAILED
 def entities() -> tuple[EntityClass, ...]:
     offered = [Endpoint("door", 0, DOOR, None), Endpoint("part.door", 1, DOOR, "bank.Part")]
     guarded = [Endpoint("part", 0, DOOR, "bank.Part"), Endpoint("", 1, DOOR, None)]
-    return classes(("kl.core.Core", [], []), ("bank.Teller", [], []), ("bank.Vault", offered, guarded))
+    return classes(
+        ("kl.core.Core", [], []), ("bank.Teller", [], []), ("bank.Vault", offered, guarded)
+    )
 
 
 @pytest.fixture
@@ -261,7 +263,13 @@ def test_operations(policy: Builder, load, expression: Expression, result: Resul
     ],
 )
 def test_arithmetic_is_exact_or_an_error(
-    policy: Builder, load, operation: str, kind: IntegerType, left: int, right: int, expected: int | None
+    policy: Builder,
+    load,
+    operation: str,
+    kind: IntegerType,
+    left: int,
+    right: int,
+    expected: int | None,
 ) -> None:
     value = apply(f"math.{operation}", unsigned(left, kind), unsigned(right, kind), type=kind)
     is_it = apply("pred.eq", value, unsigned(expected or 0, kind))
@@ -359,9 +367,13 @@ def test_reading_the_message(
 )
 def test_sizes(policy: Builder, load, name: str, values: dict[str, object], size: int) -> None:
     found = apply("struct.size", place(OPEN.request, name))
-    policy.bind(Kind.REQUEST, policy.rule("assert", apply("pred.eq", found, unsigned(size))), **OPENED)
+    policy.bind(
+        Kind.REQUEST, policy.rule("assert", apply("pred.eq", found, unsigned(size))), **OPENED
+    )
     empty = apply("pred.empty", place(OPEN.request, name))
-    policy.bind(Kind.REQUEST, policy.rule("assert", apply("pred.eq", empty, truth(size == 0))), **OPENED)
+    policy.bind(
+        Kind.REQUEST, policy.rule("assert", apply("pred.eq", empty, truth(size == 0))), **OPENED
+    )
     assert load(policy).judge(open_event(**values)).granted
 
 
@@ -379,7 +391,12 @@ def test_sums_over_a_message(policy: Builder, load, raw: bytes, total: int | Non
 
 @pytest.mark.parametrize(
     ("pin", "calls"),
-    [("abc", ((0, GRANTED),)), ("ab", ((2, DENIED),)), ("abcd", ((2, DENIED),)), ("é", ((1, DENIED),))],
+    [
+        ("abc", ((0, GRANTED),)),
+        ("ab", ((2, DENIED),)),
+        ("abcd", ((2, DENIED),)),
+        ("é", ((1, DENIED),)),
+    ],
 )
 def test_choice_on_text(policy: Builder, load, pin: str, calls: object) -> None:
     branches = {"abc": [policy.grant()], "é": [policy.rule("deny")]}
@@ -390,7 +407,9 @@ def test_choice_on_text(policy: Builder, load, pin: str, calls: object) -> None:
 def test_choice_takes_the_first_label_or_the_default(policy: Builder, load) -> None:
     number = place(OPEN.request, "n")
     branches = {1: [policy.grant()], 2: [policy.rule("deny")]}
-    policy.bind(Kind.REQUEST, policy.choice(number, branches, [policy.grant(), policy.grant()]), **OPENED)
+    policy.bind(
+        Kind.REQUEST, policy.choice(number, branches, [policy.grant(), policy.grant()]), **OPENED
+    )
     policy.bind(Kind.REQUEST, policy.choice(number, {1: []}, []), **OPENED)
     vm = load(policy)
     assert vm.judge(open_event(n=1)).calls == ((0, GRANTED),)
@@ -436,7 +455,10 @@ def door_policy(policy: Builder) -> int:
                 2: [policy.flow_rule(door, "allow", DST, "open", "locked")],
                 3: [policy.flow_rule(door, "fini", DST)],
                 4: [policy.flow_rule(door, "enter", DST, "locked"), policy.rule("deny")],
-                5: [policy.flow_rule(door, "enter", DST, "open"), policy.rule("assert", read_of("element"))],
+                5: [
+                    policy.flow_rule(door, "enter", DST, "open"),
+                    policy.rule("assert", read_of("element")),
+                ],
             },
         ),
         **OPENED,

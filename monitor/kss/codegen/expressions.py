@@ -7,9 +7,9 @@ any order: the one that needs most registers first, which keeps their number sma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatchmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kss import layout
 from kss.binary import Op
@@ -29,10 +29,12 @@ from kss.tree import (
     Sid,
     Step,
 )
-from kss.types import IntegerType, Type
+from kss.types import UINT8, IntegerType, Type
 
 if TYPE_CHECKING:
     from kss.codegen.models import Objects
+
+Consumer: TypeAlias = Callable[[Expression, int], None]
 
 U32 = 2
 U64 = 3
@@ -136,6 +138,15 @@ class Expressions:
             self.value(expressions[index], register)
             registers[index] = register
         return registers
+
+    def translate(self, numbers: Sequence[int], d: int) -> None:
+        """Replaces the index in register d by the number at that index."""
+        result = self.out.use(d + 2)
+        for index, number in enumerate(numbers):
+            skip = self._unless(d, index, d + 1)
+            self.constant(number, result)
+            self.out.land(skip)
+        self.out.emit(Op.MOVE, d, result)
 
     def fail_unless(self, d: int, value: int) -> None:
         self.out.emit(Op.EXPECT, a=d, imm=value)
@@ -259,6 +270,9 @@ class Expressions:
         self.out.emit(Op.MOVE, d, result)
 
     def _fold(self, name: str, operand: Expression, result: Type, d: int) -> None:
+        self.select(operand, d, lambda leaf, to: self._fold_list(name, leaf, result, to))
+
+    def _fold_list(self, name: str, operand: Expression, result: Type, d: int) -> None:
         if isinstance(operand, Place):
             self._fold_place(name, operand, result, d)
             return
@@ -290,23 +304,18 @@ class Expressions:
         self.out.emit(Op.INVERT, d, d)
 
     def _size(self, operands: tuple[Expression, ...], d: int) -> None:
-        operand = operands[0]
+        self.select(operands[0], d, self._size_of)
+
+    def _size_of(self, operand: Expression, d: int) -> None:
         if not isinstance(operand, Place):
-            self._size_of_written(operand, d)
+            self.value(operand, d)  # for its errors
+            self.constant(_written_size(operand), d)
         elif isinstance(operand.wire, layout.Array):
             self.address(operand, d)  # for its errors
             self.constant(operand.wire.count, d)
         else:
             self.address_in(operand, d)
             self._length(operand.wire, d, d)
-
-    def _size_of_written(self, operand: Expression, d: int) -> None:
-        if isinstance(operand, Constant) and not isinstance(operand.value, tuple):
-            text = operand.value if isinstance(operand.value, str) else ""
-            self.constant(len(text.encode()), d)
-            return
-        self.value(operand, d)
-        self.constant(len(items_of(operand)) if isinstance(operand, ListValue | Constant) else 0, d)
 
     def _length(self, wire: layout.WireType, address: int, d: int) -> None:
         if isinstance(wire, layout.String):
@@ -315,22 +324,74 @@ class Expressions:
         size = wire.element.size if isinstance(wire, layout.Sequence) else 1
         self.out.emit(Op.LENGTH, self.out.use(d), address, x=size, imm=inverse_of(size))
 
+    # ---- elements of lists written out -------------------------------------
+
     def _pick(self, operands: tuple[Expression, ...], d: int) -> None:
-        """Element of a list written out: every item is evaluated, one is taken."""
-        out, items = self.out, items_of(operands[0])
-        index, result, item, test = d, d + 1, d + 2, out.use(d + 3)
-        self.value(operands[1], index)
-        self.constant(len(items), item)
-        out.emit(Op.LT, test, index, item, U64)  # a negative index is a large one
-        self.fail_unless(test, 1)
+        """A scalar: every item is evaluated, one is taken."""
+        out, (values, index) = self.out, operands
+        if not isinstance(values, ListValue | Constant):
+            self.select(Apply("struct.element", operands, values.type), d, self.value)
+            return
+        items, item, test = items_of(values), d + 2, d + 3
+        self._checked_index(index, len(items), d + 1, test)
         for number, expression in enumerate(items):
             self.value(expression, item)
-            self.constant(number, test)
-            out.emit(Op.EQ, test, test, index)
-            skip = out.jump(Op.JUMP_ZERO, test)
-            out.emit(Op.MOVE, result, item)
+            skip = self._unless(d + 1, number, test)
+            out.emit(Op.MOVE, d, item)
             out.land(skip)
-        out.emit(Op.MOVE, d, result)
+
+    def select(self, expression: Expression, d: int, consume: Consumer) -> None:
+        """Lets `consume` turn a value of any type into a scalar in register d; of an element of
+        a list it is called for every item, and only the code for the right one runs."""
+        if not (isinstance(expression, Apply) and expression.operation == "struct.element"):
+            consume(expression, d)
+            return
+        values, index = expression.operands
+        self.select(values, d, lambda leaf, to: self._select_from(leaf, index, to, consume))
+
+    def _select_from(self, leaf: Expression, index: Expression, d: int, consume: Consumer) -> None:
+        if isinstance(leaf, Place):
+            assert isinstance(leaf.wire, layout.Bytes), leaf
+            byte = layout.Integer(8, False)
+            steps = (*leaf.steps, ElementStep(index, None, byte))
+            consume(Place(leaf.message, steps, byte, UINT8), d)
+            return
+        out, items, test = self.out, items_of(leaf), d + 2
+        self._checked_index(index, len(items), d + 1, test)
+        for item in items:
+            if not isinstance(item, Constant):
+                self.value(item, test)  # for its errors
+        ends: list[int] = []
+        for number, item in enumerate(items):
+            skip = self._unless(d + 1, number, test)
+            self.select(item, test, consume)
+            out.emit(Op.MOVE, d, test)
+            ends.append(out.jump(Op.JUMP))
+            out.land(skip)
+        for end in ends:
+            out.land(end)
+
+    def _checked_index(self, index: Expression, count: int, d: int, test: int) -> None:
+        """The index in register d; a negative one is a large one."""
+        self.value(index, d)
+        self.constant(count, test)
+        self.out.emit(Op.LT, test, d, test, U64)
+        self.fail_unless(test, 1)
+
+    def _unless(self, register: int, number: int, test: int) -> int:
+        """A jump that is taken unless the register holds the number."""
+        self.constant(number, test)
+        self.out.emit(Op.EQ, test, test, register)
+        return self.out.jump(Op.JUMP_ZERO, test)
+
+
+def _written_size(operand: Expression) -> int:
+    if isinstance(operand, ListValue):
+        return len(operand.items)
+    value = operand.value if isinstance(operand, Constant) else None
+    if isinstance(value, tuple):
+        return len(value)
+    return len(value.encode()) if isinstance(value, str) else 0
 
 
 # ---- how many registers an expression needs ----------------------------------

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kss import layout
 from kss.binary import CallRecord, EntryKind, Instruction, Op
 from kss.codegen.assembler import Assembler
 from kss.codegen.expressions import Expressions
 from kss.codegen.models import Objects
 from kss.errors import Location
-from kss.tree import Choice, Constant, Evaluate, Place, Query, Rule, Site
+from kss.tree import Choice, Constant, Evaluate, Expression, Place, Query, Rule, Site
+from kss.types import BooleanType, IntegerType
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +106,14 @@ class Items:
 
     def _choice(self, to: Expressions, item: FlatChoice) -> None:
         out, choice = to.out, item.choice
-        text = isinstance(choice.scrutinee, Place) and isinstance(
-            choice.scrutinee.wire, layout.String
-        )
-        if text:
-            assert isinstance(choice.scrutinee, Place)
-            to.address_in(choice.scrutinee, 0)
-        else:
-            to.value(choice.scrutinee, 0)
+        values = self._branch_values(to, choice)
         out.mark(choice.site)
         ends: list[int] = []
-        for branch, items in zip(choice.branches, item.branches, strict=True):
-            if not self._test(to, choice, branch.label, text):
+        for value, items in zip(values, item.branches, strict=True):
+            if value is None:
                 continue
+            to.constant(value, 1)
+            out.emit(Op.EQ, 1, 0, 1)
             skip = out.jump(Op.JUMP_ZERO, 1)
             self._items(to, items)
             ends.append(out.jump(Op.JUMP))
@@ -131,27 +126,51 @@ class Items:
         for end in ends:
             out.land(end)
 
-    def _test(self, to: Expressions, choice: Choice, label: int | bool | str, text: bool) -> bool:
-        """Leaves in register 1 whether the scrutinee (register 0) has the label; False if it
-        never has."""
-        out = to.out
-        if text:
-            assert isinstance(label, str)
-            data = label.encode()
-            word = self._objects.words.add_text(data)
-            out.emit(Op.TEXT_EQUAL, out.use(1), 0, x=word, imm=len(data))
-            return True
-        value = self._label(choice, label)
-        if value is None:
-            return False
-        to.constant(value, 1)
-        out.emit(Op.EQ, 1, 0, 1, x=0)
-        return True
-
-    def _label(self, choice: Choice, label: int | bool | str) -> int | None:
-        scrutinee = choice.scrutinee
+    def _branch_values(self, to: Expressions, choice: Choice) -> list[int | None]:
+        """Leaves a number in register 0, and tells which number leads to each branch; a branch
+        that nothing leads to has None."""
+        scrutinee, labels = choice.scrutinee, [branch.label for branch in choice.branches]
+        if isinstance(scrutinee.type, IntegerType | BooleanType):
+            to.value(scrutinee, 0)
+            return [int(label) if isinstance(label, int) else None for label in labels]
         if isinstance(scrutinee, Query):
-            return self._objects.stateful[scrutinee.object].label(label)
-        if isinstance(scrutinee, Constant) and isinstance(scrutinee.value, str):
-            return 0 if scrutinee.value == label else None  # a text constant is held as 0
-        return int(label) if isinstance(label, int) else None
+            to.value(scrutinee, 0)
+            return [self._objects.stateful[scrutinee.object].label(label) for label in labels]
+        names = [str(label) for label in labels]
+        to.select(scrutinee, 0, lambda leaf, d: self._branch_number(to, leaf, names, d))
+        return list(range(len(labels)))
+
+    def _branch_number(self, to: Expressions, leaf: Expression, names: list[str], d: int) -> None:
+        """The index of the first name that the text or state is, else their number."""
+        out, found = to.out, to.out.use(d + 1)
+        if isinstance(leaf, Constant):
+            place = names.index(str(leaf.value)) if leaf.value in names else len(names)
+            to.constant(place, d)
+            return
+        if isinstance(leaf, Query):
+            to.value(leaf, d)
+        else:
+            assert isinstance(leaf, Place), leaf
+            to.address_in(leaf, d)
+        to.constant(len(names), found)
+        for number, name in reversed(list(enumerate(names))):
+            if self._is_name(to, leaf, name, d, d + 2):
+                skip = out.jump(Op.JUMP_ZERO, d + 2)
+                to.constant(number, found)
+                out.land(skip)
+        out.emit(Op.MOVE, d, found)
+
+    def _is_name(self, to: Expressions, leaf: Expression, name: str, a: int, d: int) -> bool:
+        """Leaves in register d whether the text or state in register a has the name; False if it
+        never has."""
+        if isinstance(leaf, Query):
+            number = self._objects.stateful[leaf.object].label(name)
+            if number is None:
+                return False
+            to.constant(number, d)
+            to.out.emit(Op.EQ, d, a, d)
+            return True
+        data = name.encode()
+        word = self._objects.words.add_text(data)
+        to.out.emit(Op.TEXT_EQUAL, to.out.use(d), a, x=word, imm=len(data))
+        return True

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from array import array
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from kss.binary import CLAIM_WRITES, DROP_WRITES, Image, Model, ObjectRecord, Op
+from kss.codegen.expressions import items_of
 from kss.models.flow import FlowConfig
 from kss.tree import Constant, Expression, PolicyObject, PolicyTree, Query, Rule
 
@@ -86,8 +88,13 @@ class StatefulModel(ABC):
 class Flow(StatefulModel):
     model = Model.FLOW
     context_words = 1
-    METHODS: ClassVar = ("init", "fini", "enter", "allow", "query")
-    WRITES: ClassVar = {"init": CLAIM_WRITES + 1, "fini": DROP_WRITES, "enter": 1}
+    METHODS: ClassVar = ("init", "fini", "enter", "allow", "query", "enter_at", "is_at")
+    WRITES: ClassVar = {
+        "init": CLAIM_WRITES + 1,
+        "fini": DROP_WRITES,
+        "enter": 1,
+        "enter_at": 1,
+    }
 
     @property
     def flow(self) -> FlowConfig:
@@ -103,21 +110,55 @@ class Flow(StatefulModel):
     def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
         named = dict(arguments)
         to.value(named["sid"], d)
-        operand = 0
-        if method == "enter":
-            operand = self._state(named["state"])
-        elif method == "allow":
-            operand = self.words.add(bits(self._states(named["states"]), len(self.flow.states)))
-        to.out.emit(Op.CALL, d, d, self.METHODS.index(method), self.number, operand)
+        if method == "allow":
+            self._allow(to, items_of(named["states"]), d)
+        elif method == "enter" and not isinstance(named["state"], Constant):
+            to.select(named["state"], d + 1, self._state_in(to))
+            self._emit(to, "enter_at", d, d)
+        elif method == "enter":
+            self._emit(to, method, d, d, self._number(named["state"]))
+        else:
+            self._emit(to, method, d, d)
+
+    def _emit(self, to: Expressions, method: str, d: int, a: int, operand: int = 0) -> None:
+        to.out.emit(Op.CALL, to.out.use(d), a, self.METHODS.index(method), self.number, operand)
         to.out.writes += self.WRITES.get(method, 0)
 
-    def _state(self, expression: Expression) -> int:
+    def _allow(self, to: Expressions, items: tuple[Expression, ...], d: int) -> None:
+        """States that are written are one set; each that is computed is compared."""
+        written = [self._number(item) for item in items if isinstance(item, Constant)]
+        computed = [item for item in items if not isinstance(item, Constant)]
+        row = self.words.add(bits(written, len(self.flow.states)))
+        if not computed:
+            self._emit(to, "allow", d, d, row)
+            return
+        self._emit(to, "allow", d + 2, d, row)
+        for item in computed:
+            to.select(item, d + 1, self._state_in(to))
+            self._emit(to, "is_at", d + 3, d)
+            to.out.emit(Op.OR, d + 2, d + 2, d + 3)
+        to.out.emit(Op.MOVE, d, d + 2)
+
+    def _number(self, expression: Expression) -> int:
         assert isinstance(expression, Constant) and isinstance(expression.value, str), expression
         return self.flow.states.index(expression.value)
 
-    def _states(self, expression: Expression) -> list[int]:
-        assert isinstance(expression, Constant) and isinstance(expression.value, tuple), expression
-        return [self.flow.states.index(str(state)) for state in expression.value]
+    def _state_in(self, to: Expressions) -> Callable[[Expression, int], None]:
+        """Computes a state: the number, here, of the state that another object is in."""
+
+        def consume(leaf: Expression, d: int) -> None:
+            if isinstance(leaf, Constant):
+                to.constant(self._number(leaf), d)
+                return
+            assert isinstance(leaf, Query), leaf
+            to.value(leaf, d)
+            other = to.objects.stateful[leaf.object]
+            assert isinstance(other, Flow), leaf
+            if other.flow.states != self.flow.states:
+                numbers = [self.flow.states.index(state) for state in other.flow.states]
+                to.translate(numbers, d)
+
+        return consume
 
     def label(self, label: int | bool | str) -> int | None:
         states = self.flow.states
@@ -125,6 +166,27 @@ class Flow(StatefulModel):
 
     def symbols(self) -> dict[str, object]:
         return {"states": list(self.flow.states)}
+
+
+class Level(StatefulModel):
+    """The audit level; all Base objects share it. In the image only if a rule sets it."""
+
+    model = Model.LEVEL
+    context_words = 1
+    initial = 0
+    used = False
+
+    def config(self) -> list[int]:
+        return [self.initial]
+
+    def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
+        self.used = True
+        to.value(arguments[0][1], d)
+        to.out.emit(Op.CALL, d, d, 0, self.number)
+        to.out.writes += CLAIM_WRITES + 1
+
+    def capacity(self, max_sids: int) -> int:
+        return 1
 
 
 _STATEFUL: dict[str, type[StatefulModel]] = {"Flow": Flow}
@@ -139,6 +201,15 @@ class Objects:
         for thing in tree.objects:
             if kind := _STATEFUL.get(thing.model):
                 self.stateful[thing.index] = kind(thing, len(self.stateful), self.words)
+        self.level = self._level(tree)
+
+    def _level(self, tree: PolicyTree) -> Level | None:
+        bases = [thing for thing in tree.objects if thing.model == "Base"]
+        if not bases:
+            return None
+        level = Level(bases[0], len(self.stateful), self.words)
+        level.initial = tree.audit_default[1]
+        return level
 
     def query(self, to: Expressions, query: Query, d: int) -> None:
         self.stateful[query.object].call(to, query.method, query.arguments, d)
@@ -150,11 +221,16 @@ class Objects:
         elif not rule.arguments:
             to.constant(rule.method == "grant", d)
         else:
-            to.value(rule.arguments[0][1], d)
-            if rule.method == "deny":
-                to.out.emit(Op.INVERT, d, d)
-            elif rule.method != "assert":
-                to.constant(1, d)
+            self._plain(to, rule, d)
+
+    def _plain(self, to: Expressions, rule: Rule, d: int) -> None:
+        if rule.method == "set_level":
+            assert self.level
+            self.level.call(to, rule.method, rule.arguments, d)
+            return
+        to.value(rule.arguments[0][1], d)
+        if rule.method == "deny":
+            to.out.emit(Op.INVERT, d, d)
 
     def constant(self, rule: Rule) -> bool | None:
         """Whether a rule always grants or always denies; None if that depends on the event."""
@@ -163,15 +239,13 @@ class Objects:
         if not rule.arguments:
             return rule.method == "grant"
         argument = rule.arguments[0][1]
-        if not isinstance(argument, Constant):
+        if not isinstance(argument, Constant) or rule.method == "set_level":
             return None
-        if rule.method == "deny":
-            return argument.value is False
-        return argument.value is True if rule.method == "assert" else True
+        return argument.value is (rule.method == "assert")
 
     def emit(self, image: Image) -> None:
         """Appends the objects to the image."""
-        for stateful in self.stateful.values():
+        for stateful in self._all():
             config = stateful.config()
             capacity = stateful.capacity(image.max_sids)
             record = ObjectRecord(
@@ -188,11 +262,15 @@ class Objects:
             image.state_words += record.table_words
         image.words = self.words.words
 
-    def symbols(self) -> list[dict[str, object]]:
-        return [
-            {"name": stateful.thing.name, "model": stateful.thing.model, **stateful.symbols()}
-            for stateful in self.stateful.values()
+    def _all(self) -> list[StatefulModel]:
+        return [*self.stateful.values(), *([self.level] if self.level and self.level.used else [])]
+
+    def symbols(self) -> dict[str, object]:
+        objects = [
+            {"name": item.thing.name, "model": item.thing.model, **item.symbols()}
+            for item in self._all()
         ]
+        return {"objects": objects, "level": self.level.initial if self.level else 0}
 
 
 def _identity(thing: PolicyObject) -> int:

@@ -107,6 +107,15 @@ class Action(IntEnum):
     MODULE_STOP = 5
 
 
+#: The words of documents for some of them.
+PRIVILEGES = {item.name.lower().replace("_", "-"): item for item in Privilege if item.name}
+ERRORS = {item.name.lower().replace("_", "-"): item for item in Error}
+STATES = {item.name.lower(): item for item in State}
+LEVELS = {item.name.lower(): item for item in Level}
+ACTIONS = {item.name.lower(): item for item in Action}
+KINDS = {item.name.lower(): item for item in ChannelKind}
+
+
 class Position(NamedTuple):
     """Where a key or value stands: 1-based line and column; the column counts characters."""
 
@@ -149,6 +158,7 @@ class Board:
     memory_base: int
     memory_size: int
     costs: Costs
+    console: str | None  # the device that the kernel keeps for its console
     devices: Mapping[str, Device]
     qemu: Mapping[str, str]  # "machine", "cpu"
 
@@ -302,6 +312,7 @@ class System:
     inputs: tuple[Input, ...]
     document: str  # the effective TOML document, as `khs resolve` prints it
     positions: Mapping[tuple[str | int, ...], Position] = field(compare=False, repr=False)
+    warnings: tuple[Finding, ...] = field(compare=False, repr=False)
 
     def partition(self, name: str) -> Partition:
         """The partition called `name`; KeyError if there is none."""
@@ -322,7 +333,13 @@ class System:
         return self.positions.get(path, Position(str(self.files[0]), 1, 1))
 
     def finding(
-        self, rule: str, path: tuple[str | int, ...], message: str, help: str, *, warning: bool = False
+        self,
+        rule: str,
+        path: tuple[str | int, ...],
+        message: str,
+        help: str,
+        *,
+        warning: bool = False,
     ) -> Finding:
         """A finding of a later stage about the value at `path`."""
         position = self.where(*path)

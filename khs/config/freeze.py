@@ -1,0 +1,148 @@
+"""A checked document -> the frozen description."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from pathlib import Path
+
+from khs.config import content, health
+from khs.config.document import (
+    ChannelTable,
+    Document,
+    InputTable,
+    LimitTable,
+    PartitionTable,
+    RegionTable,
+    ScheduleTable,
+)
+from khs.config.model import (
+    ACTIONS,
+    KINDS,
+    PRIVILEGES,
+    Board,
+    Channel,
+    Input,
+    Limit,
+    Message,
+    Partition,
+    Privilege,
+    Region,
+    Right,
+    Run,
+    Schedule,
+    System,
+    Window,
+)
+from khs.config.place import place
+from khs.config.render import render
+from khs.config.toml import Source
+from khs.config.units import Duration
+from khs.errors import Finding
+
+
+class Freezer:
+    """Turns the tables of one document, without errors, into the description."""
+
+    def __init__(self, document: Document, board: Board, root: Path) -> None:
+        self.document = document
+        self.board = board
+        self.root = root
+
+    def system(
+        self, files: tuple[Path, ...], source: Source, warnings: tuple[Finding, ...]
+    ) -> System:
+        """The description; OSError if the file of an input cannot be read."""
+        document, table = self.document, self.document.system
+        schedules = tuple(self._schedule(i, s) for i, s in enumerate(document.schedule.values()))
+        regions = list(document.region.values())
+        addresses = place(regions)
+        return System(
+            root=self.root,
+            files=files,
+            name=table.name,
+            board=self.board,
+            policy=self.root / table.policy,
+            policies={name: self.root / path for name, path in sorted(table.policies.items())},
+            include=tuple(self.root / folder for folder in table.include),
+            run=Run(document.run.frames, document.run.seed),
+            schedules=schedules,
+            partitions=tuple(
+                self._partition(i, p, schedules) for i, p in enumerate(document.partition.values())
+            ),
+            regions=tuple(self._region(i, r, addresses[i]) for i, r in enumerate(regions)),
+            channels=tuple(self._channel(i, c) for i, c in enumerate(document.channel.values())),
+            inputs=tuple(self._input(i, t) for i, t in enumerate(document.input.values())),
+            document=render(document),
+            positions={path: mark.value for path, mark in source.marks.items()},
+            warnings=warnings,
+        )
+
+    def _ticks(self, time: Duration | None) -> int:
+        return 0 if time is None else self.board.ticks(time.ns)
+
+    def _schedule(self, number: int, table: ScheduleTable) -> Schedule:
+        windows = (
+            Window(w.partition, self._ticks(w.start), self._ticks(w.length)) for w in table.windows
+        )
+        ordered = tuple(sorted(windows, key=lambda window: window.start))
+        return Schedule(table.label, number, self._ticks(table.major_frame), ordered)
+
+    def _partition(
+        self, number: int, table: PartitionTable, schedules: tuple[Schedule, ...]
+    ) -> Partition:
+        starts = [w.start for s in schedules for w in s.windows if w.partition == table.label]
+        own = self.document.health.partition.get(table.label)
+        return Partition(
+            name=table.label,
+            number=number,
+            class_name=table.class_,
+            program=table.program,
+            image=None if table.image is None else self.root / table.image,
+            sha256=table.sha256,
+            stack=table.stack.bytes,
+            heap=table.heap.bytes,
+            period=self._ticks(table.period),
+            deadline=self._ticks(table.deadline),
+            phase=starts[0] if table.period is not None and starts else 0,
+            privileges=reduce(or_, (PRIVILEGES[p] for p in table.privileges), Privilege(0)),
+            devices=table.devices,
+            args=table.args,
+            env=dict(table.env),
+            health=health.table(self.document.health, table.label),
+            limit=self._limit(own.limit if own else None),
+        )
+
+    def _limit(self, table: LimitTable | None) -> Limit | None:
+        if table is None:
+            return None
+        return Limit(table.restarts, self._ticks(table.within), ACTIONS[table.then])
+
+    def _region(self, number: int, table: RegionTable, address: int) -> Region:
+        rights = {
+            partition: reduce(or_, (Right[letter.upper()] for letter in text))
+            for partition, text in table.map.items()
+        }
+        return Region(table.label, number, table.size.bytes, address, rights, table.keep)
+
+    def _channel(self, number: int, table: ChannelTable) -> Channel:
+        return Channel(
+            name=table.label,
+            number=number,
+            kind=KINDS[table.kind],
+            source=table.from_,
+            readers=table.to,
+            message=table.message,
+            endpoint=table.endpoint,
+            depth=table.depth or 0,
+            refresh=self._ticks(table.refresh),
+        )
+
+    def _input(self, number: int, table: InputTable) -> Input:
+        messages = tuple(
+            Message(self._ticks(message.at), content.data(message, self.root))
+            for message in table.messages
+        )
+        return Input(
+            table.label, number, table.partition, table.capacity.bytes, table.depth, messages
+        )

@@ -1,0 +1,177 @@
+"""Reading a system: files -> overlays -> tables -> checks -> the frozen description."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from khs.config import boards, checks, rules, toml
+from khs.config.document import Document, UnreadableError
+from khs.config.freeze import Freezer
+from khs.config.model import Board, System
+from khs.config.read import Reader
+from khs.config.render import render
+from khs.config.toml import Source
+from khs.errors import ConfigError, Finding
+
+#: Looks at a system that has no errors so far.
+Hook = Callable[[System], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A document as read, with what reading it found."""
+
+    files: tuple[Path, ...]
+    root: Path
+    source: Source
+    document: Document
+    board: Board | None
+    findings: list[Finding]
+
+    def context(self) -> rules.Context:
+        return rules.Context(self.document, self.source, self.root, self.board)
+
+
+def load(
+    system: Path,
+    *,
+    overlays: Sequence[Path] = (),
+    board: str | None = None,
+    release: bool = False,
+    also: Sequence[Hook] = (),
+) -> System:
+    """Reads and checks a system.
+
+    `system` is a folder with system.toml or such a file, `overlays` are laid over it in their
+    order, `board` replaces its board. `release` asks for pinned hashes. `also` are the checks of
+    later stages, run if there is no error before. Raises ConfigError with all findings if one of
+    them is an error; the warnings of a good system are in `System.warnings`.
+    """
+    loaded, findings = _check(system, overlays, board, release, also)
+    if loaded is None:
+        raise ConfigError(findings)
+    return loaded
+
+
+def check(
+    system: Path,
+    *,
+    overlays: Sequence[Path] = (),
+    board: str | None = None,
+    release: bool = False,
+    also: Sequence[Hook] = (),
+) -> list[Finding]:
+    """All findings about a system, in the order of files and lines; see `load`."""
+    return _check(system, overlays, board, release, also)[1]
+
+
+def resolve(system: Path, *, overlays: Sequence[Path] = (), board: str | None = None) -> str:
+    """The effective document: overlays and board applied, defaults written out.
+
+    It may break rules; ConfigError only if it cannot be read at all.
+    """
+    try:
+        draft = _draft(system, overlays, board)
+        return render(draft.document)
+    except UnreadableError:
+        raise ConfigError(draft.findings) from None
+
+
+def _check(
+    system: Path,
+    overlays: Sequence[Path],
+    board: str | None,
+    release: bool,
+    also: Sequence[Hook],
+) -> tuple[System | None, list[Finding]]:
+    try:
+        draft = _draft(system, overlays, board)
+    except ConfigError as error:
+        return None, list(error.findings)
+    findings = draft.findings + rules.run(draft.context(), str(draft.files[0]))
+    order = {str(file): number for number, file in enumerate(draft.files)}
+
+    def by_place(finding: Finding) -> tuple[int, int, int, str]:
+        number = order.get(finding.file, len(order))
+        return number, finding.line, finding.column, finding.rule
+
+    loaded = None if _has_errors(findings) else _freeze(draft, findings)
+    if loaded is not None:
+        for hook in (*also, checks.pinned) if release else also:
+            findings += hook(loaded)
+    findings.sort(key=by_place)
+    return (None if _has_errors(findings) else loaded), findings
+
+
+def _has_errors(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
+
+
+def _freeze(draft: _Draft, findings: list[Finding]) -> System | None:
+    assert draft.board is not None, "without a board there are errors"
+    freezer = Freezer(draft.document, draft.board, draft.root)
+    try:
+        return freezer.system(draft.files, draft.source, tuple(findings))
+    except OSError as error:
+        text = f"{error.filename} cannot be read: {error.strerror}"
+        findings.append(Finding("FILE-001", "error", str(draft.files[0]), 0, 0, text, ""))
+        return None
+
+
+def _draft(system: Path, overlays: Sequence[Path], board: str | None) -> _Draft:
+    main = system / "system.toml" if system.is_dir() else system
+    files = (main, *overlays)
+    source = _read(files)
+    root = main.absolute().parent
+    if board is not None:
+        _override(source.data, board, root)
+    reader = Reader(source, str(main))
+    document: Document = reader.document(Document)
+    model, findings = _board(document, root)
+    return _Draft(files, root, source, document, model, reader.findings + findings)
+
+
+def _read(files: Sequence[Path]) -> Source:
+    sources: list[Source] = []
+    findings: list[Finding] = []
+    for file in files:
+        try:
+            sources.append(toml.read(file))
+        except ConfigError as error:
+            findings += error.findings
+    if findings:
+        raise ConfigError(findings)
+    result = sources[0]
+    for source in sources[1:]:
+        result = toml.overlay(result, source)
+    return result
+
+
+def _override(data: dict[str, Any], board: str, root: Path) -> None:
+    """Writes the board of the command line, a path there relative to the working folder, into
+    the document."""
+    path = boards.find(board)
+    if path is None:
+        help = rules.suggest(board, boards.names(), "boards")
+        message = f'there is no board "{board}"'
+        raise ConfigError([Finding("BOARD-001", "error", "--board", 0, 0, message, help)])
+    if isinstance(data.get("system"), dict):
+        shipped = path.parent == boards.folder().resolve()
+        data["system"] = {
+            **data["system"],
+            "board": path.stem if shipped else os.path.relpath(path, root),
+        }
+
+
+def _board(document: Document, root: Path) -> tuple[Board | None, list[Finding]]:
+    try:
+        path = boards.find(document.system.board, root)
+        return (None, []) if path is None else (boards.load(path), [])
+    except UnreadableError:
+        return None, []
+    except ConfigError as error:
+        return None, list(error.findings)

@@ -34,9 +34,8 @@ def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
         image = _image(policy, max_sids)
     if image.max_calls > binary.MAX_CALLS:
         message = f"one event could call {image.max_calls} rules"
-        raise TooComplexError(
-            start, message, f"at most {binary.MAX_CALLS} rules may match one event"
-        )
+        help = f"at most {binary.MAX_CALLS} rules may match one event"
+        raise TooComplexError(start, message, help)
     return binary.write(image)
 
 

@@ -124,7 +124,8 @@ def _load(path: Path) -> ctypes.CDLL:
 class Vm:
     """A loaded policy with its state; the same interface as the reference interpreter.
 
-    Raises PolicyRefusedError if the binary does not verify, LibraryMissingError if there is no library.
+    Raises PolicyRefusedError if the binary does not verify, LibraryMissingError if there is no
+    library.
     """
 
     def __init__(self, policy_binary: bytes, library: Path | None = None) -> None:

@@ -116,7 +116,10 @@ def functions(elf: Path | bytes) -> dict[str, int]:
 
     data = elf if isinstance(elf, bytes) else elf.read_bytes()
     symbols = ELFFile(io.BytesIO(data)).get_section_by_name(".symtab")
-    return {name: symbols.get_symbol_by_name(name)[0]["st_value"] for name in ("khs_hypercall", "memcpy")}
+    return {
+        name: symbols.get_symbol_by_name(name)[0]["st_value"]
+        for name in ("khs_hypercall", "memcpy")
+    }
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import kss
-from kss.api import load_class, load_policy
+from kss.api import Policy, load_class, load_policy
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Finding as KssFinding
-from kss.errors import KssError
+from kss.errors import KssError, did_you_mean
 from kss.layout import (
     Array,
     Direction,
@@ -33,7 +33,7 @@ from kss.layout import (
     Union,
     WireType,
 )
-from kss.tree import Binding, Condition, Match, PolicyTree
+from kss.tree import Binding, Condition, Match
 from kss.vm import Vm
 
 from khs.config.model import ChannelKind, System
@@ -68,31 +68,27 @@ class MonitorPolicy:
     """One compiled policy. `binary` is policy.bin, `state_size` the bytes of state it needs."""
 
     name: str
-    tree: PolicyTree
+    policy: Policy
     binary: bytes
     state_size: int
     root: Path  # places in `map` are relative to it
 
     def layout(self, class_name: str) -> EntityClass:
         """A class with its endpoints and message layouts; KeyError if the policy has no such."""
-        return self._classes[class_name]
+        return self.policy.layout(class_name)
 
     @cached_property
-    def _classes(self) -> dict[str, EntityClass]:
-        return {entity.name: entity for entity in self.tree.classes}
-
-    @cached_property
-    def _interfaces(self) -> dict[str, Interface]:
+    def interfaces(self) -> Mapping[str, Interface]:
+        """Every interface of every class, by name."""
         return {
             endpoint.interface.name: endpoint.interface
-            for entity in self.tree.classes
+            for entity in self.policy.tree.classes
             for endpoint in (*entity.endpoints, *entity.security)
         }
 
-    @property
-    def interfaces(self) -> Mapping[str, Interface]:
-        """Every interface of every class, by name."""
-        return self._interfaces
+    def interface(self, name: str) -> Interface | None:
+        """An interface by name, if a class offers it."""
+        return self.interfaces.get(name)
 
     def max_message(self, class_name: str, endpoint: str) -> int:
         """Bytes of the largest message of an endpoint, requests and replies; KeyError if the
@@ -110,9 +106,9 @@ class MonitorPolicy:
         """
         word = "granted" if granted else "denied"
         why = _REASONS.get(reason, "")
-        if rule >= len(self.tree.sites):
+        if rule >= len(self.policy.tree.sites):
             return f"{word}: {why}" if why else word
-        site = self.tree.sites[rule]
+        site = self.policy.tree.sites[rule]
         place = f"{_shown(site.location.file, self.root)}:{site.location.line}"
         text = " ".join(site.text.split())
         return f"{word} by {place}: {text}" + (f" ({why})" if why else "")
@@ -123,7 +119,7 @@ class MonitorPolicy:
         that of `khs.trace.policy`)."""
         return {
             "policy": self.name,
-            "classes": [_class(entity) for entity in self.tree.classes],
+            "classes": [_class(entity) for entity in self.policy.tree.classes],
             "rules": [
                 {
                     "file": _shown(site.location.file, self.root),
@@ -133,11 +129,11 @@ class MonitorPolicy:
                     "method": site.method,
                     "text": site.text,
                 }
-                for site in self.tree.sites
+                for site in self.policy.tree.sites
             ],
             "bindings": [
                 row
-                for binding in self.tree.bindings
+                for binding in self.policy.tree.bindings
                 for row in _bindings(self, binding, binding, {})
             ],
         }
@@ -163,16 +159,14 @@ def load_all(system: System) -> tuple[MonitorPolicy, ...]:
 
 
 def load_file(system: System, path: Path, name: str) -> MonitorPolicy:
-    """The policy in file `path` for the classes and channels of `system`."""
+    """The policy in file `path`, called `name`, for the classes and channels of `system`."""
     try:
-        ports = _implicit_endpoints(system)
-        tree = load_policy(path, system.include, extra_endpoints=ports)
-        _check_classes(system, path, tree)
-        binary = compile_policy(tree, max_sids=_max_sids(system))
+        policy = _read(system, path)
+        binary = compile_policy(policy.tree, max_sids=_max_sids(system))
         state_size = len(Vm(binary).snapshot())
     except KssError as error:
         raise ConfigError(map(_finding, error.findings)) from error
-    return MonitorPolicy(name, tree, binary, state_size, system.root)
+    return MonitorPolicy(name, policy, binary, state_size, system.root)
 
 
 def _max_sids(system: System) -> int:
@@ -180,7 +174,27 @@ def _max_sids(system: System) -> int:
     return max(64, 2 * (len(system.partitions) + 2))
 
 
-def _implicit_endpoints(system: System) -> dict[str, dict[str, str]]:
+def _read(system: System, path: Path) -> Policy:
+    """The policy, with an endpoint for every port channel.
+
+    It is read as it stands first: that tells which classes it knows and what they declare. It may
+    fail at that because it names the endpoints that are still missing.
+    """
+    try:
+        plain = load_policy(path, system.include)
+    except KssError:
+        plain = None
+    if plain:
+        _check_classes(system, path, plain)
+    extra = _implicit_endpoints(system, plain)
+    if plain and not extra:
+        return plain
+    policy = load_policy(path, system.include, extra_endpoints=extra)
+    _check_classes(system, path, policy)
+    return policy
+
+
+def _implicit_endpoints(system: System, policy: Policy | None) -> dict[str, dict[str, str]]:
     """Class -> endpoint -> interface: a reader whose class declares no endpoint for a channel's
     message gets one with the name of the channel."""
     extra: dict[str, dict[str, str]] = {}
@@ -190,16 +204,14 @@ def _implicit_endpoints(system: System) -> dict[str, dict[str, str]]:
         interface = channel.message.rpartition(".")[0]
         for reader in channel.readers:
             name = system.partition(reader).class_name
-            declared = load_class(name, system.include)
-            offered = declared.endpoints if declared else ()
-            known = {endpoint.interface.name for endpoint in offered}
-            if declared and interface not in known | set(extra.get(name, {}).values()):
+            entity = policy.layout(name) if policy else load_class(name, system.include)
+            declared = {each.interface.name for each in entity.endpoints} if entity else set()
+            if interface not in declared | set(extra.get(name, {}).values()):
                 extra.setdefault(name, {})[channel.name] = interface
     return extra
 
 
-def _check_classes(system: System, path: Path, tree: PolicyTree) -> None:
-    known = {entity.name for entity in tree.classes}
+def _check_classes(system: System, path: Path, policy: Policy) -> None:
     users: list[tuple[str, tuple[str, ...]]]
     users = [(name, ("system", "policy")) for name in (KERNEL_CLASS, EINIT_CLASS)]
     users += [(each.class_name, ("partition", each.name, "class")) for each in system.partitions]
@@ -208,10 +220,10 @@ def _check_classes(system: System, path: Path, tree: PolicyTree) -> None:
             "POL-001",
             place,
             f"the policy {path.name} does not know the class {name}",
-            f"add to it: use EDL {name}",
+            did_you_mean(name, policy.classes, f"add to the policy: use EDL {name}"),
         )
         for name, place in users
-        if name not in known
+        if name not in policy.classes
     ]
     if findings:
         raise ConfigError(findings)
@@ -309,7 +321,7 @@ def _bindings(
 
 
 def _selectors(policy: MonitorPolicy, condition: Condition) -> dict[str, str | None]:
-    classes = policy.tree.classes
+    classes = policy.policy.tree.classes
     found = {
         "src": None if condition.src is None else classes[condition.src].name,
         "dst": None if condition.dst is None else classes[condition.dst].name,

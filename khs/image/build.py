@@ -7,12 +7,14 @@ from typing import Any
 
 import khs
 from khs import monitor, toolchain
+from khs.config.checks import pinned
 from khs.config.model import Partition, System
 from khs.errors import ConfigError, Finding, ImageError
-from khs.image import archive, configbin, elf, lines, report, startinfo
+from khs.image import archive, configbin, elf, report, startinfo
 from khs.image.archive import Archive
 from khs.image.elf import Program
 from khs.image.layout import Layout, heap_address, plan
+from khs.image.lines import lines_for
 from khs.image.parts import Parts
 from khs.image.scan import scan
 from khs.image.wiring import Wiring, wire
@@ -29,7 +31,7 @@ def build(system: System, *, release: bool = False, progress: Progress | None = 
     """The archive of `system`; the same bytes for the same inputs.
 
     `release` demands that every program is pinned by `sha256`. ConfigError with every finding;
-    ImageError if a program does not compile.
+    what the compiler says is one.
     """
     parts = prepare(system, release=release, progress=progress)
     reserve = configbin.Reserve(*_policy_reserve(parts.policies))
@@ -50,7 +52,8 @@ def prepare(system: System, *, release: bool, progress: Progress | None = None) 
     wiring, findings = wire(system, policies[0])
     for policy in policies[1:]:
         findings += _same_wiring(system, wiring, policy)
-    elfs, programs, found = _programs(system, policies[0], release, progress)
+    findings += pinned(system) if release else []
+    elfs, programs, found = _programs(system, policies[0], progress)
     _raise(findings + found)
     infos = {
         partition.name: startinfo.write(
@@ -86,21 +89,24 @@ def _same_wiring(system: System, wiring: Wiring, policy: MonitorPolicy) -> list[
 
 
 def _programs(
-    system: System, policy: MonitorPolicy, release: bool, progress: Progress | None
+    system: System, policy: MonitorPolicy, progress: Progress | None
 ) -> tuple[dict[str, bytes], dict[str, Program], list[Finding]]:
     stubs = headers(policy.interfaces.values())
     elfs: dict[str, bytes] = {}
     programs: dict[str, Program] = {}
     findings: list[Finding] = []
     for partition in system.partitions:
-        if release and partition.sha256 is None:
-            findings.append(_unpinned(system, partition))
-        file, data = _elf(system, partition, stubs, progress)
         try:
+            file, data = _elf(system, partition, stubs, progress)
             programs[partition.name] = elf.read(data, system.board.arch, file, partition.sha256)
             elfs[partition.name] = data
         except ConfigError as error:
             findings += error.findings
+        except ImageError as error:
+            key = "program" if partition.image is None else "image"
+            path = ("partition", partition.name, key)
+            message, _, help = str(error).partition("\n  help: ")
+            findings.append(system.finding("PROG-002", path, message, help))
     return elfs, programs, findings
 
 
@@ -120,15 +126,6 @@ def _elf(
         folder, system.board.arch, partitions / "sdk", stubs, progress=progress
     )
     return f"{folder} ({system.board.arch.name.lower()})", data
-
-
-def _unpinned(system: System, partition: Partition) -> Finding:
-    return system.finding(
-        "ELF-011",
-        ("partition", partition.name),
-        f"partition '{partition.name}' does not pin its program",
-        'a release pins every program: sha256 = "..." (khs build prints it in report.md)',
-    )
 
 
 def _scan(
@@ -195,7 +192,7 @@ def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
         "run": {"frames": system.run.frames, "seed": system.run.seed},
         "names": _names(parts),
         "partitions": {partition.name: _about(parts, partition) for partition in system.partitions},
-        "trusted_lines": lines.trusted_lines(system.board.arch.name.lower()),
+        "trusted_lines": lines_for(system.board.arch.name.lower()).trusted(),
         "tools": {"khs": khs.__version__, "compiler": toolchain.identity()},
     }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from khs.resources import project
@@ -55,15 +56,29 @@ def count_project(root: Path) -> dict[str, int]:
     return {name: count_folders(folders) for name, folders in parts.items()}
 
 
-def trusted_lines(arch: str) -> dict[str, int]:
-    """`core`, `vm`, `board` (0 if there is no port for `arch` yet) and, apart, `host`."""
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """`board` is 0 if there is no port for the architecture yet; `host` is no part of the base."""
+
+    core: int
+    vm: int
+    board: int
+    host: int
+
+    def trusted(self) -> dict[str, int]:
+        """The trusted base by part."""
+        return {"core": self.core, "vm": self.vm, "board": self.board}
+
+
+def lines_for(arch: str) -> Lines:
+    """What a system for boards of `arch` has to trust."""
     root = project()
     if root is not None:
         counts = count_project(root)
     else:
         counts = json.loads(_COUNTED.read_text()) if _COUNTED.is_file() else {}
-    names = {"core": "core", "vm": "vm", "board": f"port/{arch}", "host": "host"}
-    return {title: counts.get(part, 0) for title, part in names.items()}
+    parts = ("core", "vm", f"port/{arch}", "host")
+    return Lines(*(counts.get(part, 0) for part in parts))
 
 
 def write_counts(root: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from khs.config.model import ChannelKind, Error, Partition, Privilege, Right, State, System
 from khs.config.units import Duration, Size
-from khs.image.lines import trusted_lines
+from khs.image.lines import lines_for
 from khs.image.parts import Parts
 from khs.image.wiring import Link
 
@@ -192,9 +192,12 @@ def _health(system: System) -> str:
     head = ("error", "state", *(each.name for each in system.partitions))
     rows = []
     for error in Error:
-        for state in State:
-            cells = (_response(each, error, state) for each in system.partitions)
-            rows.append((_word(error.name), state.name.lower(), *cells))
+        cells = {
+            state: [_response(each, error, state) for each in system.partitions] for state in State
+        }
+        same = len({tuple(each) for each in cells.values()}) == 1
+        for state in (State.RUNNING,) if same else State:
+            rows.append((_word(error.name), "any" if same else _word(state.name), *cells[state]))
     limits = [
         f"`{each.name}`: more than {each.limit.restarts} restarts within "
         f"{_time(system, each.limit.within)}: {_word(each.limit.then.name)}."
@@ -220,10 +223,10 @@ def _policies(parts: Parts) -> str:
             (
                 number,
                 policy.name,
-                len(policy.tree.sites),
-                len(policy.tree.bindings),
-                len(policy.tree.classes),
-                ", ".join(f"{each.name} ({each.model})" for each in policy.tree.objects),
+                len(policy.policy.tree.sites),
+                len(policy.policy.tree.bindings),
+                len(policy.policy.tree.classes),
+                ", ".join(f"{each.name} ({each.model})" for each in policy.policy.tree.objects),
                 Size(policy.state_size),
             )
             for number, policy in enumerate(parts.policies)
@@ -232,14 +235,13 @@ def _policies(parts: Parts) -> str:
 
 
 def _trusted(arch: str) -> str:
-    counts = trusted_lines(arch)
-    base = counts["core"] + counts["vm"] + counts["board"]
+    lines = lines_for(arch)
     rows = [
-        ("kernel core (khs/core)", counts["core"]),
-        ("policy VM (monitor/vm)", counts["vm"]),
-        (f"board port (boards/firmware, {arch})", counts["board"]),
-        ("**trusted base**", f"**{base}**"),
-        ("host on the CPU emulator (khs/host), apart", counts["host"]),
+        ("kernel core (khs/core)", lines.core),
+        ("policy VM (monitor/vm)", lines.vm),
+        (f"board port (boards/firmware, {arch})", lines.board),
+        ("**trusted base**", f"**{sum(lines.trusted().values())}**"),
+        ("host on the CPU emulator (khs/host), apart", lines.host),
     ]
     note = "Lines that are neither blank nor comment."
     return f"{note}\n\n{_table(('part', 'lines'), rows)}"

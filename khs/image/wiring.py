@@ -133,7 +133,7 @@ class _Resolver:
     def _port(self) -> tuple[list[Endpoint], Sequence[Method]]:
         """Each reader's endpoint for the message, and its method."""
         interface_name, _, method_name = (self.channel.message or "").rpartition(".")
-        interface = self.policy.interfaces.get(interface_name)
+        interface = self.policy.interface(interface_name)
         if interface is None:
             help = _suggest(interface_name, self.policy.interfaces)
             self.error("MSG-001", "message", f"there is no interface '{interface_name}'", help)

@@ -46,18 +46,18 @@ class ProgramSources:
 
 
 def find_program(name: str, root: Path, shipped: Path) -> Path:
-    """The folder of program `name`: in the system's `partitions/`, in the system's folder itself,
-    or among the shipped ones. ImageError naming every place looked at if there is none."""
-    places = [root / "partitions" / name, root / name, shipped / name]
-    for place in places:
-        if place.is_dir():
-            return place.resolve()
-    folders = [path for base in (root / "partitions", shipped) for path in base.glob("*/")]
-    known = sorted({path.name for path in folders} - {"sdk"})
+    """The folder of program `name`: in `partitions/` of the system's folder, or among the shipped
+    ones. ImageError naming the places looked at if there is none."""
+    own = root / "partitions"
+    for base in (own, shipped):
+        if (base / name).is_dir():
+            return (base / name).resolve()
+    known = sorted({path.name for base in (own, shipped) for path in base.glob("*/")} - {"sdk"})
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
-    looked = ", ".join(str(place) for place in places)
-    raise ImageError(f"there is no program '{name}' (looked at {looked})\n  help: {hint}")
+    raise ImageError(
+        f"there is no program '{name}' (looked at {own / name}, {shipped / name})\n  help: {hint}"
+    )
 
 
 def read_program(folder: Path, arch: Arch) -> ProgramSources:

@@ -204,21 +204,29 @@ class Vm:
             raise ValueError(f"a snapshot of this policy has {self._state_size} bytes")
         ctypes.memmove(self._state, block, self._state_size)
 
-    def state(self) -> dict[str, Any]:
-        """All state as a JSON value: audit level, and contexts by object and SID, both sorted."""
-        level = self.image.symbols.get("level", 0)
-        objects: dict[str, dict[str, Any]] = {}
-        named = self.image.symbols.get("objects")
-        symbols = named if isinstance(named, list) else []
-        for thing, symbol in zip(self.image.objects, symbols, strict=False):
-            contexts = dict(self._contexts(thing))
+    def state(self) -> dict[str, dict[int, Any]]:
+        """Object name -> SID -> context (for Flow, the state's name), both ascending."""
+        found: dict[str, dict[int, Any]] = {}
+        for thing, symbol in self._objects():
+            if thing.model == Model.FLOW:
+                contexts, states = dict(self._contexts(thing)), symbol["states"]
+                found[symbol["name"]] = {sid: states[contexts[sid][0]] for sid in sorted(contexts)}
+        return dict(sorted(found.items()))
+
+    @property
+    def audit_level(self) -> int:
+        """The audit run-time level, which `base.set_level` changes."""
+        for thing, _ in self._objects():
             if thing.model == Model.LEVEL:
-                level = contexts[0][0] if contexts else level
-            elif contexts:
-                states = symbol["states"]
-                shown = {str(sid): states[contexts[sid][0]] for sid in sorted(contexts)}
-                objects[symbol["name"]] = shown
-        return {"level": level, "objects": dict(sorted(objects.items()))}
+                for _, (level,) in self._contexts(thing):
+                    return level
+        level = self.image.symbols.get("level", 0)
+        assert isinstance(level, int)
+        return level
+
+    def _objects(self) -> Iterator[tuple[ObjectRecord, dict[str, Any]]]:
+        named = self.image.symbols.get("objects")
+        yield from zip(self.image.objects, named if isinstance(named, list) else [], strict=False)
 
     def _contexts(self, thing: ObjectRecord) -> Iterator[tuple[int, tuple[int, ...]]]:
         """SID and context of every entry that a bucket's chain leads to."""

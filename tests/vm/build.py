@@ -30,7 +30,18 @@ from kss.tree import (
     Site,
     Step,
 )
-from kss.types import BOOLEAN, SID, TEXT, UINT32, IntegerType, ListType, Type, of_wire
+from kss.types import (
+    BOOLEAN,
+    SID,
+    TEXT,
+    UINT32,
+    IntegerType,
+    LiteralType,
+    SetType,
+    Type,
+    VariantType,
+    of_wire,
+)
 
 HERE = Location("test.psl", 1, 1)
 U8, U16, U32, U64 = (layout.Integer(bits, False) for bits in (8, 16, 32, 64))
@@ -91,6 +102,11 @@ def apply(operation: str, *operands: Expression, type: Type = BOOLEAN) -> Apply:
     return Apply(operation, operands, type)
 
 
+def state_type(states: Sequence[str]) -> Type:
+    """`"a" | "b"`: what states are typed as."""
+    return VariantType(tuple(LiteralType(state) for state in states))
+
+
 def flow(
     index: int, name: str, states: list[str], initial: str, transitions: dict[str, list[str]]
 ) -> PolicyObject:
@@ -99,7 +115,7 @@ def flow(
     )
     config = FlowConfig(tuple(states), states.index(initial), rows)
     identity = f"Flow {states} {initial} {sorted(transitions.items())}"
-    return PolicyObject(name, index, "Flow", {}, config, identity, HERE)
+    return PolicyObject(name, index, "Flow", {"State": state_type(states)}, config, identity, HERE)
 
 
 class Builder:
@@ -128,11 +144,12 @@ class Builder:
         return self.rule("grant")
 
     def flow_rule(self, thing: int, name: str, sid: Expression, *states: str) -> Rule:
+        kind = self.objects[thing].types["State"]
         arguments: list[tuple[str, Expression]] = [("sid", sid)]
         if name == "enter":
-            arguments.append(("state", text(states[0])))
+            arguments.append(("state", Constant(states[0], kind)))
         if name == "allow":
-            arguments.append(("states", Constant(states, ListType(TEXT))))
+            arguments.append(("states", Constant(states, SetType(kind))))
         site = self._site(self.objects[thing].name, name)
         return Rule(site, thing, name, tuple(arguments))
 
@@ -160,6 +177,5 @@ class Builder:
         things = tuple(self.objects), tuple(self.bindings), tuple(self.sites)
         return PolicyTree(self.entities, *things)
 
-
-def query(thing: int, sid: Expression) -> Query:
-    return Query(thing, "query", (("sid", sid),), TEXT)
+    def query(self, thing: int, sid: Expression) -> Query:
+        return Query(thing, "query", (("sid", sid),), self.objects[thing].types["State"])

@@ -179,7 +179,10 @@ def _spots_in(steps: tuple[Step, ...], wire: WireType) -> Iterator[Spot]:
 class Expressions:
     """Random expressions over a message (or none), SIDs and Flow objects."""
 
-    def __init__(self, rng: Random, message: MessageType | None, flows: list[int]) -> None:
+    def __init__(
+        self, rng: Random, message: MessageType | None, builder: build.Builder, flows: list[int]
+    ) -> None:
+        self.builder = builder
         self.rng = rng
         self.message = message
         self.spots = spots(message) if message else []
@@ -322,7 +325,7 @@ class Expressions:
         return Sid(rng.choice(("src", "dst")), SID)
 
     def query(self) -> Query:
-        return build.query(self.rng.choice(self.flows), self.sid())
+        return self.builder.query(self.rng.choice(self.flows), self.sid())
 
 
 # ---- policies ------------------------------------------------------------------
@@ -422,7 +425,7 @@ class Policy:
         return self._rule(message)
 
     def _expressions(self, message: MessageType | None) -> Expressions:
-        return Expressions(self.rng, message, list(self.states))
+        return Expressions(self.rng, message, self.builder, list(self.states))
 
     def _rule(self, message: MessageType | None) -> Rule:
         rng, builder, make = self.rng, self.builder, self._expressions(message)

@@ -27,7 +27,6 @@ from tests.vm.build import (
     interface,
     method,
     place,
-    query,
     text,
     truth,
     unsigned,
@@ -84,8 +83,8 @@ def open_event(riid: int = 0, sids: tuple[int, int] = (7, 8), **values: object) 
 
 
 def contexts(vm: Vm) -> dict[str, dict[int, str]]:
-    objects = vm.state()["objects"]
-    return {name: {int(sid): shown for sid, shown in of.items()} for name, of in objects.items()}
+    """The state without the objects that hold nothing."""
+    return {name: of for name, of in vm.state().items() if of}
 
 
 def start(src: int = KERNEL, dst: int = VAULT, sid: int = 8, released: int = 0) -> Event:
@@ -425,7 +424,9 @@ def test_choice_takes_the_first_label_or_the_default(policy: Builder, load) -> N
 def test_an_error_stops_everything_and_is_charged_to_its_site(policy: Builder, load) -> None:
     door = policy.flow("door", ["shut", "open"], "shut", shut=["open"])
     policy.bind(Kind.REQUEST, policy.grant())
-    policy.bind(Kind.REQUEST, policy.choice(query(door, DST), {"shut": [policy.grant()]}, []))
+    policy.bind(
+        Kind.REQUEST, policy.choice(policy.query(door, DST), {"shut": [policy.grant()]}, [])
+    )
     policy.bind(Kind.REQUEST, policy.grant())
     verdict = load(policy).judge(open_event())
     assert verdict == Decision(False, Reason.ERROR, ((0, GRANTED), (2, FAILED)))
@@ -434,7 +435,7 @@ def test_an_error_stops_everything_and_is_charged_to_its_site(policy: Builder, l
 def test_an_expression_statement_is_no_rule(policy: Builder, load) -> None:
     door = policy.flow("door", ["shut", "open"], "shut", shut=["open"])
     policy.bind(Kind.EXECUTE, policy.flow_rule(door, "init", DST), dst=VAULT)
-    policy.bind(Kind.REQUEST, policy.evaluate(query(door, DST)))
+    policy.bind(Kind.REQUEST, policy.evaluate(policy.query(door, DST)))
     vm = load(policy)
     assert vm.judge(open_event()) == Decision(False, Reason.ERROR, ((1, FAILED),))
     vm.judge(start())
@@ -549,7 +550,7 @@ def test_many_states_and_many_sids(policy: Builder, load) -> None:
     thing = policy.flow("ring", states, "s69", **ring)
     policy.bind(Kind.EXECUTE, policy.flow_rule(thing, "init", DST))
     branches = {s: [policy.flow_rule(thing, "enter", DST, ring[s][0])] for s in states}
-    policy.bind(Kind.REQUEST, policy.choice(query(thing, DST), branches))
+    policy.bind(Kind.REQUEST, policy.choice(policy.query(thing, DST), branches))
     policy.bind(Kind.REQUEST, policy.flow_rule(thing, "allow", DST, "s0", "s33", "s34", "s64"))
     vm = load(policy, 100)
     sids = [2**32 - 1 - 64 * i for i in range(100)]

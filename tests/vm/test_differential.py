@@ -1,0 +1,102 @@
+"""The compiler with the VM against the reference interpreter: each is the other's oracle.
+
+A case is a seed: it makes a schema, a policy and a sequence of events. Verdict, reason, calls and
+state must agree after every event. KHS_FUZZ_EVENTS asks for more events than the default; a seed
+that fails is printed with the events up to the difference and the compiled policy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from kss.binary import disassemble
+from kss.compiler import compile_policy
+from kss.events import Decision, Event, Reason
+from kss.reference import Reference
+from kss.tree import PolicyTree
+from kss.vm import Vm
+
+from tests.vm.generate import Events, Policy
+
+EVENTS_A_CASE = 50
+EVENTS = int(os.environ.get("KHS_FUZZ_EVENTS", "5000"))
+POOL = 3  # contexts an object holds: so few that full tables occur
+
+
+@dataclass(frozen=True)
+class Case:
+    tree: PolicyTree
+    events: list[Event]
+
+
+def make_case(seed: int, events: int = EVENTS_A_CASE) -> Case:
+    rng = Random(seed)
+    tree = Policy(rng).tree()
+    source = Events(rng, tree.classes)
+    return Case(tree, [source.event() for _ in range(events)])
+
+
+def differences(case: Case, vm: Vm) -> Iterator[str]:
+    """Yields a description of the first event on which the engines differ, if one does."""
+    reference = Reference(case.tree, max_sids=POOL)
+    for number, event in enumerate(case.events):
+        expected, found = reference.judge(event), vm.judge(event)
+        states = [(engine.state(), engine.audit_level) for engine in (reference, vm)]
+        if expected != found or states[0] != states[1]:
+            yield f"event {number}: {event}\nreference {expected} {states[0]}\nvm {found} {states[1]}"
+            return
+        if number % 10 == 9:
+            sid = number // 10
+            reference.release(sid)
+            vm.release(sid)
+
+
+def compiled(case: Case) -> bytes:
+    return compile_policy(case.tree, max_sids=POOL)
+
+
+def test_engines_agree(library: Path) -> None:
+    cases = max(1, EVENTS // EVENTS_A_CASE)
+
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.integers(0, 2**64 - 1))
+    def agree(seed: int) -> None:
+        case = make_case(seed)
+        data = compiled(case)
+        for difference in differences(case, Vm(data, library)):
+            pytest.fail(f"seed {seed}, {difference}\n{disassemble(data)}")
+
+    agree()
+
+
+def test_cases_reach_every_kind_of_decision(library: Path) -> None:
+    """The generator is worth its while only if all outcomes are frequent."""
+    seen: Counter[object] = Counter()
+    for seed in range(40):
+        case = make_case(seed)
+        vm = Vm(compiled(case), library)
+        for event in case.events:
+            decision: Decision = vm.judge(event)
+            seen[event.kind, decision.reason] += 1
+            seen["granted"] += decision.granted
+            seen.update(result for _, result in decision.calls)
+        seen["contexts"] += sum(map(len, vm.state().values()))
+    for kind in list(type(case.events[0].kind))[1:]:
+        for reason in Reason:
+            assert seen[kind, reason], (kind, reason)
+    assert seen["granted"] > 100 and seen["contexts"] > 10

@@ -30,7 +30,14 @@ CORE, VM, HOST = ROOT / "khs/core", ROOT / "monitor/vm", ROOT / "khs/host"
 LIBKHS = ROOT / "khs/_lib/libkhs.so"
 LIBKSS = ROOT / "monitor/kss/_lib/libkss.so"
 
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror"]
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Werror",
+]
 PLAIN = ["-O2", "-g0"]
 SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -86,7 +93,13 @@ def _newest(paths: Sequence[Path]) -> float:
 def _language(source: Path) -> list[str]:
     """Core and policy VM are strict and freestanding; the host needs the C library."""
     if source.parent in (CORE, VM):
-        return ["-std=c11", "-ffreestanding", "-fno-builtin-memset", "-Wconversion", "-Wno-sign-conversion"]
+        return [
+            "-std=c11",
+            "-ffreestanding",
+            "-fno-builtin-memset",
+            "-Wconversion",
+            "-Wno-sign-conversion",
+        ]
     return ["-std=gnu11", "-I", str(unicorn() / "include"), "-I", str(ROOT)]
 
 
@@ -117,8 +130,8 @@ def _link(target: Path, inputs: Sequence[Path], options: Sequence[str]) -> None:
     try:
         objects = [str(path) for path in inputs]
         _run([*compiler(), "-o", name, *objects, "-Wl,--build-id=none", *options])
-        os.chmod(name, 0o755)
-        os.replace(name, target)
+        Path(name).chmod(0o755)
+        Path(name).replace(target)
     finally:
         Path(name).unlink(missing_ok=True)
 
@@ -147,7 +160,14 @@ def build() -> list[Path]:
     library = unicorn() / "lib" / "libunicorn.so.2"
     with _alone():
         made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM], ["-Wl,-soname,libkss.so"]))]
-        options = ["-Wl,-soname,libkhs.so", "-Wl,-z,now", "-Wl,-z,defs", str(library), "-lpthread", "-lc"]
+        options = [
+            "-Wl,-soname,libkhs.so",
+            "-Wl,-z,now",
+            "-Wl,-z,defs",
+            str(library),
+            "-lpthread",
+            "-lc",
+        ]
         made.append((LIBKHS, _library(LIBKHS, HIDDEN, [CORE, VM, HOST], options)))
     return [path for path, new in made if new]
 
@@ -156,7 +176,9 @@ def build_program(target: Path, harness: Sequence[Path], *, sanitize: bool) -> P
     """Links C sources of a test with the core and the policy VM."""
     flavour = CHECKED if sanitize else EXPORTED
     with _alone():
-        headers = _newest([*_headers(), *(path for source in harness for path in source.parent.glob("*.h"))])
+        headers = _newest(
+            [*_headers(), *(path for source in harness for path in source.parent.glob("*.h"))]
+        )
         files = [*sources(CORE, VM), *harness]
         objects = [_object(path.resolve(), flavour, headers) for path in files]
         if not target.exists() or target.stat().st_mtime < _newest(objects):
@@ -165,8 +187,12 @@ def build_program(target: Path, harness: Sequence[Path], *, sanitize: bool) -> P
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", nargs="+", metavar=("OUT", "SOURCE"), help="link a test harness")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--program", nargs="+", metavar=("OUT", "SOURCE"), help="link a test harness"
+    )
     parser.add_argument("--sanitize", action="store_true", help="with ASan and UBSan")
     options = parser.parse_args(arguments)
     try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Sequence
 from ctypes import POINTER, Structure, c_bool, c_char, c_char_p, c_int, c_uint32, c_uint64, c_void_p
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from khs.errors import EngineError
@@ -90,6 +91,8 @@ class _Events(Structure):
         ("at", POINTER(c_uint64)),
         ("granted", c_uint64),
         ("denied", c_uint64),
+        ("stop_cause", c_uint32),
+        ("pad", c_uint32),
     )
 
 
@@ -99,6 +102,7 @@ class Status(Structure):
     _fields_ = (
         ("tick", c_uint64),
         ("frames", c_uint64),
+        ("major_frame", c_uint64),
         ("schedule", c_uint32),
         ("stopped", c_uint32),
         ("partitions", c_uint32),
@@ -166,13 +170,14 @@ class Drained:
     parts: list[tuple[int, memoryview]]
     granted: int
     denied: int
+    stop_cause: int  # 0 unless the module stopped
 
 
 @cache
 def library() -> ctypes.CDLL:
     """libkhs, with the CPU engine it needs already loaded. Raises EngineError."""
     try:
-        import unicorn  # noqa: F401, PLC0415 - loads libunicorn.so.2, which libkhs asks for
+        import unicorn  # noqa: F401 - loads libunicorn.so.2, which libkhs asks for
     except ImportError as error:
         raise EngineError(f"the CPU engine cannot be loaded: {error}") from error
     try:
@@ -286,23 +291,23 @@ class Host:
 
     def split(self, records: bytes) -> Drained:
         """Records from elsewhere, as if drained. Raises EngineError if they are damaged."""
-        buffer = (c_uint64 * (len(records) // 8 + 1)).from_buffer_copy(records.ljust(8 * (len(records) // 8 + 1)))
+        aligned = (c_uint64 * (len(records) // 8 + 1))()
+        ctypes.memmove(aligned, records, len(records))
         events = _Events()
-        if not self._lib.khs_host_split(self._handle, buffer, len(records), events):
+        if not self._lib.khs_host_split(self._handle, aligned, len(records), events):
             raise EngineError("the event stream is damaged")
-        drained = self._drained(events)
-        return Drained(memoryview(records), drained.parts, drained.granted, drained.denied)
+        return replace(self._drained(events), records=memoryview(records))
 
     def _drained(self, events: _Events) -> Drained:
         at = events.at[: self.partitions + 1]
         parts = _view(events.parts, at[-1])
         sorted_parts = [
             (number, parts[begin:end])
-            for number, (begin, end) in enumerate(zip(at, at[1:], strict=False))
+            for number, (begin, end) in enumerate(pairwise(at))
             if end > begin
         ]
         records = _view(events.records, events.size)
-        return Drained(records, sorted_parts, int(events.granted), int(events.denied))
+        return Drained(records, sorted_parts, events.granted, events.denied, events.stop_cause)
 
     def serve(self, frames: int, until: int, descriptor: int) -> None:
         """For a forked child: see khs_host_serve. Does not return."""

@@ -21,6 +21,16 @@ static bool make_room(khs_host *host, uint64_t size)
     return true;
 }
 
+static void count(const khs_event *event, khs_host_events *events)
+{
+    if (event->type == KHS_EV_VERDICT && event->value != 0)
+        events->granted++;
+    else if (event->type == KHS_EV_VERDICT)
+        events->denied++;
+    else if (event->type == KHS_EV_STOP)
+        events->stop_cause = event->code;
+}
+
 /* First the room each partition needs, then the parts in place: a counting sort. */
 static void measure(khs_host *host, khs_host_events *events)
 {
@@ -31,10 +41,7 @@ static void measure(khs_host *host, khs_host_events *events)
         const khs_event *event = (const void *)r;
         if (is_part(host, event))
             at[event->partition + 2u] += event->size - KHS_EVENT_MODULE_BYTES;
-        if (event->type == KHS_EV_VERDICT) {
-            events->granted += event->value != 0;
-            events->denied += event->value == 0;
-        }
+        count(event, events);
         r += event->size;
     }
     for (uint32_t i = 2; i < partitions + 2u; i++)
@@ -95,7 +102,10 @@ bool khs_host_drain(khs_host *host, khs_host_events *events)
 
 void khs_host_status_get(const khs_host *host, khs_host_status *status)
 {
-    *status = (khs_host_status){.partitions = host->config->partitions.count, .abandoned = host->abandoned};
+    const khs_cfg_schedule *schedules = (const void *)((const uint8_t *)host->config + host->config->schedules.offset);
+    *status = (khs_host_status){.partitions = host->config->partitions.count,
+                                .abandoned = host->abandoned,
+                                .major_frame = schedules->major_frame};
     if (!host->booted)
         return;
     status->tick = khs_now(host->core);

@@ -102,6 +102,8 @@ typedef struct khs_host_events {
     const uint64_t *at; /* partitions + 1 */
     uint64_t granted;   /* verdicts among the records */
     uint64_t denied;
+    uint32_t stop_cause; /* enum khs_stop_cause, if the module stopped */
+    uint32_t pad;
 } khs_host_events;
 
 /* The same for records that came another way: 8-byte aligned and kept by the caller. False
@@ -116,6 +118,7 @@ KHS_API bool khs_host_drain(khs_host *host, khs_host_events *events);
 typedef struct khs_host_status {
     uint64_t tick;
     uint64_t frames; /* completed */
+    uint64_t major_frame; /* ticks, of the first schedule */
     uint32_t schedule;
     uint32_t stopped;
     uint32_t partitions;

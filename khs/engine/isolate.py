@@ -1,0 +1,96 @@
+"""Guests in a child process under a seccomp filter; khs/host/isolate.c is the child's side."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import struct
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from khs.engine.interrupt import on_interrupt
+from khs.engine.native import NEVER, NOT_CONFINED, End, Ending, Host, Status, View, check_boot
+from khs.engine.result import Tally
+from khs.errors import EngineError
+
+_HEADER = struct.Struct("<II")
+_EVENTS, _END = 1, 2
+
+
+def run_isolated(
+    host: Host,
+    frames: int,
+    tally: Tally,
+    sink: Callable[[memoryview], None] | None,
+    stop: Callable[[], None],
+) -> tuple[End, Status, list[View]]:
+    """Boots and runs `host` in a child; events go to `tally` and `sink`.
+
+    Raises EngineError if the child cannot be confined, dies, or the system does not boot.
+    """
+    child, stream = _fork(host, frames)
+
+    def interrupt() -> None:
+        stop()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGINT)
+
+    ending = b""
+    try:
+        with on_interrupt(interrupt), stream:
+            for kind, data in _packets(stream):
+                if kind == _END:
+                    ending = data
+                    break
+                drained = host.split(data)
+                tally.add(drained)
+                if sink is not None:
+                    sink(drained.records)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == NOT_CONFINED:
+        raise EngineError("--isolate: this machine has no seccomp filters")
+    if status or not ending:
+        raise EngineError(f"the confined process died ({_how(status)})")
+    return _decode(ending, host.partitions)
+
+
+def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            host.serve(frames, NEVER, writing)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    return child, os.fdopen(reading, "rb", buffering=1 << 20)
+
+
+def _packets(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    while len(head := stream.read(_HEADER.size)) == _HEADER.size:
+        kind, size = _HEADER.unpack(head)
+        data = stream.read(size)
+        if len(data) < size or kind not in (_EVENTS, _END):
+            raise EngineError("the confined process wrote nonsense")
+        yield kind, data
+
+
+def _decode(data: bytes, partitions: int) -> tuple[End, Status, list[View]]:
+    size = ctypes.sizeof(Ending)
+    if len(data) != size + partitions * ctypes.sizeof(View):
+        raise EngineError("the confined process wrote nonsense")
+    ending = Ending.from_buffer_copy(data)
+    check_boot(ending.boot_status)
+    views = (View * partitions).from_buffer_copy(data, size)
+    return End(ending.end), ending.status, list(views)
+
+
+def _how(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,106 @@
+"""What a run comes to: the document of `khs run --json`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from khs.engine.native import Drained, View
+from khs.trace.kinds import Mode, StopCause
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionResult:
+    """Ticks: `ticks` charged and `idle_ticks` add up to the partition's windows. `denied`: verdicts
+    on events of which it was the source. `trace_sha256`: of what the partition could observe."""
+
+    mode: str
+    ticks: int
+    idle_ticks: int
+    deadline_missed: int
+    hypercalls: int
+    denied: int
+    faults: int
+    restarts: int
+    trace_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`frames` major frames completed, up to `ticks`; `trace_sha256` is the hash of all event
+    records. `stopped`: why the module stopped before its time. `wall_s`: host seconds."""
+
+    system: str
+    board: str
+    engine: str
+    seed: int
+    frames: int
+    ticks: int
+    reproducible: bool
+    interrupted: bool
+    stopped: StopCause | None
+    trace_sha256: str
+    verdicts: dict[str, int]
+    partitions: dict[str, PartitionResult]
+    wall_s: float
+
+    @property
+    def healthy(self) -> bool:
+        """The module was not stopped by the health monitor or a denied boot."""
+        return self.stopped in (None, StopCause.PRIVILEGED)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `khs run --json`."""
+        document = asdict(self)
+        document["stopped"] = None if self.stopped is None else self.stopped.word
+        return document
+
+
+@dataclass
+class Tally:
+    """Follows the event stream of one run: hashes and counts."""
+
+    names: Sequence[str]
+    granted: int = 0
+    denied: int = 0
+    stop_cause: int = 0
+    whole: Any = field(default_factory=hashlib.sha256)
+    parts: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.parts = [hashlib.sha256() for _ in self.names]
+
+    def add(self, drained: Drained) -> None:
+        self.whole.update(drained.records)
+        for number, part in drained.parts:
+            self.parts[number].update(part)
+        self.granted += drained.granted
+        self.denied += drained.denied
+        self.stop_cause = self.stop_cause or drained.stop_cause
+
+    @property
+    def stopped(self) -> StopCause | None:
+        return StopCause(self.stop_cause) if self.stop_cause else None
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        return {"granted": self.granted, "denied": self.denied}
+
+    def partitions(self, views: Sequence[View]) -> dict[str, PartitionResult]:
+        """By name, in the order of the system's description."""
+        return {
+            name: PartitionResult(
+                mode=Mode(view.mode).word,
+                ticks=view.ticks,
+                idle_ticks=view.idle_ticks,
+                deadline_missed=view.deadlines_missed,
+                hypercalls=view.hypercalls,
+                denied=view.denied,
+                faults=view.faults,
+                restarts=view.restarts,
+                trace_sha256=part.hexdigest(),
+            )
+            for name, view, part in zip(self.names, views, self.parts, strict=True)
+        }

@@ -1,0 +1,179 @@
+"""Runs an archive on Unicorn: the kernel and every guest in this process, exact to the tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+from khs.engine.interrupt import on_interrupt
+from khs.engine.isolate import run_isolated
+from khs.engine.native import End, Host, InputKind, LoadError, Options, Status, View
+from khs.engine.result import Result, Tally
+from khs.errors import EngineError
+
+#: Called with raw event records as they are drained; the view is only good during the call.
+Sink = Callable[[memoryview], None]
+#: Called now and then with the major frames completed and wanted.
+Progress = Callable[[int, int], None]
+
+
+class Image(Protocol):
+    """What is needed of a `khs.image.Archive`."""
+
+    @property
+    def config(self) -> bytes: ...
+    @property
+    def memory(self) -> bytes: ...
+    @property
+    def policies(self) -> tuple[bytes, ...]: ...
+    @property
+    def manifest(self) -> Mapping[str, Any]: ...
+    @property
+    def inputs(self) -> list[tuple[int, int, bytes]]: ...
+
+
+class Machine:
+    """A loaded system. `run` takes it from tick 0, each further `run` goes on from there.
+
+    `policy_at`: policies from outside by the major frame (of the first schedule) they come into
+    force in, from 1 on. `isolate`: guests run in a child process that can do nothing else.
+    """
+
+    engine = "unicorn"
+
+    def __init__(
+        self,
+        archive: Image,
+        *,
+        seed: int = 0,
+        policy_at: Mapping[int, bytes] | None = None,
+        isolate: bool = False,
+        options: Options | None = None,
+    ) -> None:
+        """Raises EngineError if the archive cannot be run."""
+        manifest = archive.manifest
+        self._system, self._board = str(manifest["system"]), str(manifest["board"])
+        self._names = [str(name) for name in manifest["names"]["partitions"]]
+        self.seed = seed
+        swaps = sorted((policy_at or {}).items())
+        policies = [*archive.policies, *(policy for _, policy in swaps)]
+        try:
+            self.host = Host(archive.config, archive.memory, policies, options)
+        except LoadError as error:
+            raise EngineError(self._refusal(error)) from error
+        if self.host.partitions != len(self._names):
+            raise EngineError("the archive's manifest names other partitions than config.bin holds")
+        self._add_inputs(archive, [frame for frame, _ in swaps])
+        self._isolate = isolate
+        self._tally: Tally | None = None
+        self._interrupted = False
+
+    def _refusal(self, error: LoadError) -> str:
+        if error.partition is None or error.partition >= len(self._names):
+            return f"{self._system} is refused: {error}"
+        return f"{self._system} is refused: partition {self._names[error.partition]}: {error}"
+
+    def _add_inputs(self, archive: Image, frames: list[int]) -> None:
+        """Inputs are taken in the order of their ticks."""
+        first = len(archive.policies)
+        major = self.host.status().major_frame
+        rows = [(tick, InputKind.DATA, target, data) for tick, target, data in archive.inputs]
+        rows += [
+            (frame * major, InputKind.POLICY, first + number, b"")
+            for number, frame in enumerate(frames)
+        ]
+        for row in sorted(rows, key=lambda row: row[0]):
+            if not self.host.add_input(*row):
+                raise EngineError(f"the archive's input at tick {row[0]} does not fit the system")
+
+    # ------------------------------------------------------------ life
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the engines and their memory."""
+        self.host.close()
+
+    def stop(self) -> None:
+        """Ends `run` at the next tick boundary; from any thread."""
+        self._interrupted = True
+        self.host.stop()
+
+    # ------------------------------------------------------------ running
+
+    def run(
+        self, frames: int, *, sink: Sink | None = None, progress: Progress | None = None
+    ) -> Result:
+        """Runs `frames` major frames, less if the module stops or on Ctrl-C.
+
+        Every event record is hashed, and given to `sink` if there is one; neither changes what
+        happens. Raises EngineError if the system does not boot.
+        """
+        self._interrupted = False
+        began = time.perf_counter()
+        if self._isolate:
+            tally, status, views = self._run_isolated(frames, sink, progress)
+        else:
+            tally, status, views = self._run_here(frames, sink, progress)
+        return Result(
+            system=self._system,
+            board=self._board,
+            engine=self.engine,
+            seed=self.seed,
+            frames=status.frames,
+            ticks=status.tick,
+            reproducible=True,
+            interrupted=self._interrupted,
+            stopped=tally.stopped,
+            trace_sha256=tally.whole.hexdigest(),
+            verdicts=tally.verdicts,
+            partitions=tally.partitions(views),
+            wall_s=time.perf_counter() - began,
+        )
+
+    def _run_here(
+        self, frames: int, sink: Sink | None, progress: Progress | None
+    ) -> tuple[Tally, Status, list[View]]:
+        if self._tally is None:
+            self.host.boot()
+            self._tally = Tally(self._names)
+        begun = self.host.status().frames
+        with on_interrupt(self.stop):
+            for end in self._ends(begun + frames):
+                for drained in self.host.drain():
+                    self._tally.add(drained)
+                    if sink is not None:
+                        sink(drained.records)
+                if progress is not None:
+                    progress(self.host.status().frames - begun, frames)
+                self._interrupted |= end is End.INTERRUPTED
+        views = [self.host.view(number) for number in range(self.host.partitions)]
+        return self._tally, self.host.status(), views
+
+    def _ends(self, frames: int) -> Iterator[End]:
+        end = End.YIELDED
+        while end in (End.YIELDED, End.DRAIN) and not self._interrupted:
+            end = self.host.run(frames)
+            yield end
+
+    def _run_isolated(
+        self, frames: int, sink: Sink | None, progress: Progress | None
+    ) -> tuple[Tally, Status, list[View]]:
+        """Always from tick 0: what the child did is gone with it."""
+        tally = Tally(self._names)
+        end, status, views = run_isolated(self.host, frames, tally, sink, self.stop)
+        self._interrupted |= end is End.INTERRUPTED
+        if progress is not None:
+            progress(status.frames, frames)
+        return tally, status, views

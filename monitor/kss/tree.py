@@ -310,8 +310,8 @@ class AuditProfile:
 class PolicyTree:
     """`classes[i].index == i`, `objects[i].index == i`, `sites[i].id == i`.
 
-    Bindings, sites and declared objects are in order of evaluation: files in the order in which they are
-    first included (the including file before the included), declarations as they stand.
+    Bindings, sites and declared objects are in order of evaluation: files in the order in which
+    they are first included (a file before those it includes), declarations as they stand.
     """
 
     classes: tuple[EntityClass, ...]

@@ -77,6 +77,11 @@ class MonitorPolicy:
         """A class with its endpoints and message layouts; KeyError if the policy has no such."""
         return self.policy.layout(class_name)
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What KSS warns of."""
+        return tuple(_finding(warning) for warning in self.policy.warnings)
+
     @cached_property
     def interfaces(self) -> Mapping[str, Interface]:
         """Every interface of every class, by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import khs
@@ -44,6 +45,29 @@ def build(system: System, *, release: bool = False, progress: Progress | None = 
     described = archive.describe_members(members)
     manifest |= {"members": described, "sha256": archive.hash_all(described)}
     return Archive(manifest, members)
+
+
+def check(system: System) -> list[Finding]:
+    """What building would find in policies, interfaces, channels and given ELF files, warnings
+    included; nothing is compiled. Made to be passed to `khs.config.check` as `also`."""
+    try:
+        policies = monitor.load_all(system)
+    except ConfigError as error:
+        return list(error.findings)
+    findings = [warning for policy in policies for warning in policy.warnings]
+    wiring, found = wire(system, policies[0])
+    findings += found
+    for policy in policies[1:]:
+        findings += _same_wiring(system, wiring, policy)
+    for partition in system.partitions:
+        try:
+            if partition.image is not None:
+                _read_elf(system, partition, *_elf(system, partition, {}, None))
+            else:
+                _program_folder(system, partition)
+        except ConfigError as error:
+            findings += error.findings
+    return list(dict.fromkeys(findings))
 
 
 def prepare(system: System, *, release: bool, progress: Progress | None = None) -> Parts:
@@ -98,34 +122,54 @@ def _programs(
     for partition in system.partitions:
         try:
             file, data = _elf(system, partition, stubs, progress)
-            programs[partition.name] = elf.read(data, system.board.arch, file, partition.sha256)
+            programs[partition.name] = _read_elf(system, partition, file, data)
             elfs[partition.name] = data
         except ConfigError as error:
             findings += error.findings
-        except ImageError as error:
-            key = "program" if partition.image is None else "image"
-            path = ("partition", partition.name, key)
-            message, _, help = str(error).partition("\n  help: ")
-            findings.append(system.finding("PROG-002", path, message, help))
     return elfs, programs, findings
+
+
+def _read_elf(system: System, partition: Partition, file: str, data: bytes) -> Program:
+    return elf.read(data, system.board.arch, file, partition.sha256)
 
 
 def _elf(
     system: System, partition: Partition, stubs: Mapping[str, str], progress: Progress | None
 ) -> tuple[str, bytes]:
-    """The partition's ELF and how to call it."""
+    """The partition's ELF and how to call it; ConfigError if there is none."""
+    arch = system.board.arch
     if partition.image is not None:
         try:
             return str(partition.image), partition.image.read_bytes()
         except OSError as error:
-            raise ImageError(f"{partition.image}: cannot be read: {error.strerror}") from error
-    partitions = shipped("partitions")
-    name = partition.program or ""
-    folder = toolchain.find_program(name, system.root, partitions)
-    data = toolchain.build_program(
-        folder, system.board.arch, partitions / "sdk", stubs, progress=progress
-    )
-    return f"{folder} ({system.board.arch.name.lower()})", data
+            message = f"{partition.image} cannot be read: {error.strerror}"
+            raise _no_program(system, partition, message, "") from error
+    folder = _program_folder(system, partition)
+    sdk = shipped("partitions") / "sdk"
+    try:
+        data = toolchain.build_program(folder, arch, sdk, stubs, progress=progress)
+    except ImageError as error:
+        raise _no_program(system, partition, *_split(error)) from error
+    return f"{folder} ({arch.name.lower()})", data
+
+
+def _program_folder(system: System, partition: Partition) -> Path:
+    try:
+        return toolchain.find_program(partition.program or "", system.root, shipped("partitions"))
+    except ImageError as error:
+        raise _no_program(system, partition, *_split(error)) from error
+
+
+def _split(error: ImageError) -> tuple[str, str]:
+    """Message and help."""
+    message, _, help = str(error).partition("\n  help: ")
+    return message, help
+
+
+def _no_program(system: System, partition: Partition, message: str, help: str) -> ConfigError:
+    key = "program" if partition.image is None else "image"
+    path = ("partition", partition.name, key)
+    return ConfigError([system.finding("PROG-002", path, message, help)])
 
 
 def _scan(
@@ -181,6 +225,7 @@ def _inputs(system: System) -> list[archive.Stamped]:
 
 def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
     system = parts.system
+    compiled = any(partition.program for partition in system.partitions)
     return {
         "kind": "khs-archive",
         "format": archive.FORMAT,
@@ -193,7 +238,7 @@ def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
         "names": _names(parts),
         "partitions": {partition.name: _about(parts, partition) for partition in system.partitions},
         "trusted_lines": lines_for(system.board.arch.name.lower()).trusted(),
-        "tools": {"khs": khs.__version__, "compiler": toolchain.identity()},
+        "tools": {"khs": khs.__version__, "compiler": toolchain.identity() if compiled else None},
     }
 
 

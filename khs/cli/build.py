@@ -1,0 +1,51 @@
+"""khs build"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from khs.cli import common
+
+
+def build(
+    system: Annotated[str, typer.Argument(help="A folder with system.toml, or a shipped system.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The archive.")] = None,
+    board: Annotated[str | None, typer.Option(help="Build it for this board.")] = None,
+    overlays: Annotated[
+        list[Path] | None, typer.Option("--with", help="Lay this document over system.toml.")
+    ] = None,
+    release: Annotated[
+        bool, typer.Option(help="Demand what a release needs: every program pinned by its hash.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+) -> int:
+    """Build a bootable archive, and report.md beside it.
+
+    The archive holds configuration, policies, programs and hashes; the same inputs give the same
+    bytes. It runs anywhere: khs run ARCHIVE.
+
+        khs build images/iot-gateway -o gateway.khs
+        khs build mysystem --release
+    """
+    from khs.cli.progress import Reporter
+    from khs.image import open_system
+
+    with Reporter(quiet=as_json) as reporter:
+        archive = open_system(
+            system, overlays or (), board, release=release, progress=reporter.step
+        )
+    target = output or Path(f"{archive.manifest['system']}.khs")
+    archive.write(target)
+    report = target.with_suffix(".report.md")
+    report.write_text(archive.report, encoding="utf-8")
+    if as_json:
+        lines = archive.manifest["trusted_lines"]
+        document = {"archive": str(target), "sha256": archive.sha256, "trusted_lines": lines}
+        common.print_json(document)
+    else:
+        print(f"{target}  sha256 {archive.sha256}")
+        print(f"{report}  memory map, windows, channels and rights for review")
+    return common.OK

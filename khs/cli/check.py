@@ -1,0 +1,41 @@
+"""khs check"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from khs.cli import common
+
+
+def check(
+    system: Annotated[str, typer.Argument(help="A folder with system.toml, or a shipped system.")],
+    board: Annotated[str | None, typer.Option(help="Check it for this board.")] = None,
+    overlays: Annotated[
+        list[Path] | None, typer.Option("--with", help="Lay this document over system.toml.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+) -> int:
+    """Check a system without building it.
+
+    Every finding is printed with file, line, column, a stable rule id and what would be right.
+    Exits 1 if there is an error among them.
+
+        khs check images/iot-gateway
+        khs check mysystem --board q35 --json
+    """
+    from khs import config
+    from khs.image.open import find_system
+
+    findings = config.check(find_system(system), overlays=overlays or (), board=board)
+    failed = any(finding.severity == "error" for finding in findings)
+    if as_json:
+        common.print_json({"ok": not failed, "findings": [f.to_json() for f in findings]})
+    else:
+        for finding in findings:
+            print(finding.text())
+        if not findings:
+            print(f"{system}: no findings")
+    return common.FINDINGS if failed else common.OK

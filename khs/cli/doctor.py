@@ -1,0 +1,36 @@
+"""khs doctor"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from khs.cli import common
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+) -> int:
+    """Look at this machine: what is there, what is missing, how to get it.
+
+    Exits 1 if something is missing that khs cannot do without.
+    """
+    from khs.doctor import examine, healthy
+
+    items = examine()
+    ok = healthy(items)
+    if as_json:
+        common.print_json({"ok": ok, "items": [item.to_json() for item in items]})
+        return common.OK if ok else common.FINDINGS
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "what", "found", "wanted", "help"):
+        table.add_column(heading, overflow="fold")
+    for item in items:
+        mark = "[green]ok[/]" if item.ok else "[yellow]--[/]" if item.optional else "[red]NO[/]"
+        table.add_row(mark, item.name, item.found, item.wanted, item.help)
+    Console().print(table)
+    return common.OK if ok else common.FINDINGS

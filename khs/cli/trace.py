@@ -1,0 +1,91 @@
+"""khs trace"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from khs.cli import common
+
+if TYPE_CHECKING:
+    from khs.trace import Event, Names, Reader
+
+
+def trace(
+    file: Annotated[Path | None, typer.Argument(help="What khs run --trace wrote.")] = None,
+    diff: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--diff", metavar="A B", help="The first difference of two traces."),
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="Only this partition; with --diff, what it could observe.")
+    ] = None,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this type of event; repeatable.")
+    ] = None,
+    denied: Annotated[bool, typer.Option("--denied", help="Only denials.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
+) -> int:
+    """Print a trace, a line an event: when, who, what, and for verdicts why.
+
+        khs trace run.trace --denied
+        khs trace run.trace --partition sensor --type hypercall --type fault
+        khs trace run.trace --json | jq .type
+        khs trace --diff before.trace after.trace
+    """
+    if diff is not None:
+        return _diff(*diff, partition, as_json)
+    if file is None:
+        common.usage("give a trace file, or two with --diff")
+    from khs.trace import Names, Reader, format, to_json
+
+    with Reader(file) as reader:
+        names = Names.from_header(reader.header)
+        for event in _selected(reader, names, partition, kinds or [], denied):
+            print(json.dumps(to_json(event, names)) if as_json else format(event, names))
+    return common.OK
+
+
+def _selected(
+    reader: Reader, names: Names, partition: str | None, kinds: list[str], denied: bool
+) -> Iterator[Event]:
+    from khs.trace.events import Verdict
+    from khs.trace.kinds import EventType
+
+    known = [kind.word for kind in EventType]
+    for kind in kinds:
+        if kind not in known:
+            common.usage(f"there is no event type '{kind}'\n  help: one of {', '.join(known)}")
+    if partition is not None and partition not in names.partitions:
+        parts = ", ".join(names.partitions)
+        common.usage(f"the trace has no partition '{partition}'\n  help: one of {parts}")
+    for event in reader.events():
+        own = partition is None or (
+            event.partition is not None and names.partition(event.partition) == partition
+        )
+        refused = not denied or (isinstance(event, Verdict) and not event.granted)
+        if own and refused and (not kinds or event.kind.word in kinds):
+            yield event
+        names.observe(event)
+
+
+def _diff(a: Path, b: Path, partition: str | None, as_json: bool) -> int:
+    from khs.trace import diff
+
+    found = diff(a, b, partition=partition)
+    if as_json:
+        difference = None if found is None else found.to_json()
+        common.print_json({"equal": found is None, "first_difference": difference})
+    elif found is None:
+        print("equal")
+    else:
+        print(f"event {found.index} is the first that differs; before it:")
+        for line in found.before:
+            print(f"    {line}")
+        print(f"  a {found.a or 'has ended'}")
+        print(f"  b {found.b or 'has ended'}")
+    return common.OK if found is None else common.FINDINGS

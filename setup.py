@@ -1,0 +1,88 @@
+"""Builds the wheel: a platform wheel that carries the native libraries and everything shipped.
+
+    khs/_lib/libkhs.so, kss/_lib/libkss.so     built by scripts/build_native.py
+    khs/_data/boards, partitions, images       copied
+    khs/_data/cache                            the shipped systems' programs, prebuilt, so that they
+                                               run without a cross compiler
+
+An editable install needs none of this: the files are used where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Distribution, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+DATA = ("boards", "partitions", "images")
+PACKAGE_FILES = ("*.toml", "*.lark", "*.idl", "*.cdl", "*.edl", "*.psl", "*.xml", "py.typed")
+LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))
+IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.khs", ".*")
+
+
+class BinaryDistribution(Distribution):
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+class BuildPy(build_py):
+    """Python files as usual, then the rest."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib)
+        subprocess.run([sys.executable, "scripts/build_native.py"], cwd=ROOT, check=True)
+        for source, place in LIBRARIES:
+            for library in (ROOT / source).glob("*.so"):
+                copy(library, target / place / library.name)
+        for folder, package in (("khs", "khs"), ("monitor/kss", "kss")):
+            for pattern in PACKAGE_FILES:
+                for path in (ROOT / folder).rglob(pattern):
+                    copy(path, target / package / path.relative_to(ROOT / folder))
+        templates = ROOT / "khs/new/templates"
+        if templates.is_dir():
+            copy_tree(templates, target / "khs/new/templates")
+        for name in DATA:
+            copy_tree(ROOT / name, target / "khs/_data" / name)
+        prebuild(target)
+
+
+class BdistWheel(bdist_wheel):
+    """Runs on any Python 3.11+: the libraries do not use Python's own interface."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return "py3", "none", super().get_tag()[2]
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, ignore=IGNORED)
+
+
+def prebuild(target: Path) -> None:
+    """The programs of the shipped systems for their boards; left out without a cross compiler."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
+    cache = target / "khs/_data/cache"
+    shutil.rmtree(cache, ignore_errors=True)
+    command = [sys.executable, "scripts/prebuild.py", str(cache)]
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+
+
+setup(
+    distclass=BinaryDistribution,
+    cmdclass={"build_py": BuildPy, "bdist_wheel": BdistWheel},
+)

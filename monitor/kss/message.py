@@ -42,15 +42,21 @@ class _Block:
 
 
 def encode(
-    message: MessageType, values: Mapping[str, Value], *, riid: int = 0, mid: int = 0
+    message: MessageType,
+    values: Mapping[str, Value],
+    *,
+    riid: int = 0,
+    mid: int = 0,
+    limits: bool = True,
 ) -> bytes:
     """The canonical bytes of a message: blocks of the arena in descending alignment, no gaps.
 
-    Raises MessageError, which names the parameter, if a value does not fit.
+    Raises MessageError, which names the parameter, if a value does not fit. Without `limits` bytes,
+    strings and sequences may be longer than their types allow: the message does not conform then.
     """
     constant = bytearray(message.size)
     _HEADER.pack_into(constant, 0, riid, mid, message.direction)
-    encoder = _Encoder()
+    encoder = _Encoder(limits)
     encoder.fields(message.fields, values, constant, 0, "")
     arena = encoder.arena()  # completes the descriptors in the constant part, too
     return bytes(constant) + arena
@@ -59,8 +65,9 @@ def encode(
 class _Encoder:
     """Writes values into the constant part (or an element in the arena) and gathers the blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: bool) -> None:
         self.blocks: list[_Block] = []
+        self.limits = limits
 
     def arena(self) -> bytes:
         self.blocks.sort(key=lambda block: -block.align)
@@ -98,12 +105,12 @@ class _Encoder:
             case layout.Handle():
                 self.fields(_HANDLE_FIELDS, value, into, at, f"{path}.")
             case layout.Bytes() | layout.String():
-                if data := _text(wire, value, path):
+                if data := _text(wire, value, path, self.limits):
                     self.blocks.append(_Block(into, at, 1, bytearray(data)))
             case layout.Array(element, count):
                 self.items(element, _items(value, path, count), into, at, path)
             case layout.Sequence(element, limit):
-                items = _items(value, path, limit)
+                items = _items(value, path, limit if self.limits else None)
                 if items:
                     block = _Block(into, at, element.align, bytearray(len(items) * element.size))
                     self.blocks.append(block)
@@ -138,7 +145,7 @@ def _pack(wire: layout.Integer, value: Value, into: bytearray, at: int, path: st
         raise MessageError(f"{path}: {value} does not fit {wire}") from None
 
 
-def _text(wire: layout.Bytes | layout.String, value: Value, path: str) -> bytes:
+def _text(wire: layout.Bytes | layout.String, value: Value, path: str, limits: bool) -> bytes:
     """What goes into the arena: a string with its terminating zero, nothing if empty."""
     if isinstance(wire, layout.String):
         if not isinstance(value, str):
@@ -152,15 +159,15 @@ def _text(wire: layout.Bytes | layout.String, value: Value, path: str) -> bytes:
         except (TypeError, ValueError):
             message = f"{path}: expected bytes or an even number of hex digits, got {value!r}"
             raise MessageError(message) from None
-    if len(data) > wire.limit:
+    if limits and len(data) > wire.limit:
         raise MessageError(f"{path}: {len(data)} bytes do not fit {wire}")
     return data + b"\0" if data and isinstance(wire, layout.String) else data
 
 
-def _items(value: Value, path: str, limit: int) -> Sequence[Value]:
+def _items(value: Value, path: str, limit: int | None) -> Sequence[Value]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise MessageError(f"{path}: expected a list, got {value!r}")
-    if len(value) > limit:
+    if limit is not None and len(value) > limit:
         raise MessageError(f"{path}: {len(value)} elements, at most {limit}")
     return value
 

@@ -1,0 +1,235 @@
+"""`kss eval`: events as JSON, judged one after the other.
+
+{"event": "request", "src": "a.Client", "dst": "a.Server", "endpoint": "door", "method": "Open",
+ "message": {"pin": "4711"}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kss import layout, message
+from kss.api import Policy
+from kss.errors import MessageError, did_you_mean
+from kss.events import Decision, Event, Kind
+from kss.layout import Endpoint, Method, WireType
+from kss.selectors import qualified_method
+
+KERNEL = "kl.core.Core"
+_KEYS = {
+    "event",
+    "src",
+    "dst",
+    "endpoint",
+    "interface",
+    "component",
+    "method",
+    "message",
+    "as",
+}
+
+
+class EventError(Exception):
+    """A line is no event."""
+
+
+class Engine(Protocol):
+    """The reference interpreter or the policy VM."""
+
+    def judge(self, event: Event) -> Decision: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    sid: int
+    class_index: int
+
+
+class Evaluation:
+    """Judges events, and knows which processes they have started.
+
+    A class name stands for its process started last; one that no event has started is taken to
+    be running.
+    """
+
+    def __init__(self, policy: Policy, engine: Engine) -> None:
+        self._policy = policy
+        self._engine = engine
+        self._rules = policy.rules
+        self._classes = {name: index for index, name in enumerate(policy.classes)}
+        self._names: dict[str, Process] = {}
+        self._running: dict[str, Process] = {}
+        self._last_sid = 0
+
+    def lines(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """One result for each line that is not blank: a verdict, or `{"error": ...}`."""
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    yield self.judge(_parse(line))
+                except (EventError, MessageError) as error:
+                    yield {"error": f"line {number}: {error}"}
+
+    def judge(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Judges one event. Raises EventError or MessageError if it is none."""
+        kind = _kind(given)
+        if kind is Kind.EXECUTE:
+            return self._execute(given)
+        src = self._process(given, "src")
+        dst = None if kind is Kind.SECURITY else self._process(given, "dst")
+        server = src if kind.server_is_source or dst is None else dst
+        endpoint, method = self._called(kind, server, given)
+        direction = kind.direction
+        assert direction is not None
+        kinds = method.message(direction)
+        values = _with_sids(layout.Struct("", kinds.fields), given.get("message", {}), self._sid)
+        data = message.encode(kinds, values, riid=endpoint.riid, mid=method.mid, limits=False)
+        event = Event(
+            kind,
+            src.class_index,
+            dst.class_index if dst else None,
+            src.sid,
+            dst.sid if dst else 0,
+            data,
+        )
+        return self._show(self._engine.judge(event))
+
+    def _show(self, decision: Decision) -> dict[str, Any]:
+        rules = []
+        for site, result in decision.calls:
+            rule = self._rules[site]
+            rules.append(
+                {
+                    "file": rule.file,
+                    "line": rule.line,
+                    "object": rule.object,
+                    "method": rule.method,
+                    "result": result.value,
+                }
+            )
+        verdict = "granted" if decision.granted else "denied"
+        return {"verdict": verdict, "reason": decision.reason.value, "rules": rules}
+
+    # ---- processes
+
+    def _execute(self, given: dict[str, Any]) -> dict[str, Any]:
+        src = self._process({"src": KERNEL, **given}, "src")
+        name = _text(given, "dst")
+        if name not in self._classes:
+            raise EventError(f"dst: unknown class {name}; {did_you_mean(name, self._classes)}")
+        index = self._classes[name]
+        itself = name == KERNEL and src.class_index == index
+        started = src if itself else self._start(index)
+        event = Event(Kind.EXECUTE, src.class_index, index, src.sid, started.sid)
+        decision = self._engine.judge(event)
+        if decision.granted:
+            self._running[name] = started
+            if "as" in given:
+                self._names[_text(given, "as")] = started
+        return self._show(decision)
+
+    def _start(self, class_index: int) -> Process:
+        self._last_sid += 1
+        return Process(self._last_sid, class_index)
+
+    def _process(self, given: dict[str, Any], key: str) -> Process:
+        name = _text(given, key)
+        try:
+            return self._named(name)
+        except EventError as error:
+            raise EventError(f"{key}: {error}") from None
+
+    def _named(self, name: str) -> Process:
+        if name in self._names:
+            return self._names[name]
+        if name not in self._classes:
+            help = did_you_mean(name, [*self._names, *self._classes])
+            raise EventError(f"no process or class {name}; {help}")
+        if name not in self._running:
+            self._running[name] = self._start(self._classes[name])
+        return self._running[name]
+
+    def _sid(self, name: str) -> int:
+        return self._named(name).sid
+
+    # ---- methods
+
+    def _called(
+        self, kind: Kind, server: Process, given: dict[str, Any]
+    ) -> tuple[Endpoint, Method]:
+        owner = self._policy.tree.classes[server.class_index]
+        security = kind is Kind.SECURITY
+        wanted = {k: _text(given, k) for k in ("interface", "component", "endpoint") if k in given}
+        name = _text(given, "method")
+        offered = [
+            (endpoint, method, qualified_method(endpoint, method) if security else method.name)
+            for endpoint in (owner.security if security else owner.endpoints)
+            if all(_selects(endpoint, key, value) for key, value in wanted.items())
+            for method in endpoint.interface.methods
+        ]
+        found = [(endpoint, method) for endpoint, method, known in offered if known == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            among = ", ".join(endpoint.name for endpoint, _ in found)
+            raise EventError(f"{owner.name} has several methods {name}; name the endpoint: {among}")
+        selected = "".join(f" with {key} {value}" for key, value in wanted.items())
+        help = did_you_mean(name, {known for _, _, known in offered})
+        raise EventError(f"{owner.name} has no method {name}{selected}; {help}")
+
+
+def _selects(endpoint: Endpoint, key: str, value: str) -> bool:
+    names = {
+        "interface": endpoint.interface.name,
+        "component": endpoint.component,
+        "endpoint": endpoint.name,
+    }
+    return names[key] == value
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        given = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"no JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise EventError("an event is a JSON object")
+    for key in given:
+        if key not in _KEYS:
+            raise EventError(f"unknown key {key}; {did_you_mean(key, _KEYS)}")
+    return given
+
+
+def _kind(given: dict[str, Any]) -> Kind:
+    word = _text(given, "event")
+    if word.upper() not in Kind.__members__ or word != word.lower():
+        known = [kind.name.lower() for kind in Kind]
+        raise EventError(f"unknown event {word}; {did_you_mean(word, known)}")
+    return Kind[word.upper()]
+
+
+def _text(given: dict[str, Any], key: str) -> str:
+    if key not in given:
+        raise EventError(f"{key} is missing")
+    if not isinstance(given[key], str):
+        raise EventError(f"{key} is a text, not {given[key]!r}")
+    return str(given[key])
+
+
+def _with_sids(wire: WireType, value: Any, sid: Any) -> Any:
+    """The value with names of processes in handles replaced by their SIDs."""
+    match wire, value:
+        case layout.Handle(), {"handle": str(name)}:
+            return {**value, "handle": sid(name)}
+        case ((layout.Struct(_, fields) | layout.Union(_, fields)), dict()):
+            kinds = {field.name: field.type for field in fields}
+            return {
+                name: _with_sids(kinds[name], item, sid) if name in kinds else item
+                for name, item in value.items()
+            }
+        case ((layout.Array(element, _) | layout.Sequence(element, _)), list()):
+            return [_with_sids(element, item, sid) for item in value]
+    return value

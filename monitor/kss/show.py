@@ -1,0 +1,67 @@
+"""Layouts and findings as the command line prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kss.errors import Finding
+from kss.layout import Endpoint, EntityClass, MessageType, Method
+
+
+def layout_json(item: EntityClass) -> dict[str, Any]:
+    """Endpoints with numbers and message layouts; `security` only if the class has any."""
+    shown = {"endpoints": [endpoint_json(endpoint) for endpoint in item.endpoints]}
+    if item.security:
+        shown["security"] = [endpoint_json(endpoint) for endpoint in item.security]
+    return shown
+
+
+def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "name": endpoint.name,
+        "riid": endpoint.riid,
+        "interface": endpoint.interface.name,
+        "methods": [method_json(method) for method in endpoint.interface.methods],
+    }
+
+
+def method_json(method: Method) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "mid": method.mid,
+        "in": message_json(method.request),
+        "out": message_json(method.response),
+        "error": message_json(method.error),
+    }
+
+
+def message_json(message: MessageType) -> dict[str, Any]:
+    fields = [
+        {"name": f.name, "offset": f.offset, "size": f.size, "type": str(f.type)}
+        for f in message.fields
+    ]
+    return {
+        "size": message.size,
+        "arena": message.arena,
+        "handles": message.handles,
+        "fields": fields,
+    }
+
+
+def check_json(findings: Iterable[Finding]) -> dict[str, Any]:
+    """What `kss check` found: `ok` if there is no error."""
+    listed = list(findings)
+    shown = [
+        {
+            "rule": finding.rule,
+            "severity": finding.severity,
+            "file": finding.file,
+            "line": finding.line,
+            "column": finding.column,
+            "message": finding.message,
+            "help": finding.help,
+        }
+        for finding in listed
+    ]
+    return {"ok": all(finding.severity != "error" for finding in listed), "findings": shown}

@@ -14,7 +14,7 @@ from khs.errors import ConfigError, Finding, ImageError
 from khs.image import archive, configbin, elf, report, startinfo
 from khs.image.archive import Archive
 from khs.image.elf import Program
-from khs.image.layout import Layout, heap_address, plan
+from khs.image.layout import heap_address, plan
 from khs.image.lines import lines_for
 from khs.image.parts import Parts
 from khs.image.scan import scan
@@ -86,12 +86,11 @@ def prepare(system: System, *, release: bool, progress: Progress | None = None) 
         for partition in system.partitions
     }
     layout, findings = plan(system, programs, infos)
-    traps = {}
     for partition in system.partitions:
-        traps[partition.name], found = _scan(programs[partition.name], layout, partition.number)
-        findings += found
+        for address, code in layout.code(partition.number):
+            findings += scan(programs[partition.name], address, code)
     _raise(findings)
-    return Parts(system, policies, wiring, elfs, programs, layout, traps)
+    return Parts(system, policies, wiring, elfs, programs, layout)
 
 
 def _raise(findings: list[Finding]) -> None:
@@ -172,19 +171,6 @@ def _no_program(system: System, partition: Partition, message: str, help: str) -
     return ConfigError([system.finding("PROG-002", path, message, help)])
 
 
-def _scan(
-    program: Program, layout: Layout, partition: int
-) -> tuple[tuple[int, ...], list[Finding]]:
-    """Where the engine has to trap, and what is refused."""
-    findings: list[Finding] = []
-    suspects: tuple[int, ...] = ()
-    for address, data in layout.code(partition):
-        found = scan(program, address, data)
-        findings += found.findings
-        suspects += found.suspects
-    return suspects, findings
-
-
 # ---- members ---------------------------------------------------------------
 
 
@@ -249,7 +235,6 @@ def _about(parts: Parts, partition: Partition) -> dict[str, Any]:
         "program": partition.program,
         "sha256": program.sha256,
         "entry": program.entry,
-        "traps": list(parts.traps[partition.name]),
     }
 
 

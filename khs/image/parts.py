@@ -14,8 +14,7 @@ from khs.monitor import MonitorPolicy
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A system that passed every check. Mappings are by partition; `traps` are the addresses
-    where the engine must not let an instruction begin."""
+    """A system that passed every check. Mappings are by partition."""
 
     system: System
     policies: tuple[MonitorPolicy, ...]
@@ -23,4 +22,3 @@ class Parts:
     elfs: Mapping[str, bytes]
     programs: Mapping[str, Program]
     layout: Layout
-    traps: Mapping[str, tuple[int, ...]]

@@ -6,7 +6,8 @@
     CODE-002  an x87 instruction whose result comes from the host's mathematics library, so that a
               run could differ from host to host. Two bytes are too short a pattern to be refused
               wherever they occur (once in 7 KB of ordinary code), so instructions are found by
-              disassembly; `Scan.suspects` lists the other places, for the engine to trap there.
+              disassembly from the nearest symbol. A guest that jumps into the middle of another
+              instruction to reach one is the engine's to stop.
 
 ARM code can hold neither.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import islice
 
 import capstone
 
@@ -36,40 +37,26 @@ _MNEMONICS = frozenset(["f2xm1", "fyl2x", "fptan", "fpatan", "fyl2xp1", "fsincos
 
 #: Most findings of a program; more say nothing new.
 MAX_FINDINGS = 20
-#: Most places that might be x87 instructions; more is no ordinary code.
-MAX_SUSPECTS = 4096
+#: Most places with the bytes of an x87 instruction that are looked at; more is no ordinary code.
+MAX_PLACES = 4096
 _CHUNK = 256
 _LONGEST = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """`suspects`: addresses of x87 patterns inside other instructions, ascending."""
-
-    findings: tuple[Finding, ...]
-    suspects: tuple[int, ...]
-
-
-def scan(program: Program, address: int, data: bytes) -> Scan:
+def scan(program: Program, address: int, data: bytes) -> list[Finding]:
     """Everything wrong with `data`, a contiguous executable range of `program` from `address`."""
     if program.arch is Arch.ARMV7:
-        return Scan((), ())
+        return []
     findings = [
         _lock_bt(program, address + start, data[start:end])
         for start, end in _locked_bit_tests(data, _PREFIXES[program.arch])
     ]
     sweep = _Sweep(program, address, data)
-    suspects: list[int] = []
-    for match in _TRANSCENDENTAL.finditer(data):
+    for match in islice(_TRANSCENDENTAL.finditer(data), MAX_PLACES):
         place = address + match.start()
         if (name := sweep.mnemonic_at(place)) in _MNEMONICS:
             findings.append(_x87(program, place, name))
-        elif len(suspects) < MAX_SUSPECTS:
-            suspects.append(place)
-        else:
-            findings.append(_too_many(program))
-            break
-    return Scan(tuple(findings[:MAX_FINDINGS]), tuple(suspects))
+    return findings[:MAX_FINDINGS]
 
 
 def _locked_bit_tests(data: bytes, prefixes: frozenset[int]) -> Iterator[tuple[int, int]]:
@@ -132,15 +119,6 @@ def _x87(program: Program, address: int, mnemonic: str) -> Finding:
         f"at {program.place(address)} {mnemonic} would be computed by the host's mathematics "
         "library, and differ from host to host",
         "use a software routine instead, such as the SDK compiler's own sin() and log()",
-    )
-
-
-def _too_many(program: Program) -> Finding:
-    return _finding(
-        program,
-        "CODE-002",
-        f"a jump could reach an x87 transcendental instruction at over {MAX_SUSPECTS} places",
-        "ordinary code has few; build the program with the SDK's compiler",
     )
 
 

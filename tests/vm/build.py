@@ -9,6 +9,7 @@ from kss.errors import Location
 from kss.events import Kind
 from kss.layout import Direction, Endpoint, EntityClass, Interface, MessageType, Method, WireType
 from kss.models.flow import FlowConfig
+from kss.numerals import make_list
 from kss.tree import (
     Apply,
     Binding,
@@ -104,7 +105,7 @@ def apply(operation: str, *operands: Expression, type: Type = BOOLEAN) -> Apply:
 
 def state_type(states: Sequence[str]) -> Type:
     """`"a" | "b"`: what states are typed as."""
-    return VariantType(tuple(LiteralType(state) for state in states))
+    return VariantType(tuple(LiteralType(state) for state in sorted(states)))
 
 
 def flow(
@@ -119,11 +120,15 @@ def flow(
 
 
 class Builder:
-    """Collects sites, objects and bindings. Object 0 is `base`, further ones are Flow objects."""
+    """Collects sites, objects and bindings. Objects are `base`, `bool`, then those of Flow."""
 
     def __init__(self, entities: tuple[EntityClass, ...]) -> None:
         self.entities = entities
-        self.objects = [PolicyObject("base", 0, "Base", {}, None, "Base", HERE)]
+        self.objects = [
+            PolicyObject("base", 0, "Base", {}, None, "Base", HERE),
+            PolicyObject("bool", 1, "Bool", {}, None, "Bool", HERE),
+        ]
+        self.audit_level = 0
         self.sites: list[Site] = []
         self.bindings: list[Binding] = []
 
@@ -140,16 +145,21 @@ class Builder:
         arguments = () if argument is None else (("value", argument),)
         return Rule(self._site("base", name), 0, name, arguments)
 
+    def bool_assert(self, argument: Expression) -> Rule:
+        return Rule(self._site("bool", "assert"), 1, "assert", (("value", argument),))
+
     def grant(self) -> Rule:
         return self.rule("grant")
 
-    def flow_rule(self, thing: int, name: str, sid: Expression, *states: str) -> Rule:
+    def flow_rule(self, thing: int, name: str, sid: Expression, *states: str | Expression) -> Rule:
+        """States are names, or expressions of the object's State."""
         kind = self.objects[thing].types["State"]
+        given = [Constant(state, kind) if isinstance(state, str) else state for state in states]
         arguments: list[tuple[str, Expression]] = [("sid", sid)]
         if name == "enter":
-            arguments.append(("state", Constant(states[0], kind)))
+            arguments.append(("state", given[0]))
         if name == "allow":
-            arguments.append(("states", Constant(states, SetType(kind))))
+            arguments.append(("states", make_list(given, SetType(kind))))
         site = self._site(self.objects[thing].name, name)
         return Rule(site, thing, name, tuple(arguments))
 
@@ -175,7 +185,7 @@ class Builder:
 
     def tree(self) -> PolicyTree:
         things = tuple(self.objects), tuple(self.bindings), tuple(self.sites)
-        return PolicyTree(self.entities, *things)
+        return PolicyTree(self.entities, *things, audit_default=("empty", self.audit_level))
 
     def query(self, thing: int, sid: Expression) -> Query:
         return Query(thing, "query", (("sid", sid),), self.objects[thing].types["State"])

@@ -1,7 +1,7 @@
-"""Random schemas, policies and events, all from one seeded generator.
+"""Random schemas and policies, from one seeded generator.
 
-Small on purpose: few classes, few SIDs, short strings and sequences, numbers near the bounds of
-their types, so that matches, collisions, overflows and bad indices are frequent.
+Small on purpose: few classes, short strings and sequences, numbers near the bounds of their types,
+so that matches, collisions, overflows and bad indices are frequent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from kss import layout
-from kss.events import Event, Kind
+from kss.events import Kind
 from kss.layout import (
     Direction,
     Endpoint,
@@ -24,7 +24,7 @@ from kss.layout import (
     make_struct,
     make_union,
 )
-from kss.message import encode
+from kss.models.flow import FlowConfig
 from kss.tree import (
     Apply,
     Choice,
@@ -195,9 +195,12 @@ class Expressions:
             for spot in self.spots
             if isinstance(spot.wire, wires) and (of is None or of_wire(spot.wire) == of)
         ]
-        if not fitting or self.message is None:
+        if not fitting:
             return None
-        spot = self.rng.choice(fitting)
+        return self._place(self.rng.choice(fitting))
+
+    def _place(self, spot: Spot) -> Place:
+        assert self.message is not None
         steps = tuple(self._indexed(step) for step in spot.steps)
         return Place(self.message, steps, spot.wire, of_wire(spot.wire))
 
@@ -205,7 +208,7 @@ class Expressions:
         if not isinstance(step, ElementStep):
             return step
         kind = self.rng.choice(INTEGERS)
-        index = self._small(kind) if self.rng.random() < 0.8 else self.integer(kind, 1)
+        index = self._small(kind) if self.rng.random() < 0.6 else self.integer(kind, 1)
         return ElementStep(index, step.count, step.wire)
 
     def _small(self, kind: IntegerType) -> Constant:
@@ -217,15 +220,28 @@ class Expressions:
 
     def integer(self, kind: IntegerType, depth: int) -> Expression:
         rng = self.rng
-        if rng.random() < 0.35 and (place := self.place((layout.Integer,), kind)):
+        if rng.random() < 0.5 and (place := self.place((layout.Integer,), kind)):
             return place
         if depth == 0 or rng.random() < 0.25:
             if kind == UINT32 and rng.random() < 0.3:
                 return Sid(rng.choice(("src", "dst")), SID)
             return self._small(kind) if rng.random() < 0.5 else self.number(kind)
-        names = ["add", "sub", "mul", "and", "or", "not", "cond", "widen", "fold", "element"]
+        names = [
+            "add",
+            "sub",
+            "mul",
+            "and",
+            "or",
+            "not",
+            "cond",
+            "widen",
+            "fold",
+            "fold",
+            "element",
+        ]
         names += ["neg", "abs"] if kind.signed else []
-        names += ["size"] if kind == UINT32 else []
+        names += ["size"] * 2 if kind == UINT32 else []
+        names += ["byte"] if kind == UINT8 else []
         return self._integer(rng.choice(names), kind, depth - 1)
 
     def _integer(self, name: str, kind: IntegerType, depth: int) -> Expression:
@@ -247,13 +263,36 @@ class Expressions:
                 return Apply("struct.size", (self.countable(depth),), kind)
             case "fold":
                 name = self.rng.choice(("math.sum", "math.product"))
-                return Apply(name, (self.numbers(kind, depth),), kind)
+                lists = [self.numbers(kind, depth) for _ in range(self.rng.choice([1, 1, 2]))]
+                return Apply(name, (self.one_of(lists, depth),), kind)
+            case "byte":
+                lists = [self.bytes_or_list(depth) for _ in range(self.rng.randint(1, 3))]
+                index = self._small(self.rng.choice(INTEGERS))
+                return Apply("struct.element", (self.one_of(lists, depth), index), kind)
             case _:
                 items = self.list(
                     [self.integer(kind, depth) for _ in range(self.rng.randint(1, 3))]
                 )
                 index = self.rng.choice([self._small(kind), self.integer(kind, depth)])
                 return Apply("struct.element", (items, index), kind)
+
+    def one_of(self, values: list[Expression], depth: int) -> Expression:
+        """An element of a list of values of any one type, or the only value."""
+        if len(values) == 1:
+            return values[0]
+        kind = self.rng.choice(INTEGERS)
+        index = self._small(kind) if self.rng.random() < 0.7 else self.integer(kind, depth)
+        values = [value for value in values if value.type == values[0].type]
+        return Apply("struct.element", (self.list(values), index), values[0].type)
+
+    def bytes_or_list(self, depth: int) -> Expression:
+        if self.rng.random() < 0.6 and (place := self.place((layout.Bytes,))):
+            return place
+        return self.list([self.integer(UINT8, depth) for _ in range(self.rng.randint(1, 3))])
+
+    def text(self) -> Expression:
+        place = self.place((layout.String,)) if self.rng.random() < 0.7 else None
+        return place or Constant(self.rng.choice(TEXTS), TEXT)
 
     def list(self, items: list[Expression]) -> Expression:
         kind = ListType(items[0].type if items else UINT8)
@@ -266,9 +305,7 @@ class Expressions:
         for spot in self.rng.sample(self.spots, len(self.spots)):
             element = getattr(spot.wire, "element", layout.Integer(8, False))
             if isinstance(spot.wire, wires) and of_wire(element) == kind:
-                place = self.place((type(spot.wire),), of_wire(spot.wire))
-                if place:
-                    return place
+                return self._place(spot)
         return self.list([self.integer(kind, depth) for _ in range(self.rng.randint(0, 4))])
 
     def countable(self, depth: int) -> Expression:
@@ -276,15 +313,25 @@ class Expressions:
         if self.rng.random() < 0.7 and (place := self.place(wires)):
             return place
         if self.rng.random() < 0.4:
-            return Constant(self.rng.choice(TEXTS), TEXT)
+            return self.one_of([self.text() for _ in range(self.rng.randint(1, 3))], depth)
         return self.list([self.integer(UINT8, depth) for _ in range(self.rng.randint(0, 3))])
+
+    def kind(self) -> IntegerType:
+        """A type of integers, more often one of which the message has some."""
+        kinds = [of_wire(spot.wire) for spot in self.spots]
+        kinds += [of_wire(e) for s in self.spots if (e := getattr(s.wire, "element", None))]
+        found = [kind for kind in kinds if isinstance(kind, IntegerType)]
+        return self.rng.choice(found if found and self.rng.random() < 0.7 else INTEGERS)
 
     def boolean(self, depth: int) -> Expression:
         rng = self.rng
         if depth == 0 or rng.random() < 0.1:
             return Constant(rng.random() < 0.6, BOOLEAN)
         name = rng.choice(
-            ["compare"] * 5 + ["logical"] * 3 + ["not", "fold", "cond", "empty", "same", "unit"]
+            ["compare"] * 6
+            + ["size"]
+            + ["logical"] * 3
+            + ["not", "fold", "cond", "empty", "same", "unit"]
         )
         return self._boolean(name, depth - 1)
 
@@ -292,10 +339,13 @@ class Expressions:
         rng = self.rng
         match name:
             case "compare":
-                kind = rng.choice(INTEGERS)
+                kind = self.kind()
                 operation = "pred." + rng.choice(["eq", "ne", "lt", "le", "gt", "ge"])
                 pair = (self.integer(kind, depth), self.integer(kind, depth))
                 return Apply(operation, pair, BOOLEAN)
+            case "size":
+                size = Apply("struct.size", (self.countable(depth),), UINT32)
+                return Apply("pred.eq", (size, self._small(UINT32)), BOOLEAN)
             case "logical":
                 operator = rng.choice(("and", "or", "implies"))
                 return Logical(operator, self.boolean(depth), self.boolean(depth), BOOLEAN)
@@ -327,6 +377,20 @@ class Expressions:
     def query(self) -> Query:
         return self.builder.query(self.rng.choice(self.flows), self.sid())
 
+    def state(self, thing: int) -> Expression:
+        """A state of the object's type, written or that of an object of equal type."""
+        kind = self.builder.objects[thing].types["State"]
+        alike = [i for i in self.flows if self.builder.objects[i].types["State"] == kind]
+        values: list[Expression] = []
+        for _ in range(self.rng.choice([1, 1, 2])):
+            if self.rng.random() < 0.7:
+                values.append(self.builder.query(self.rng.choice(alike), self.sid()))
+            else:
+                config = self.builder.objects[thing].config
+                assert isinstance(config, FlowConfig)
+                values.append(Constant(self.rng.choice(config.states), kind))
+        return self.one_of(values, 1)
+
 
 # ---- policies ------------------------------------------------------------------
 
@@ -338,6 +402,7 @@ class Policy:
         self.rng = rng
         self.builder = build.Builder(Schema(rng).classes())
         self.states: dict[int, list[str]] = {}
+        self.builder.audit_level = rng.choice([0, 0, 2])
         for number in range(rng.randint(0, 3)):
             self._flow(number)
         for thing in self.states:
@@ -351,7 +416,8 @@ class Policy:
 
     def _flow(self, number: int) -> None:
         rng = self.rng
-        states = [f"s{i}" for i in range(rng.choice([1, 2, 3, 4, 40]))]
+        states = [f"s{i}" for i in range(rng.choice([1, 2, 2, 3, 3, 3, 4, 40]))]
+        rng.shuffle(states)
         edges = {
             state: rng.sample(states, rng.randint(0, min(3, len(states))))
             for state in states
@@ -433,22 +499,32 @@ class Policy:
             thing = rng.choice(list(self.states))
             name = rng.choice(["init", "init", "fini", "enter", "enter", "allow"])
             states = self.states[thing]
-            some = rng.sample(states, rng.randint(1, min(3, len(states))))
+            some: list[str | Expression] = list(
+                rng.sample(states, rng.randint(1, min(3, len(states))))
+            )
+            if rng.random() < 0.3:
+                some[0] = make.state(thing)
             return builder.flow_rule(thing, name, make.sid(), *some)
-        name = rng.choice(["grant", "grant", "assert", "assert", "deny", "deny ()"])
+        name = rng.choice(
+            ["grant", "grant", "assert", "assert", "deny", "deny ()", "bool", "level"]
+        )
+        if name == "bool":
+            return builder.bool_assert(make.boolean(4))
+        if name == "level":
+            return builder.rule("set_level", make.integer(UINT8, 2))
         if name == "deny ()":
             return builder.rule("deny") if rng.random() < 0.3 else builder.grant()
         return builder.rule(name, None if name == "grant" else make.boolean(4))
 
     def _choice(self, kind: Kind, message: MessageType | None, depth: int) -> Choice:
         rng, make = self.rng, self._expressions(message)
-        text = make.place((layout.String,))
+        text = make.one_of([make.text() for _ in range(rng.choice([1, 1, 2]))], 1)
         scrutinee: Expression
         labels: list[int | bool | str]
         if self.states and rng.random() < 0.6:
-            query = make.query()
-            scrutinee, labels = query, list(self.states[query.object][:3])
-        elif text and rng.random() < 0.5:
+            thing = rng.choice(list(self.states))
+            scrutinee, labels = make.state(thing), list(self.states[thing][:4])
+        elif rng.random() < 0.5:
             scrutinee, labels = text, list(TEXTS)
         elif rng.random() < 0.5:
             scrutinee, labels = make.boolean(2), [True, False]
@@ -460,99 +536,3 @@ class Policy:
         branches = {label: self._items(kind, message, depth) for label in chosen}
         default = self._items(kind, message, depth) if rng.random() < 0.5 else None
         return self.builder.choice(scrutinee, branches, default)
-
-
-# ---- events --------------------------------------------------------------------
-
-
-class Events:
-    """Random events for the classes of a policy; most messages conform."""
-
-    def __init__(self, rng: Random, entities: tuple[EntityClass, ...]) -> None:
-        self.rng = rng
-        self.entities = entities
-
-    def event(self) -> Event:
-        rng = self.rng
-        kind = rng.choice([Kind.EXECUTE, Kind.REQUEST, Kind.REQUEST, *Kind])
-        src, dst = self._class(), self._class()
-        servers = [
-            entity.index
-            for entity in self.entities
-            if (entity.security if kind is Kind.SECURITY else entity.endpoints)
-        ]
-        if servers and kind is not Kind.EXECUTE and rng.random() < 0.95:
-            if kind.server_is_source:
-                src = rng.choice(servers)
-            else:
-                dst = rng.choice(servers)
-        if kind is Kind.SECURITY:
-            dst = None
-        message = b"" if kind is Kind.EXECUTE else self.message(kind, src, dst)
-        released = rng.randint(1, 5) if kind is Kind.EXECUTE and rng.random() < 0.3 else 0
-        second = 0 if kind is Kind.SECURITY else rng.randint(0, 5)
-        return Event(kind, src, dst, rng.randint(0, 5), second, message, released)
-
-    def _class(self) -> int | None:
-        if self.rng.random() < 0.02:
-            return None
-        return self.rng.randrange(len(self.entities))
-
-    def message(self, kind: Kind, src: int | None, dst: int | None) -> bytes:
-        """A message for an operation of the server; bytes at random if it has none."""
-        rng = self.rng
-        server = src if kind.server_is_source else dst
-        entity = self.entities[server or 0]
-        offered = entity.security if kind is Kind.SECURITY else entity.endpoints
-        if not offered:
-            return rng.randbytes(rng.choice([0, 4, 8, 16]))
-        endpoint = rng.choice(offered)
-        method = rng.choice(endpoint.interface.methods)
-        direction = kind.direction
-        assert direction is not None
-        kind_of_message = method.message(direction)
-        values = {field.name: self.value(field.type) for field in kind_of_message.fields}
-        data = encode(kind_of_message, values, riid=endpoint.riid, mid=method.mid)
-        return self.spoil(data) if rng.random() < 0.15 else data
-
-    def value(self, wire: WireType) -> object:
-        rng = self.rng
-        match wire:
-            case layout.Integer(bits, signed):
-                kind = IntegerType(bits, signed)
-                near = [0, 1, 2, 3, 4, kind.high, kind.low, kind.high - 1]
-                return rng.choice(near) if rng.random() < 0.9 else rng.randint(kind.low, kind.high)
-            case layout.Handle():
-                return {"handle": rng.randint(0, 5), "rights": rng.choice([0, 1, 0xFFFFFFFF])}
-            case layout.Bytes(limit):
-                return rng.randbytes(rng.randint(0, limit))
-            case layout.String(limit):
-                return rng.choice([text for text in TEXTS if len(text.encode()) <= limit])
-            case layout.Array(element, count):
-                return [self.value(element) for _ in range(count)]
-            case layout.Sequence(element, limit):
-                return [self.value(element) for _ in range(rng.randint(0, limit))]
-            case layout.Struct(_, fields):
-                return {field.name: self.value(field.type) for field in fields}
-            case layout.Union(_, members):
-                member = rng.choice(members)
-                return {member.name: self.value(member.type)}
-
-    def spoil(self, data: bytes) -> bytes:
-        """A message that may not conform any more."""
-        rng, spoilt = self.rng, bytearray(data)
-        for _ in range(rng.randint(1, 3)):
-            match rng.randint(0, 4):
-                case 0 if spoilt:
-                    spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randint(0, 7)
-                case 1 if len(spoilt) >= 12:
-                    at = rng.randrange(8, len(spoilt) - 3, 4) if len(spoilt) > 12 else 8
-                    number = rng.choice([0, 1, 2, 3, 4, 8, 0xFFFFFFFF, len(spoilt), 0x80000000])
-                    spoilt[at : at + 4] = number.to_bytes(4, "little")
-                case 2:
-                    del spoilt[rng.randint(0, len(spoilt)) :]
-                case 3:
-                    spoilt += rng.randbytes(rng.choice([1, 4, 8]))
-                case _ if spoilt:
-                    spoilt[rng.randrange(min(8, len(spoilt)))] = rng.randint(0, 3)
-        return bytes(spoilt)

@@ -24,7 +24,8 @@ from kss.reference import Reference
 from kss.tree import PolicyTree
 from kss.vm import Vm
 
-from tests.vm.generate import Events, Policy
+from tests.vm.generate import Policy
+from tests.vm.generate_events import Events
 
 EVENTS_A_CASE = 50
 EVENTS = int(os.environ.get("KHS_FUZZ_EVENTS", "5000"))
@@ -40,7 +41,7 @@ class Case:
 def make_case(seed: int, events: int = EVENTS_A_CASE) -> Case:
     rng = Random(seed)
     tree = Policy(rng).tree()
-    source = Events(rng, tree.classes)
+    source = Events(rng, tree)
     return Case(tree, [source.event() for _ in range(events)])
 
 

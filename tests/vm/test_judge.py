@@ -581,8 +581,8 @@ def test_snapshots(policy: Builder, load) -> None:
 
 def test_migration_keeps_objects_that_agree(policy: Builder, load) -> None:
     door_policy(policy)
-    policy.flow("lamp", ["off", "on"], "off")
-    policy.bind(Kind.EXECUTE, policy.flow_rule(2, "init", DST))
+    lamp = policy.flow("lamp", ["off", "on"], "off")
+    policy.bind(Kind.EXECUTE, policy.flow_rule(lamp, "init", DST))
     old = load(policy)
     old.judge(start(sid=5))
     old.judge(open_event(n=0, sids=(7, 5)))

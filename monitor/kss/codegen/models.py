@@ -109,10 +109,11 @@ class Flow(StatefulModel):
 
     def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
         named = dict(arguments)
-        to.value(named["sid"], d)
         if method == "allow":
-            self._allow(to, items_of(named["states"]), d)
-        elif method == "enter" and not isinstance(named["state"], Constant):
+            self._allow(to, named["sid"], items_of(named["states"]), d)
+            return
+        to.value(named["sid"], d)
+        if method == "enter" and not isinstance(named["state"], Constant):
             to.select(named["state"], d + 1, self._state_in(to))
             self._emit(to, "enter_at", d, d)
         elif method == "enter":
@@ -124,20 +125,19 @@ class Flow(StatefulModel):
         to.out.emit(Op.CALL, to.out.use(d), a, self.METHODS.index(method), self.number, operand)
         to.out.writes += self.WRITES.get(method, 0)
 
-    def _allow(self, to: Expressions, items: tuple[Expression, ...], d: int) -> None:
+    def _allow(
+        self, to: Expressions, sid: Expression, items: tuple[Expression, ...], d: int
+    ) -> None:
         """States that are written are one set; each that is computed is compared."""
         written = [self._number(item) for item in items if isinstance(item, Constant)]
         computed = [item for item in items if not isinstance(item, Constant)]
         row = self.words.add(bits(written, len(self.flow.states)))
-        if not computed:
-            self._emit(to, "allow", d, d, row)
-            return
-        self._emit(to, "allow", d + 2, d, row)
+        to.value(sid, d + 1)
+        self._emit(to, "allow", d, d + 1, row)
         for item in computed:
-            to.select(item, d + 1, self._state_in(to))
-            self._emit(to, "is_at", d + 3, d)
-            to.out.emit(Op.OR, d + 2, d + 2, d + 3)
-        to.out.emit(Op.MOVE, d, d + 2)
+            to.select(item, d + 2, self._state_in(to))
+            self._emit(to, "is_at", d + 2, d + 1)
+            to.out.emit(Op.OR, d, d, d + 2)
 
     def _number(self, expression: Expression) -> int:
         assert isinstance(expression, Constant) and isinstance(expression.value, str), expression

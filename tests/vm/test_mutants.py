@@ -1,0 +1,218 @@
+"""Would the differential test notice a wrong compiler? Each mutant is a systematic mistake in what
+the compiler emits; some seed must tell it from the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kss.binary import EntryKind, Image, Instruction, Model, NodeKind, Op, read, write
+from kss.vm import PolicyRefusedError, Vm
+
+from tests.vm.test_differential import compiled, differences, make_case
+
+CASES = 250
+Mutant = Callable[[Image], None]
+
+
+def code(change: Callable[[Instruction], Instruction]) -> Mutant:
+    """Changes every instruction."""
+
+    def mutate(image: Image) -> None:
+        image.code = [change(instruction) for instruction in image.code]
+
+    return mutate
+
+
+def swap(old: Op, new: Op) -> Mutant:
+    return code(lambda i: i._replace(op=new) if i.op == old else i)
+
+
+def drop(old: Op) -> Mutant:
+    """The instruction does nothing instead."""
+    return code(lambda i: Instruction(Op.MOVE) if i.op == old else i)
+
+
+def widen(old: Op, new_type: Callable[[int], int]) -> Mutant:
+    """Works in another type."""
+    return code(lambda i: i._replace(x=new_type(i.x)) if i.op == old else i)
+
+
+def method(old: int, new: int) -> Mutant:
+    """A Flow method is taken for another."""
+
+    def change(i: Instruction) -> Instruction:
+        operand = {2: 0, 3: 0}.get(new, 0)
+        return i._replace(b=new, imm=operand) if i.op == Op.CALL and i.b == old else i
+
+    return code(change)
+
+
+def operand(image: Image) -> None:
+    """`enter` goes to state 0."""
+    image.code = [i._replace(imm=0) if i.op == Op.CALL and i.b == 2 else i for i in image.code]
+
+
+def constant_results(image: Image) -> None:
+    """All constant verdicts grant."""
+    image.calls = [call._replace(result=1) for call in image.calls]
+    for number, entry in enumerate(image.entries):
+        if entry.kind == EntryKind.DENIED:
+            rule = image.calls[entry.first + entry.length - 1].rule
+            image.entries[number] = entry._replace(kind=EntryKind.GRANTED, rule=rule)
+
+
+def first_column(image: Image) -> None:
+    """The peer's class is not looked at."""
+    width = len(image.classes)
+    for start in range(0, len(image.cells), width):
+        for column in range(width):
+            image.cells[start + column] = image.cells[start]
+        image.rows[start // width] = image.entries[image.cells[start]].extent
+
+
+def kinds(image: Image) -> None:
+    """Errors are judged as responses."""
+    image.operations = [o._replace(error_row=o.out_row) for o in image.operations]
+
+
+def layouts(image: Image) -> None:
+    """Directions of a method have one type."""
+    image.operations = [
+        o._replace(out_type=o.in_type) if o.out_type < len(image.types) else o
+        for o in image.operations
+    ]
+
+
+def limits(kind: NodeKind, difference: int) -> Mutant:
+    def mutate(image: Image) -> None:
+        image.nodes = [
+            node._replace(limit=node.limit + difference) if node.kind == kind else node
+            for node in image.nodes
+        ]
+
+    return mutate
+
+
+def alignments(image: Image) -> None:
+    image.nodes = [
+        node._replace(alignment=1) if node.kind == NodeKind.SEQUENCE else node
+        for node in image.nodes
+    ]
+
+
+def arenas(image: Image) -> None:
+    """The bound of the arena is one byte more."""
+    image.types = [kind._replace(arena=kind.arena + 1) for kind in image.types]
+
+
+def flow_words(change: Callable[[list[int]], list[int]]) -> Mutant:
+    """Changes the configuration of Flow objects."""
+
+    def mutate(image: Image) -> None:
+        for thing in image.objects:
+            if thing.model == Model.FLOW:
+                end = thing.config + thing.config_words
+                words = change(list(image.words[thing.config : end]))
+                for at, word in enumerate(words, start=thing.config):
+                    image.words[at] = word
+
+    return mutate
+
+
+def capacity(image: Image) -> None:
+    """Tables hold one context more."""
+    image.max_sids += 1
+    image.state_words = 0
+    for number, thing in enumerate(image.objects):
+        more = thing.capacity + (thing.model == Model.FLOW)
+        image.objects[number] = changed = thing._replace(capacity=more, state=image.state_words)
+        image.state_words += changed.table_words
+
+
+MUTANTS: dict[str, Mutant] = {
+    "adds for subtracts": swap(Op.SUB, Op.ADD),
+    "subtracts for adds": swap(Op.ADD, Op.SUB),
+    "multiplies for adds": swap(Op.ADD, Op.MUL),
+    "equal for unequal": swap(Op.NE, Op.EQ),
+    "less or equal for less": swap(Op.LT, Op.LE),
+    "less for less or equal": swap(Op.LE, Op.LT),
+    "or for and": swap(Op.AND, Op.OR),
+    "and for or": swap(Op.OR, Op.AND),
+    "absolute for negative": swap(Op.NEG, Op.ABS),
+    "product for sum": swap(Op.SUM, Op.PRODUCT),
+    "the wrong way round": swap(Op.JUMP_ZERO, Op.JUMP_NONZERO),
+    "the wrong way round too": swap(Op.JUMP_NONZERO, Op.JUMP_ZERO),
+    "source for destination": swap(Op.DST, Op.SRC),
+    "destination for source": swap(Op.SRC, Op.DST),
+    "no negation": drop(Op.INVERT),
+    "no complement": drop(Op.NOT),
+    "no check of tags": code(
+        lambda i: Instruction(Op.MOVE) if i.op == Op.EXPECT and i.imm != 1 else i
+    ),
+    "no check of an index": code(
+        lambda i: Instruction(Op.MOVE) if i.op == Op.EXPECT and i.imm == 1 else i
+    ),
+    "no else": drop(Op.JUMP),
+    "sums wrap later": widen(Op.ADD, lambda x: x | 3),
+    "differences wrap later": widen(Op.SUB, lambda x: x | 3),
+    "products wrap later": widen(Op.MUL, lambda x: x | 3),
+    "complement of another width": widen(Op.NOT, lambda x: x | 3),
+    "unsigned comparisons": widen(Op.LT, lambda x: x & 3),
+    "unsigned comparisons too": widen(Op.LE, lambda x: x & 3),
+    "signed fields": widen(Op.FIELD, lambda x: x | 4),
+    "unsigned fields": widen(Op.FIELD, lambda x: x & 3),
+    "narrow fields": widen(Op.FIELD, lambda x: x & 4),
+    "narrow loads": widen(Op.LOAD, lambda x: x & 4),
+    "fields of the first parameter": code(lambda i: i._replace(imm=8) if i.op == Op.FIELD else i),
+    "elements side by side": code(lambda i: i._replace(imm=1) if i.op == Op.ELEMENT else i),
+    "array elements side by side": code(lambda i: i._replace(imm=1) if i.op == Op.INDEX else i),
+    "arrays without end": code(lambda i: i._replace(x=9) if i.op == Op.INDEX else i),
+    "no offset": code(lambda i: i._replace(imm=0) if i.op in (Op.OFFSET, Op.LOAD) else i),
+    "lengths in bytes": code(lambda i: i._replace(x=1) if i.op == Op.LENGTH else i),
+    "lengths with the zero": swap(Op.TEXT_LENGTH, Op.LENGTH),
+    "texts that begin so": code(lambda i: i._replace(imm=0) if i.op == Op.TEXT_EQUAL else i),
+    "init for fini": method(1, 0),
+    "fini for init": method(0, 1),
+    "allow for enter": method(2, 3),
+    "enter for allow": method(3, 2),
+    "enters the wrong state": operand,
+    "all constants grant": constant_results,
+    "the peer is ignored": first_column,
+    "errors are responses": kinds,
+    "one type for all directions": layouts,
+    "longer strings": limits(NodeKind.STRING, 1),
+    "shorter strings": limits(NodeKind.STRING, -1),
+    "longer bytes": limits(NodeKind.BYTES, 1),
+    "longer sequences": limits(NodeKind.SEQUENCE, 1),
+    "unaligned sequences": alignments,
+    "longer arenas": arenas,
+    "every transition": flow_words(lambda w: [*w[:2], *([0xFFFFFFFF] * (len(w) - 2))]),
+    "no transition": flow_words(lambda w: [*w[:2], *([0] * (len(w) - 2))]),
+    "another initial state": flow_words(lambda w: [w[0], (w[1] + 1) % w[0], *w[2:]]),
+    "larger tables": capacity,
+}
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[tuple[object, bytes]]:
+    made = [make_case(seed) for seed in range(CASES)]
+    return [(case, compiled(case)) for case in made]
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_compiler_is_noticed(name: str, cases: list, library: Path) -> None:  # type: ignore[type-arg]
+    for case, data in cases:
+        image = read(data)
+        MUTANTS[name](image)
+        mutated = write(image)
+        if mutated == data:
+            continue
+        try:
+            vm = Vm(mutated, library)
+        except PolicyRefusedError:
+            continue  # the verifier has seen it
+        if any(differences(case, vm)):
+            return
+    pytest.fail(f"no case tells the compiler from one with this mistake: {name}")

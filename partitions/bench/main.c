@@ -3,7 +3,7 @@
  *   compute  rounds of work.c, each checked against the known result (the default)
  *   null     hypercalls that do nothing, one after the other
  *   port     64-byte messages to a sampling port, each judged by a rule that looks into it
- *   rate     one hypercall in a thousand instructions
+ *   rate     one hypercall in about a thousand ticks
  *
  * A wrong result stops the partition with an undefined instruction.
  */
@@ -11,7 +11,7 @@
 #include <bench/ISample.idl.h>
 #include <khs/khs.h>
 
-enum { REPORT_ROUNDS = 100, LOOP_ROUNDS = 495 };
+enum { REPORT_ROUNDS = 100, LOOP_ROUNDS = 439 };
 
 static void compute(void)
 {

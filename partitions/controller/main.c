@@ -142,7 +142,7 @@ static void answer(void)
 static void waste(uint32_t us)
 {
     for (uint64_t end = khs_now_ns() + us * 1000ull; us && khs_now_ns() < end;)
-        for (volatile uint32_t i = 0; i < 100; i++)
+        for (volatile uint32_t i = 0; i < 2000; i++)
             ;
 }
 

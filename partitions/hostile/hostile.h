@@ -1,5 +1,5 @@
-/* A partition that misbehaves: CASE=<name> in its environment says how. Each case is a function;
- * what becomes of it on each architecture is in tests/guests/cases.toml. */
+/* A partition that misbehaves. Each case is a function; what becomes of it on each architecture
+ * is in tests/guests/cases.toml. */
 #ifndef HOSTILE_H
 #define HOSTILE_H
 

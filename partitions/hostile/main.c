@@ -1,4 +1,6 @@
-/* Runs the case that CASE names, says what it came to, and then waits. */
+/* Runs one case, says what it came to, and then waits. Which one, CASE in the environment says, or
+ * the first message of the input `case`: it is kept in a region that outlives restarts, so that a
+ * partition that starts again does the same again. */
 #include "hostile.h"
 
 struct hostile_ends ends;
@@ -24,6 +26,17 @@ void pass_time(uint32_t periods)
         khs_period_wait();
 }
 
+static const char *choose(void)
+{
+    char *kept = khs_region("choice", NULL);
+    const char *given = khs_env("CASE");
+    if (given)
+        return given;
+    if (!kept[0])
+        khs_input_receive(khs_input("case"), kept, 63, KHS_TIMEOUT_MAX_US);
+    return kept;
+}
+
 void main(void)
 {
     ends = (struct hostile_ends){
@@ -36,10 +49,10 @@ void main(void)
         .shared = khs_region("shared", NULL),
         .readable = khs_region("readable", NULL),
     };
-    const char *name = khs_env("CASE");
-    const struct hostile_case *chosen = name ? find(name) : NULL;
+    const char *name = choose();
+    const struct hostile_case *chosen = find(name);
     if (!chosen) {
-        khs_print("no case %s\n", name ? name : "given");
+        khs_print("there is no case %s\n", name);
         return;
     }
     khs_print("%s begins\n", name);

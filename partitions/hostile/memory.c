@@ -4,21 +4,28 @@
 static const uint32_t constant = 7;
 static uint32_t variable = 7;
 
+/* An address the compiler knows nothing about: it would leave out what must go wrong. */
+static uintptr_t unknown(uintptr_t address)
+{
+    __asm__ volatile("" : "+r"(address));
+    return address;
+}
+
 static khs_result read_at(uintptr_t address)
 {
-    volatile uint32_t value = *(const volatile uint32_t *)address;
+    volatile uint32_t value = *(const volatile uint32_t *)unknown(address);
     return (khs_result){ KHS_CODE_OK, value };
 }
 
 static khs_result write_at(uintptr_t address)
 {
-    *(volatile uint32_t *)address = 1;
+    *(volatile uint32_t *)unknown(address) = 1;
     return passed();
 }
 
 static khs_result execute_at(uintptr_t address)
 {
-    ((void (*)(void))address)();
+    ((void (*)(void))unknown(address))();
     return passed();
 }
 

@@ -1,5 +1,7 @@
 /* Instructions that x86 and x64 have in common and that a partition may not use, or may use
  * without effect on anybody. Bytes where the assembler would choose or refuse. */
+#ifndef X86_COMMON_H
+#define X86_COMMON_H
 
 /* Instructions that need a privilege the partition has not. */
 INSTRUCTION(cli, "cli")
@@ -89,3 +91,5 @@ INSTRUCTION(divide_overflow, "movl $0x80000000, %%eax\n\tmovl $-1, %%edx\n\tmovl
     { "set-direction", set_direction }, { "set-alignment-check", set_alignment_check },              \
     { "set-io-level", set_io_level }, { "set-trap-flag", set_trap_flag },                            \
     { "divide-by-zero", divide_by_zero }, { "divide-overflow", divide_overflow }
+
+#endif

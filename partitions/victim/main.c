@@ -1,4 +1,5 @@
-/* The hostile partition's partner. ROLE says what it does with calls:
+/* The hostile partition's partner. ROLE in the environment, or the first message of the input
+ * `role`, says what it does with calls:
  *
  *   echo     answers with the value it was given (the default)
  *   silent   never looks at its calls          deaf     takes one and never answers
@@ -66,12 +67,20 @@ static void send(uint32_t port)
     khs_port_send(port, &m, hostile_INoise_Make_req_size);
 }
 
+static const char *choose(void)
+{
+    static char received[16];
+    const char *given = khs_env("ROLE");
+    if (given)
+        return given;
+    khs_input_receive(khs_input("role"), received, sizeof received - 1, PATIENCE_US);
+    return received[0] ? received : "echo";
+}
+
 void main(void)
 {
-    const char *role = khs_env("ROLE");
+    const char *role = choose();
     uint32_t back = khs_port("back");
-    if (!role)
-        role = "echo";
     if (strcmp(role, "gone") == 0)
         return;
     khs_ready();

@@ -39,7 +39,7 @@ INSTRUCTION(undefined, "udf #0")
 INSTRUCTION(breakpoint, "bkpt #0")
 INSTRUCTION(thumb, "add r0, pc, #1\n\tbx r0\n\t.short 0xbf00, 0xbf00, 0x4778, 0x46c0")
 
-/* A hypercall whatever the immediate says. */
+/* A hypercall is `svc #0` and no other. */
 INSTRUCTION(other_trap, "mov r7, #0\n\tsvc #0x123456")
 
 /* Software divides: there is no instruction that could fault. */

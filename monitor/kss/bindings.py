@@ -137,15 +137,16 @@ class Bindings:
         seen: set[tuple[type, object]] = set()
         for branch in node.branches:
             label = self._label(branch.label, scrutinee.type) if branch.label else None
-            given = (type(label), label)
-            if given in seen and (label is not None or branch.label is None):
+            items = self._items(section, branch.items)
+            if branch.label and label is None:
+                continue
+            if (type(label), label) in seen:
                 span = branch.label.span if branch.label else branch.span
                 self._error("PSL-051", span, "another branch has this label", "take one out")
-            seen.add(given)
-            items = self._items(section, branch.items)
-            if branch.label is None:
+            seen.add((type(label), label))
+            if label is None:
                 default = items
-            elif label is not None:
+            else:
                 branches.append(tree.Branch(label, items))
         return tree.Choice(site, scrutinee, tuple(branches), default)
 

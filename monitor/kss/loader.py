@@ -46,6 +46,9 @@ class Loader:
             pending += [found for found in reversed(used) if found is not None]
 
     def _locate(self, use: syntax.UseFile) -> Path | None:
+        if not use.path:
+            self.sound = False
+            return None
         if use.path.split(".")[0] == "nk":
             self._provide(use)
             return None

@@ -68,7 +68,7 @@ class _Builder:
                 at = self.source.at(token)
                 message = f"unknown escape {match[0]} in {token}"
                 self.findings.error("PSL-006", at, message, f"known: {known}", str(token))
-            return _ESCAPES.get(match[1], "")
+            return _ESCAPES.get(match[1], match[1])
 
         return re.sub(r"\\(.)", unescape, token[1:-1])
 
@@ -259,6 +259,7 @@ class _Builder:
             at = word.span.at
             message = f"'use {word.value}' names neither a file nor a class"
             self.findings.error("PSL-005", at, message, help, word.value)
+            return syntax.UseFile("", word.span)
         return syntax.UseFile(word.value.removesuffix("._"), word.span)
 
     def _declare_use_edl(self, tree: Tree[Token]) -> syntax.Declaration:

@@ -215,7 +215,7 @@ def _help(lark: Lark, found: str, error: UnexpectedInput) -> str:
     words = _spoken(lark, terminals)
     keywords = [word.strip("'") for word in words if word.startswith("'") and word[1].isalpha()]
     close = did_you_mean(found, keywords, " ") if found[:1].isalpha() else " "
-    if close != " ":
+    if close != " " and found not in keywords:
         return close
     shown = ", ".join(words[:10]) + (", ..." if len(words) > 10 else "")
     return f"expected {shown}" if words else ""

@@ -222,7 +222,7 @@ class ExecuteInterface:
 
 @dataclass(frozen=True, slots=True)
 class UseFile:
-    """`use a.b._`; `path` is `a.b`."""
+    """`use a.b._`; `path` is `a.b`, or empty after a finding."""
 
     path: str
     span: Span

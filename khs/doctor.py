@@ -108,7 +108,9 @@ def _library(name: str, sources: tuple[str, ...]) -> Item:
     if root is not None:
         built = path.stat().st_mtime
         files = [file for folder in sources for file in (root / folder).glob("*.[ch]")]
-        newer = sorted(str(file.relative_to(root)) for file in files if file.stat().st_mtime > built)
+        newer = sorted(
+            str(file.relative_to(root)) for file in files if file.stat().st_mtime > built
+        )
         if newer:
             return Item(name, False, f"older than {newer[0]}", wanted, help)
     return Item(name, True, f"{path.stat().st_size // 1024} KiB", wanted)

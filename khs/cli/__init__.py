@@ -52,7 +52,9 @@ def top(
         khs run mysystem
 
     SYSTEM is a folder with system.toml, an archive that khs build wrote, or the name of a shipped
-    system. Exit codes: 0 fine, 1 findings, 2 bad input or usage, 3 a defect of khs, 130 interrupted.
+    system.
+
+    Exit codes: 0 fine, 1 findings, 2 bad input or usage, 3 a defect of khs, 130 interrupted.
     """
 
 

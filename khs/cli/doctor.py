@@ -23,14 +23,7 @@ def doctor(
     if as_json:
         common.print_json({"ok": ok, "items": [item.to_json() for item in items]})
         return common.OK if ok else common.FINDINGS
-    from rich.console import Console
-    from rich.table import Table
+    from khs.cli.tables import doctor_table
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "what", "found", "wanted", "help"):
-        table.add_column(heading, overflow="fold")
-    for item in items:
-        mark = "[green]ok[/]" if item.ok else "[yellow]--[/]" if item.optional else "[red]NO[/]"
-        table.add_row(mark, item.name, item.found, item.wanted, item.help)
-    Console().print(table)
+    doctor_table(items)
     return common.OK if ok else common.FINDINGS

@@ -20,7 +20,7 @@ def resolve(
 ) -> int:
     """Print the effective configuration: overlays laid over, defaults filled in.
 
-        khs resolve images/iot-gateway --with attack.toml
+    khs resolve images/iot-gateway --with attack.toml
     """
     from khs import config
     from khs.image.open import find_system

@@ -14,7 +14,7 @@ def schema(
 ) -> int:
     """Print the JSON Schema of system.toml, for editors and other tools.
 
-        khs schema > system.schema.json
+    khs schema > system.schema.json
     """
     from khs import config
 

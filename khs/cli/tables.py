@@ -9,35 +9,54 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from khs.trace import Names
+from khs.trace import Names, format
 from khs.trace.summary import Group, Summary
 
 if TYPE_CHECKING:
     from khs.bench import Figure
+    from khs.doctor import Item
 
-BAR = 16
+BAR = 10
+LOG_WIDTH = 120
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, or as a log likes it."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=LOG_WIDTH)
+
+
+def new_table(*headings: str, right: Iterable[str] = ()) -> Table:
+    """A table without lines, narrow enough for 80 columns."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def run_table(result: dict[str, Any], summary: Summary) -> None:
     """A run: a row for each partition, then each distinct denial and fault with its reason."""
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("partition")
-    table.add_column("mode")
-    table.add_column("share of time")
-    for heading in ("deadlines", "hypercalls", "denied", "faults", "restarts"):
-        table.add_column(heading, justify="right")
+    screen = console()
+    counts = ("deadlines", "hypercalls", "denied", "faults", "restarts")
+    table = new_table("partition", "mode", "share of time", right=counts)
     for name, row in result["partitions"].items():
         table.add_row(name, row["mode"], _share(row, result["ticks"]), *_counts(row))
-    console.print(table)
+    screen.print(table)
     for heading, groups in (
         ("denied", summary.denials.values()),
         ("fault", summary.faults.values()),
         ("health", summary.health.values()),
     ):
-        _groups(console, heading, groups, summary.names)
+        if groups:
+            screen.print()
+        for group in groups:
+            _group(screen, heading, group, summary.names)
+    for event in summary.notes:
+        screen.print(Text(f"\n{format(event, summary.names).strip()}"), soft_wrap=True)
     for line in _foot(result, summary.names):
-        console.print(line)
+        screen.print(line, soft_wrap=True)
 
 
 def _share(row: dict[str, Any], total: int) -> Text:
@@ -47,13 +66,14 @@ def _share(row: dict[str, Any], total: int) -> Text:
     own = max(round((ticks + idle) * BAR), used)
     bar = Text("█" * used, "green")
     bar.append("░" * (own - used), "green")
-    bar.append(" " * (BAR - own))
-    return bar.append(f"{ticks:6.1%}", "default")
+    bar.append(" " * max(BAR - own, 0))
+    percent = f"{ticks:.1%}" if ticks >= 0.001 or not ticks else "<0.1%"
+    return bar.append(f" {percent:>6}", "default")
 
 
 def _counts(row: dict[str, Any]) -> list[Text]:
-    met, missed = row.get("deadline_met"), row["deadline_missed"]
-    deadlines = "-" if not met and not missed else f"{met} met, {missed} missed"
+    met, missed = row["deadline_met"], row["deadline_missed"]
+    deadlines = f"{missed} missed" if missed else f"{met} met" if met else "-"
     return [
         Text(deadlines, "red" if missed else "default"),
         Text(str(row["hypercalls"])),
@@ -63,15 +83,15 @@ def _counts(row: dict[str, Any]) -> list[Text]:
     ]
 
 
-def _groups(console: Console, heading: str, groups: Iterable[Group], names: Names) -> None:
-    for group in groups:
-        who = names.partition(group.first.partition)
-        when = f"{names.ms(group.first.tick)} ms"
-        times = f"{group.count} times from {when}" if group.count > 1 else f"at {when}"
-        what = group.what.removeprefix(heading).strip()
-        console.print(Text(f"\n{heading}", "bold").append(f"  {who}, {times}: {what}", "not bold"))
-        if group.why:
-            console.print(Text(f"    {group.why}"))
+def _group(screen: Console, heading: str, group: Group, names: Names) -> None:
+    who = names.partition(group.first.partition)
+    when = f"{names.ms(group.first.tick)} ms"
+    times = f"{group.count} times from {when}" if group.count > 1 else f"at {when}"
+    what = group.what.removeprefix(heading).strip()
+    line = Text(heading, "bold").append(f"  {who}, {times}: {what}", "not bold")
+    screen.print(line, soft_wrap=True)
+    if group.why:
+        screen.print(Text(f"    {group.why}"), soft_wrap=True)
 
 
 def _foot(result: dict[str, Any], names: Names) -> list[str]:
@@ -88,19 +108,25 @@ def _foot(result: dict[str, Any], names: Names) -> list[str]:
 
 def bench_table(figures: Iterable[Figure]) -> None:
     """Measured figures beside their baselines."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("section", "name", "arch"):
-        table.add_column(heading)
-    for heading in ("value", "baseline", "ratio", "asked"):
-        table.add_column(heading, justify="right")
+    right = ("value", "baseline", "ratio", "asked")
+    table = new_table("section", "name", "arch", right=right)
     for figure in figures:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
         baseline = "" if figure.baseline is None else _number(figure.baseline)
         value = f"{_number(figure.value)} {figure.unit}"
         asked = Text(figure.asked, "default" if figure.ok else "red")
         table.add_row(figure.section, figure.name, figure.arch, value, baseline, ratio, asked)
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def doctor_table(items: Iterable[Item]) -> None:
+    """What was found on this machine."""
+    table = new_table("", "what", "found", "wanted", "help")
+    for item in items:
+        mark = ("ok", "green") if item.ok else ("--", "yellow") if item.optional else ("NO", "red")
+        table.add_row(Text(*mark), item.name, item.found, item.wanted, item.help)
+    console().print(table)

@@ -32,10 +32,10 @@ def trace(
 ) -> int:
     """Print a trace, a line an event: when, who, what, and for verdicts why.
 
-        khs trace run.trace --denied
-        khs trace run.trace --partition sensor --type hypercall --type fault
-        khs trace run.trace --json | jq .type
-        khs trace --diff before.trace after.trace
+    khs trace run.trace --denied
+    khs trace run.trace --partition sensor --type hypercall --type fault
+    khs trace run.trace --json | jq .type
+    khs trace --diff before.trace after.trace
     """
     if diff is not None:
         return _diff(*diff, partition, as_json)

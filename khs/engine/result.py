@@ -19,6 +19,7 @@ class PartitionResult:
     mode: str
     ticks: int
     idle_ticks: int
+    deadline_met: int
     deadline_missed: int
     hypercalls: int
     denied: int
@@ -95,6 +96,7 @@ class Tally:
                 mode=Mode(view.mode).word,
                 ticks=view.ticks,
                 idle_ticks=view.idle_ticks,
+                deadline_met=view.deadlines_met,
                 deadline_missed=view.deadlines_missed,
                 hypercalls=view.hypercalls,
                 denied=view.denied,

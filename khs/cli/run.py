@@ -1,0 +1,97 @@
+"""khs run"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from khs.cli import common
+
+if TYPE_CHECKING:
+    from khs.engine.result import Result
+    from khs.trace.summary import Summary
+
+
+class Engine(Enum):
+    """What the kernel runs on."""
+
+    unicorn = "unicorn"
+
+
+def run(
+    system: Annotated[
+        str, typer.Argument(help="A folder with system.toml, an archive, or a shipped system.")
+    ],
+    board: Annotated[str | None, typer.Option(help="Run it on this board instead.")] = None,
+    engine: Annotated[Engine, typer.Option(help="What the kernel runs on.")] = Engine.unicorn,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Major frames to run; default: run.frames.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed; default: run.seed.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write everything that happens to this file.")
+    ] = None,
+    overlays: Annotated[
+        list[Path] | None, typer.Option("--with", help="Lay this document over it; repeatable.")
+    ] = None,
+    policy_at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FRAME=FILE", help="Replace the policy at this frame; repeatable."),
+    ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Run the guests in a child confined by seccomp.")
+    ] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="Print what the guests write to their consoles.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+) -> int:
+    """Boot a system and run it for a number of major frames.
+
+    Prints who used how much time, deadlines, hypercalls, and every distinct denial and fault with
+    its reason. Denials are no error: exits 1 only if the health monitor stopped the module.
+
+        khs run iot-gateway
+        khs run iot-gateway --board q35 --frames 50 --json
+        khs run iot-gateway --with images/iot-gateway/attack.toml
+        khs run mysystem --trace run.trace
+        khs run mysystem --policy-at 100=stricter.psl
+    """
+    from khs import runs
+    from khs.cli.progress import Reporter
+    from khs.image import open_system
+
+    layers = overlays or []
+    with Reporter(quiet=as_json) as reporter:
+        archive = open_system(system, layers, board, progress=reporter.step)
+        swaps = runs.read_swaps(policy_at or [], archive, system, board=board, overlays=layers)
+        plan = runs.plan(
+            archive,
+            frames=frames,
+            seed=seed,
+            swaps=swaps,
+            isolate=isolate,
+            trace=trace,
+            console=console,
+        )
+        reporter.step(f"running {plan.frames} frames")
+        result, summary = runs.run(plan, reporter.frames)
+    _report(result, summary, as_json)
+    if result.interrupted:
+        return common.INTERRUPTED
+    return common.OK if result.healthy else common.FINDINGS
+
+
+def _report(result: Result, summary: Summary, as_json: bool) -> None:
+    if as_json:
+        common.print_json(result.to_json())
+        return
+    from khs.cli.tables import run_table
+    from khs.trace.text import printable
+
+    for event in summary.console:
+        print(f"{summary.names.partition(event.partition)}: {printable(event.text)}")
+    run_table(result.to_json(), summary)

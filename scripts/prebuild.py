@@ -1,0 +1,52 @@
+"""Compiles the programs of the shipped systems for every board, for a wheel to carry.
+
+    python scripts/prebuild.py CACHE
+
+CACHE gets `elf/KEY/program.elf`; the toolchain finds a product there by the hash of its inputs, so
+that a shipped program that nobody changed needs no cross compiler. Without one nothing is made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+NEEDED = ("ziglang", "lark", "msgspec", "elftools")
+KINDS = ("elf",)
+
+
+def prebuild(target: Path) -> int:
+    """Builds every system for every board; returns the number of programs."""
+    from khs.image import open_system
+    from khs.resources import shipped
+
+    boards = sorted(path.stem for path in shipped("boards").glob("*.toml"))
+    systems = sorted(path.parent for path in shipped("images").glob("*/system.toml"))
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["KHS_CACHE"] = cache
+        for system in systems:
+            for board in boards:
+                open_system(system, board=board)
+        for kind in KINDS:
+            shutil.copytree(Path(cache) / kind, target / kind, dirs_exist_ok=True)
+    return sum(1 for _ in target.glob("elf/*/program.elf"))
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"prebuild: nothing prebuilt, missing: {', '.join(missing)}", file=sys.stderr)
+        return 0
+    print(f"prebuild: {prebuild(Path(arguments[0]))} programs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

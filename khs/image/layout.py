@@ -188,10 +188,11 @@ def _overlaps(
     system: System, partition: Partition, maps: Sequence[Map], regions: Sequence[Memory]
 ) -> list[Finding]:
     path = ("partition", partition.name)
-    guard = STACK_TOP - partition.stack - STACK_GUARD
     findings = []
-    below = [m.address + regions[m.region].size for m in maps if m.address < STACK_TOP]
-    program_end = max(below[:-1], default=0)
+    stack = STACK_TOP - partition.stack
+    below = [m for m in maps if m.address < STACK_TOP and m.address != stack]
+    guard = stack - STACK_GUARD
+    program_end = max((m.address + regions[m.region].size for m in below), default=0)
     if program_end > guard:
         findings.append(
             system.finding(

@@ -151,32 +151,27 @@ class _Resolver:
         return [endpoint for endpoint in found if endpoint], [method]
 
     def _reader_endpoint(self, reader: str, interface: Interface) -> Endpoint | None:
+        """The reader's only endpoint of the interface; of several the one that the channel's
+        `endpoint`, else its name, says."""
         class_name = self.system.partition(reader).class_name
         offered = [
             endpoint
             for endpoint in self.policy.layout(class_name).endpoints
             if endpoint.interface.name == interface.name
         ]
-        names = [endpoint.name for endpoint in offered]
-        wanted = self.channel.endpoint
-        if wanted is None and len(offered) > 1:
-            self.error(
-                "MSG-002",
-                "message",
-                f"{class_name}, the class of '{reader}', has {len(offered)} endpoints of "
-                f"{interface.name}: {', '.join(names)}",
-                f'say which one: endpoint = "{names[0]}"',
-            )
-            return None
+        if len(offered) == 1:
+            return offered[0]
+        wanted = self.channel.endpoint or self.channel.name
         for endpoint in offered:
-            if wanted in (None, endpoint.name):
+            if endpoint.name == wanted:
                 return endpoint
+        names = ", ".join(endpoint.name for endpoint in offered)
         self.error(
             "MSG-002",
-            "endpoint",
-            f"{class_name}, the class of '{reader}', has no endpoint '{wanted}' of "
-            f"{interface.name}",
-            _suggest(wanted or "", names),
+            "message",
+            f"{class_name}, the class of '{reader}', has {len(offered)} endpoints of "
+            f"{interface.name}: {names or 'none'}",
+            f"call the channel like the one it leads to: {names}",
         )
         return None
 

@@ -1,0 +1,123 @@
+"""Channels against interfaces: what is resolved, and every finding with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from khs import config
+from khs.errors import Finding
+from khs.image import check
+from khs.image.wiring import MAX_MESSAGE, wire
+from khs.monitor import load
+from tests.image.systems import SYSTEM, load_system, write_system
+
+
+def findings(
+    folder: Path, changes: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Errors found after `changes` of the document's text and with other `files`."""
+    text = SYSTEM
+    for old, new in (changes or {}).items():
+        assert old in text
+        text = text.replace(old, new)
+    write_system(folder, system=text)
+    for name, content in (files or {}).items():
+        (folder / name).write_text(content)
+    return [each for each in config.check(folder, also=[check]) if each.severity == "error"]
+
+
+def only(found: list[Finding], rule: str) -> Finding:
+    assert [each.rule for each in found] == [rule], [each.text() for each in found]
+    return found[0]
+
+
+def line_of(finding: Finding) -> str:
+    return Path(finding.file).read_text().splitlines()[finding.line - 1].strip()
+
+
+def test_nothing_to_find(tmp_path: Path) -> None:
+    assert findings(tmp_path) == []
+
+
+def test_endpoints_and_sizes(tmp_path: Path) -> None:
+    system = load_system(tmp_path)
+    wiring, found = wire(system, load(system))
+    assert found == []
+    level, log, control = wiring.links
+    assert [(r.endpoint.name, r.endpoint.riid) for r in level.readers] == [("level", 1)]
+    assert [(r.endpoint.name, r.endpoint.riid) for r in log.readers] == [("journal", 0)]
+    assert [(r.endpoint.name, r.endpoint.riid) for r in control.readers] == [("panel.control", 0)]
+    assert (level.mid, log.mid, control.mid) == (1, 0, None)
+    # Note: header, span of the text, the time; 31 characters and a zero
+    assert log.message_size == 8 + 8 + 8 + 32
+    assert wiring.max_message == 600
+
+
+def test_unknown_interface(tmp_path: Path) -> None:
+    # the interface is loaded for the channel, so KSS finds that it is missing
+    found = findings(tmp_path, {'"demo.ILevel.Report"': '"demo.ILevle.Report"'})
+    assert any(each.severity == "error" and "demo.ILevle" in each.message for each in found)
+
+
+def test_unknown_method(tmp_path: Path) -> None:
+    found = only(findings(tmp_path, {'"demo.ILog.Note"': '"demo.ILog.Nota"'}), "MSG-001")
+    assert found.message == "interface demo.ILog has no method 'Nota'"
+    assert found.help == "did you mean 'Note'?"
+    assert line_of(found) == 'message = "demo.ILog.Nota"'
+
+
+def test_unknown_endpoint(tmp_path: Path) -> None:
+    found = only(findings(tmp_path, {'"panel.control"': '"control"'}), "MSG-002")
+    assert found.message == "demo.Right, the class of 'right', has no endpoint 'control'"
+    assert found.help == "did you mean 'panel.control'?"
+    assert line_of(found) == 'endpoint = "control"'
+
+
+TWO = "task class demo.Left\nendpoints { journal : demo.ILog\n diary : demo.ILog }\n"
+
+
+def test_two_endpoints_of_one_interface(tmp_path: Path) -> None:
+    found = only(findings(tmp_path, files={"demo/Left.edl": TWO}), "MSG-002")
+    assert "has 2 endpoints of demo.ILog: journal, diary" in found.message
+    assert found.help == "call the channel like the one it leads to: journal, diary"
+
+
+def test_the_channels_name_says_which(tmp_path: Path) -> None:
+    write_system(tmp_path, system=SYSTEM.replace("[channel.log]", "[channel.diary]"))
+    (tmp_path / "demo" / "Left.edl").write_text(TWO)
+    system = config.load(tmp_path)
+    wiring, found = wire(system, load(system))
+    assert found == []
+    assert wiring.links[1].readers[0].endpoint.name == "diary"
+    assert wiring.ports[0][1].riid == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("demo/ILog.idl", "package demo.ILog\ninterface { Note(in Handle door); }\n"),
+        (
+            "demo/IControl.idl",
+            "package demo.IControl\ninterface { Set(in UInt32 value, out Handle h); }\n",
+        ),
+    ],
+)
+def test_handles_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    found = only(findings(tmp_path, files={name: text}), "MSG-003")
+    assert "carries a handle" in found.message
+
+
+def test_largest_message(tmp_path: Path) -> None:
+    most = MAX_MESSAGE - 16
+    text = "package demo.ILog\ninterface { Note(in bytes<%d> data); }\n"
+    assert findings(tmp_path, files={"demo/ILog.idl": text % most}) == []
+    found = only(findings(tmp_path, files={"demo/ILog.idl": text % (most + 1)}), "MSG-004")
+    assert found.message == f"its largest message has {MAX_MESSAGE + 1} bytes"
+
+
+def test_every_channel_is_reported(tmp_path: Path) -> None:
+    found = findings(tmp_path, {'"demo.ILog.Note"': '"demo.ILog.No"', '"panel.control"': '"x"'})
+    assert [each.rule for each in found] == ["MSG-001", "MSG-002"]

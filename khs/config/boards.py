@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from khs.config import rules, toml
@@ -10,14 +9,14 @@ from khs.config.document import BoardDocument
 from khs.config.model import Arch, Board, Costs, Device
 from khs.config.read import Reader
 from khs.errors import ConfigError
+from khs.resources import shipped
 
 ARCHES = {"armv7": Arch.ARMV7, "x86": Arch.X86, "x64": Arch.X64}
 
 
 def folder() -> Path:
-    """Where the boards that come with KHS are: in the package, or beside it in a checkout."""
-    packaged = Path(str(files("khs"))) / "boards"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "boards"
+    """Where the boards that come with KHS are."""
+    return shipped("boards")
 
 
 def names() -> list[str]:
@@ -29,9 +28,9 @@ def find(name_or_path: str, root: Path | None = None) -> Path | None:
     """The file of a board, None if there is none. A path is relative to `root`, a name to
     the boards that come with KHS."""
     if "/" in name_or_path or name_or_path.endswith(".toml"):
-        path = ((root or Path()) / name_or_path).resolve()
+        path = ((root or Path()) / name_or_path).absolute()
     else:
-        path = (folder() / f"{name_or_path}.toml").resolve()
+        path = folder() / f"{name_or_path}.toml"
     try:
         return path if path.is_file() else None
     except (OSError, ValueError):

@@ -58,7 +58,9 @@ def key(doc: str, default: Any = BAD, *, one_or_many: bool = False, shows: str =
     `one_or_many`: an array that may also be written as its only element. `shows`: the default in
     words, where the value itself says nothing.
     """
-    meta = {"doc": doc, "one_or_many": one_or_many, "shows": shows, "required": default is BAD}
+    required = default is BAD
+    meta = {"doc": doc, "one_or_many": one_or_many, "shows": shows, "required": required}
+    meta["default"] = None if required else default
     return dataclasses.field(default_factory=lambda: default, metadata=meta)
 
 

@@ -160,7 +160,7 @@ def _override(data: dict[str, Any], board: str, root: Path) -> None:
         message = f'there is no board "{board}"'
         raise ConfigError([Finding("BOARD-001", "error", "--board", 0, 0, message, help)])
     if isinstance(data.get("system"), dict):
-        shipped = path.parent == boards.folder().resolve()
+        shipped = path.parent == boards.folder()
         data["system"] = {
             **data["system"],
             "board": path.stem if shipped else os.path.relpath(path, root),

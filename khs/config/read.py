@@ -104,8 +104,9 @@ class Reader:
 
     def _wrong(self, wanted: type, value: Any, path: Keys) -> Any:
         found = _NOUNS.get(type(value), "a date or time")
-        message = f"{self._text(path)} is {found}"
-        return self._problem(TYPE, Problem(path, message, f"{path[-1]} is {_NOUNS[wanted]}"))
+        name = dotted(path[-2:] if isinstance(path[-1], int) else path[-1:])
+        message = f"{name} is {found}, {self._text(path)}"
+        return self._problem(TYPE, Problem(path, message, f"{name} is {_NOUNS[wanted]}"))
 
     def _text(self, path: Keys) -> str:
         mark = self.source.mark(path)
@@ -133,14 +134,9 @@ class Reader:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return self._wrong(str, value, path)
         if not isinstance(value, str):
-            return self._problem(
-                cls.rule,
-                Problem(
-                    path,
-                    f"{self._text(path)} is a {cls.noun} without a unit",
-                    f'write a text, as in "{cls.example}"',
-                ),
-            )
+            what = f"is not a text with a {'unit' if cls.units else cls.noun}"
+            message = f"{self._text(path)} {what}"
+            return self._problem(cls.rule, Problem(path, message, f'as in "{cls.example}"'))
         try:
             return cls.parse(value)
         except UnitError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from khs.config.document import Document, RowTable, Table, fields, rest
 from khs.config.units import Quantity
@@ -43,13 +43,18 @@ def _section(path: tuple[str, ...], table: Table) -> Iterator[str]:
 
 def _entries(table: Table) -> Iterator[tuple[str, Any]]:
     """Keys and values of a table, without those that are not there."""
+    hints = get_type_hints(type(table))
     for name, field in fields(type(table)).items():
         value = getattr(table, field.name)
-        if value is not None:
+        if value is not None and not (value == {} and _holds_tables(hints[field.name])):
             yield name, value
     catch = rest(type(table))
     if catch is not None:
         yield from getattr(table, catch.name).items()
+
+
+def _holds_tables(hint: Any) -> bool:
+    return any(isinstance(arg, type) and issubclass(arg, Table) for arg in get_args(hint))
 
 
 def _is_section(path: tuple[str, ...], value: Any) -> bool:

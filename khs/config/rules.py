@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,10 +255,16 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names) or "none"
 
 
+def _letters(name: str) -> str | None:
+    return re.sub(r"[0-9]+", "", name) if re.search("[0-9]", name) else None
+
+
 def suggest(name: str, known: Iterable[str], noun: str) -> str:
     """What to write instead of an unknown name."""
     names = list(known)
     folded = {other.lower().replace("_", "-"): other for other in reversed(names)}
     close = difflib.get_close_matches(name.lower().replace("_", "-"), folded, 1, 0.6)
+    if close and _letters(close[0]) == _letters(name):
+        close = []  # another number is no spelling mistake
     listing = f"{noun}: {quoted(names[:16])}" + (", ..." if len(names) > 16 else "")
     return f'did you mean "{folded[close[0]]}"? {listing}' if close else listing

@@ -5,13 +5,17 @@ from __future__ import annotations
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from khs.config.document import Document, Table, fields, rest
+from khs.config.document import Document, RowTable, Table, fields, rest
 from khs.config.model import ERRORS, PRIVILEGES, STATES
 from khs.config.units import Quantity
 
 _SIMPLE = {str: "string", bool: "boolean", int: "integer"}
 _EXTRA: dict[tuple[str, str], dict[str, Any]] = {
     ("Document", "format"): {"const": 1},
+    ("RegionTable", "map"): {
+        "type": "object",
+        "additionalProperties": {"type": "string", "enum": ["r", "rw"]},
+    },
     ("PartitionTable", "privileges"): {
         "type": "array",
         "items": {"type": "string", "enum": list(PRIVILEGES)},
@@ -52,9 +56,7 @@ def _table(cls: type[Table], definitions: dict[str, Any]) -> dict[str, Any]:
     }
     catch = rest(cls)
     if catch is not None:
-        made["patternProperties"] = {
-            _row_pattern(): _shape(get_args(hints[catch.name])[1], definitions)
-        }
+        made["patternProperties"] = _shape(hints[catch.name], definitions)["patternProperties"]
     return made
 
 
@@ -71,7 +73,11 @@ def _shape(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if origin is tuple:
         return {"type": "array", "items": _shape(args[0], definitions)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _shape(args[1], definitions)}
+        inner = _shape(args[1], definitions)
+        if args[1] is RowTable:
+            rows = {_row_pattern(): inner}
+            return {"type": "object", "patternProperties": rows, "additionalProperties": False}
+        return {"type": "object", "additionalProperties": inner}
     if issubclass(hint, Table):
         if hint.__name__ not in definitions:
             definitions[hint.__name__] = {}

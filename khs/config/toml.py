@@ -88,7 +88,13 @@ def _syntax(message: str, text: str, file: str) -> ConfigError:
         line, column = int(match[1]), int(match[2])
     else:
         line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
-    return _syntax_error(file, line, column, message[: match.start()], _syntax_help(message))
+    told = re.sub(r"\((?:'[^']*',? ?)+\)", _header_text, message[: match.start()])
+    return _syntax_error(file, line, column, told, _syntax_help(message))
+
+
+def _header_text(keys: re.Match[str]) -> str:
+    """A tuple of keys in a message of tomllib, as the document writes it."""
+    return "[" + ".".join(re.findall(r"'([^']*)'", keys[0])) + "]"
 
 
 def _syntax_help(message: str) -> str:

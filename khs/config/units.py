@@ -34,6 +34,7 @@ class Quantity:
     pattern: ClassVar[str]
     example: ClassVar[str]
     units: ClassVar[dict[str, int]]  # ascending
+    zero: ClassVar[str]  # the unit that 0 is printed in
     limit: ClassVar[int]
 
     @classmethod
@@ -74,7 +75,7 @@ class Quantity:
         for unit, factor in reversed(self.units.items()):
             if self.value and self.value % factor == 0:
                 return f"{self.value // factor}{unit}"
-        return f"0{next(iter(self.units))}"
+        return f"{self.value}{self.zero}"
 
 
 def _bad_unit(noun: str, text: str, unit: str) -> str:
@@ -91,8 +92,9 @@ class Duration(Quantity):
     rule = "UNIT-001"
     pattern = rf"{_NUMBER}(\.{_NUMBER})?(ns|us|ms|s)"
     example = "20ms"
+    zero = "ms"
     units: ClassVar[dict[str, int]] = {"ns": 1, "us": 1000, "ms": 1_000_000, "s": 1_000_000_000}
-    limit = 100 * 86400 * 1_000_000_000
+    limit = 7_000_000 * 1_000_000_000  # less than 2^56 ticks of the fastest clock
 
     @property
     def ns(self) -> int:
@@ -108,6 +110,7 @@ class Size(Quantity):
     rule = "UNIT-002"
     pattern = rf"{_NUMBER}(B|KiB|MiB|GiB)"
     example = "64KiB"
+    zero = "B"
     units: ClassVar[dict[str, int]] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
     limit = 1 << 50
 
@@ -125,6 +128,7 @@ class Frequency(Quantity):
     rule = "UNIT-004"
     pattern = rf"{_NUMBER}(\.{_NUMBER})?(Hz|kHz|MHz|GHz)"
     example = "125MHz"
+    zero = "Hz"
     units: ClassVar[dict[str, int]] = {
         "Hz": 1,
         "kHz": 1000,

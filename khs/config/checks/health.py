@@ -52,9 +52,9 @@ def known_state(c: Context, subject: tuple[str, RowTable]) -> Problems:
 
 @rule("HEALTH-004", Context.rows)
 def row_says_something(c: Context, subject: tuple[str, RowTable]) -> Problems:
-    """A row gives a level, an action or both."""
+    """A row gives a level or an action, or both."""
     key, row = subject
-    if row.level is None and row.action is None:
+    if not any(path[:-1] == row.path for path in c.source.marks):
         yield Problem(row.path, f"the row of {key} says nothing", 'e.g. { action = "log" }')
 
 

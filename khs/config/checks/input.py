@@ -10,7 +10,8 @@ from khs.config.document import InputTable, MessageTable
 from khs.config.rules import Context, Problem, Problems, at, readable, rule, suggest
 from khs.config.units import Duration, Size
 
-CAPACITY_MAX = 64 << 10
+#: Records of the event ring carry a message whole.
+CAPACITY_MAX = 60 << 10
 DEPTH_MAX = 4096
 
 
@@ -26,7 +27,7 @@ def known_partition(c: Context, table: InputTable) -> Problems:
 
 @rule("INPUT-002", Context.inputs)
 def capacity(c: Context, table: InputTable) -> Problems:
-    """A message from outside has 1 B to 64 KiB."""
+    """A message from outside has 1 B to 60 KiB."""
     if not 1 <= table.capacity.bytes <= CAPACITY_MAX:
         message = f"a capacity of {table.capacity}"
         yield Problem(at(table, "capacity"), message, f"1B to {Size(CAPACITY_MAX)}")
@@ -76,7 +77,7 @@ def within_the_run(c: Context, subject: tuple[InputTable, MessageTable]) -> Prob
     if message.at >= end > Duration(0):
         yield Problem(
             at(message, "at"),
-            f"the message at {message.at} arrives after the run of {end}",
+            f"the message at {message.at} arrives when the run of {end} is over",
             f"raise run.frames above {message.at.ns // schedule.major_frame.ns}",
         )
 

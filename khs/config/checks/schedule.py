@@ -74,7 +74,7 @@ def known_partition(c: Context, subject: tuple[ScheduleTable, WindowTable]) -> P
     """A window belongs to a partition of the system."""
     _, window = subject
     known = c.document.partition
-    if window.partition not in known:
+    if known and window.partition not in known:  # PART-001 says it if there are none
         yield Problem(
             at(window, "partition"),
             f'there is no partition "{window.partition}"',

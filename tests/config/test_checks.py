@@ -1,0 +1,175 @@
+"""Every rule, by a system that is wrong in just that way.
+
+tests/data/systems/RULE-what_is_wrong.toml marks the line at fault with "# wrong"; expected.txt
+holds the findings in full. `python tests/config/test_checks.py` writes expected.txt anew: read
+the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from khs import config
+from khs.config.rules import RULES
+from khs.errors import ConfigError, Finding
+
+SYSTEMS = Path(__file__).parents[1] / "data" / "systems"
+FILES = sorted(SYSTEMS.glob("*.toml"))
+EXPECTED = SYSTEMS / "expected.txt"
+
+#: Rules that a file in a repository cannot break; tests below do.
+ELSEWHERE = {"FILE-001", "PART-002"}
+
+
+def findings(path: Path) -> list[Finding]:
+    return config.check(path, release=path.name.startswith("PART-017"))
+
+
+def text(finding: Finding) -> str:
+    return finding.text().replace(f"{SYSTEMS}/", "")
+
+
+def expected() -> dict[str, str]:
+    sections = EXPECTED.read_text(encoding="utf-8").split("== ")[1:]
+    return {name: body.strip() for name, body in (s.split("\n", 1) for s in sections)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_finding(path: Path) -> None:
+    found = findings(path)
+    rule = path.stem.rsplit("-", 1)[0]
+    assert {finding.rule for finding in found} == {rule}
+    assert {finding.severity for finding in found} == {RULES[rule].severity}
+    for finding in found:
+        assert finding.message and finding.help
+        lines = Path(finding.file).read_text(encoding="utf-8").splitlines()
+        marked = [number for number, line in enumerate(lines, 1) if "# wrong" in line]
+        assert [finding.line] == (marked or [1]) or path.stem == "TOML-001-array_not_closed"
+        assert 1 <= finding.column <= len(lines[finding.line - 1]) + 1
+    assert "\n".join(map(text, found)) == expected()[path.stem]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_load_refuses_errors_alone(path: Path) -> None:
+    found = findings(path)
+    release = path.name.startswith("PART-017")
+    if any(finding.severity == "error" for finding in found):
+        with pytest.raises(ConfigError) as caught:
+            config.load(path, release=release)
+        assert list(caught.value.findings) == found
+    else:
+        assert list(config.load(path, release=release).warnings) == found
+
+
+def test_every_rule_has_a_system() -> None:
+    tested = {path.stem.rsplit("-", 1)[0] for path in FILES}
+    assert tested | ELSEWHERE == set(RULES)
+    assert expected().keys() == {path.stem for path in FILES}
+
+
+def test_rules_are_documented() -> None:
+    for rule in RULES.values():
+        assert rule.text.endswith("."), rule.id
+    checks = [rule for rule in RULES.values() if rule.check is not None]
+    assert len(checks) >= 40
+
+
+def test_all_findings_in_one_run(tmp_path: Path) -> None:
+    """Values of the wrong type hide neither each other nor what other values break."""
+    path = tmp_path / "system.toml"
+    path.write_text(
+        """format = 1
+[system]
+name = 5
+board = "sabrelite"
+policy = "none.psl"
+[schedule.normal]
+major_frame = "20ms"
+windows = [
+  { partition = "a", start = 0, length = "4ms" },
+  { partition = "b", start = "4ms", length = "40ms" },
+  { partition = "c", start = "8ms", length = "4ms" },
+]
+[partition.a]
+class = "A"
+program = "a"
+stak = "1KiB"
+[partition.b]
+class = "B"
+program = "b"
+period = "x"
+deadline = "3ms"
+privileges = ["root"]
+[health]
+default = { level = "partition", action = "explode" }
+""",
+        encoding="utf-8",
+    )
+    assert [(finding.rule, finding.line) for finding in config.check(path)] == [
+        ("KEY-003", 3),
+        ("POLICY-001", 5),
+        ("UNIT-001", 9),
+        ("SCHED-004", 10),
+        ("SCHED-005", 11),
+        ("SCHED-003", 11),
+        ("KEY-001", 16),
+        ("UNIT-001", 20),
+        ("PART-009", 22),
+        ("KEY-004", 24),
+    ]
+
+
+def test_too_many_partitions(tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(1025)]
+    lines = ["format = 1", "[system]", 'name = "many"', 'board = "sabrelite"']
+    lines += [
+        f'policy = "{SYSTEMS}/security.psl"',
+        "[schedule.s]",
+        'major_frame = "2ms"',
+        "windows = [",
+    ]
+    lines += [
+        f'{{ partition = "{name}", start = "{number}us", length = "1us" }},'
+        for number, name in enumerate(names)
+    ]
+    lines += ["]", "[health]", 'default = { level = "partition", action = "idle" }']
+    lines += [f'[partition.{name}]\nclass = "A"\nprogram = "a"' for name in names]
+    path = tmp_path / "system.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    found = config.check(path)
+    assert [finding.rule for finding in found] == ["PART-002"]
+    assert found[0].line == len("\n".join(lines).splitlines()) - 2
+
+
+@pytest.mark.parametrize("name", ["missing", "folder"])
+def test_no_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (finding,) = config.check(tmp_path / name)
+    assert finding.rule == "FILE-001" and finding.line == 0 and finding.help
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "system.toml"
+    path.write_bytes(b'format = 1\nname = "\xff"\n')
+    (finding,) = config.check(path)
+    assert (finding.rule, finding.line, finding.column) == ("TOML-001", 2, 9)
+
+
+def test_later_stages_report_through_the_system() -> None:
+    def later(system: config.System) -> list[Finding]:
+        path = ("partition", "sensor", "class")
+        return [system.finding("POL-001", path, "no class plant.Sensor", "declare it in an EDL")]
+
+    path = SYSTEMS / "valid" / "complete.toml"
+    (finding,) = config.check(path, also=[later])
+    line = path.read_text(encoding="utf-8").splitlines()[finding.line - 1]
+    assert line[finding.column - 1 :] == '"plant.Sensor"'
+    with pytest.raises(ConfigError, match="POL-001"):
+        config.load(path, also=[later])
+
+
+if __name__ == "__main__":
+    body = "".join(f"== {p.stem}\n" + "\n".join(map(text, findings(p))) + "\n\n" for p in FILES)
+    EXPECTED.write_text(body, encoding="utf-8")

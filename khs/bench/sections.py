@@ -123,7 +123,7 @@ def measure(section: str | None, progress: Progress) -> list[Figure]:
     """All sections, or one. KhsError if there is no such section."""
     if section is not None and section not in SECTIONS:
         raise KhsError(f"there is no section '{section}'\n  help: one of {', '.join(SECTIONS)}")
-    figures = []
+    figures: list[Figure] = []
     for name in [section] if section else SECTIONS:
         progress(f"measuring {name}")
         figures += SECTIONS[name]()

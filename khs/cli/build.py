@@ -7,20 +7,18 @@ from typing import Annotated
 
 import typer
 
-from khs.cli import common
+from khs.cli import common, options
 
 
 def build(
-    system: Annotated[str, typer.Argument(help="A folder with system.toml, or a shipped system.")],
+    system: options.System,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The archive.")] = None,
-    board: Annotated[str | None, typer.Option(help="Build it for this board.")] = None,
-    overlays: Annotated[
-        list[Path] | None, typer.Option("--with", help="Lay this document over system.toml.")
-    ] = None,
+    board: options.Board = None,
+    overlays: options.Overlays = None,
     release: Annotated[
         bool, typer.Option(help="Demand what a release needs: every program pinned by its hash.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+    as_json: options.Json = False,
 ) -> int:
     """Build a bootable archive, and report.md beside it.
 

@@ -17,8 +17,6 @@ OK, FINDINGS, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 P = ParamSpec("P")
 
-JSON_HELP = "Print one JSON document on stdout instead of text."
-
 
 def command(function: Callable[P, int | None]) -> Callable[P, None]:
     """Ends the process with the function's exit code, or with that of what went wrong.

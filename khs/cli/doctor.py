@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from khs.cli import common
+from khs.cli import common, options
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+    as_json: options.Json = False,
 ) -> int:
     """Look at this machine: what is there, what is missing, how to get it.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from khs.cli import common
+from khs.cli import common, options
 
 
 def new(
@@ -21,7 +21,7 @@ def new(
         str | None,
         typer.Option("--add-method", metavar="INTERFACE.METHOD", help="Add a method instead."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+    as_json: options.Json = False,
 ) -> int:
     """Make a system of your own: small, running, to be changed into what you need.
 

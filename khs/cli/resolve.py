@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from khs.cli import common
+from khs.cli import common, options
 
 
 def resolve(
-    system: Annotated[str, typer.Argument(help="A folder with system.toml, or a shipped system.")],
-    board: Annotated[str | None, typer.Option(help="For this board instead.")] = None,
-    overlays: Annotated[
-        list[Path] | None, typer.Option("--with", help="Lay this document over system.toml.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+    system: options.System,
+    board: options.Board = None,
+    overlays: options.Overlays = None,
+    as_json: options.Json = False,
 ) -> int:
     """Print the effective configuration: overlays laid over, defaults filled in.
 

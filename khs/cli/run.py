@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from khs.cli import common
+from khs.cli import common, options
 
 if TYPE_CHECKING:
     from khs.engine.result import Result
@@ -22,10 +22,8 @@ class Engine(Enum):
 
 
 def run(
-    system: Annotated[
-        str, typer.Argument(help="A folder with system.toml, an archive, or a shipped system.")
-    ],
-    board: Annotated[str | None, typer.Option(help="Run it on this board instead.")] = None,
+    system: options.System,
+    board: options.Board = None,
     engine: Annotated[Engine, typer.Option(help="What the kernel runs on.")] = Engine.unicorn,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Major frames to run; default: run.frames.")
@@ -34,9 +32,7 @@ def run(
     trace: Annotated[
         Path | None, typer.Option(help="Write everything that happens to this file.")
     ] = None,
-    overlays: Annotated[
-        list[Path] | None, typer.Option("--with", help="Lay this document over it; repeatable.")
-    ] = None,
+    overlays: options.Overlays = None,
     policy_at: Annotated[
         list[str] | None,
         typer.Option(metavar="FRAME=FILE", help="Replace the policy at this frame; repeatable."),
@@ -47,7 +43,7 @@ def run(
     console: Annotated[
         bool, typer.Option("--console", help="Print what the guests write to their consoles.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=common.JSON_HELP)] = False,
+    as_json: options.Json = False,
 ) -> int:
     """Boot a system and run it for a number of major frames.
 

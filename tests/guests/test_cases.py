@@ -23,7 +23,18 @@ FRAMES = 45
 CASES: dict[str, dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "cases.toml").read_text(encoding="utf-8")
 )
-KEYS = {"all", *BOARDS, "unicorn", "qemu", "case", "victim", "victim-says", "value", "error", "patch"}
+KEYS = {
+    "all",
+    *BOARDS,
+    "unicorn",
+    "qemu",
+    "case",
+    "victim",
+    "victim-says",
+    "value",
+    "error",
+    "patch",
+}
 LASTING = 10  # restarts, or periods of work, that count as "for ever"
 
 
@@ -155,5 +166,3 @@ def _without_program(folder: Path) -> Path:
     path = folder / "system.toml"
     path.write_text(text, encoding="utf-8")
     return path
-
-

@@ -44,7 +44,9 @@ def test_every_file_is_named(tmp_path: Path) -> None:
     assert all("$" not in path.read_text() for path in found)
 
 
-@pytest.mark.parametrize("name", ["", "Tank", "1tank", "tank_control", "tank-", "a/b", "..", "x" * 41])
+@pytest.mark.parametrize(
+    "name", ["", "Tank", "1tank", "tank_control", "tank-", "a/b", "..", "x" * 41]
+)
 def test_names_that_are_none(name: str, tmp_path: Path) -> None:
     with pytest.raises(KhsError, match="no name for a system"):
         scaffold(name, tmp_path / "new")
@@ -77,7 +79,9 @@ def test_a_new_method_is_granted_and_answered(tank: Path) -> None:
     add_method(tank, "tank_control.IControl", "Pause", "in UInt32 periods, out UInt32 left")
     client = tank / "partitions/display/main.c"
     text = client.read_text().replace("_Reset", "_Pause").replace(".value = value", ".periods = 3")
-    text = text.replace("reply.res.before", "(int)reply.res.left").replace("m.value > HIGH", "m.number")
+    text = text.replace("reply.res.before", "(int)reply.res.left").replace(
+        "m.value > HIGH", "m.number"
+    )
     client.write_text(text)
     assert "reset to 0, was 0" in play(tank, "armv7").console("display")
 
@@ -122,7 +126,9 @@ def test_methods_that_cannot_be(
         add_method(tank, interface, method, parameters)
 
 
-@pytest.mark.parametrize("parameters", ["in UInt33 a", "in UInt32", "out UInt32 a, in UInt32 a", "); }"])
+@pytest.mark.parametrize(
+    "parameters", ["in UInt33 a", "in UInt32", "out UInt32 a, in UInt32 a", "); }"]
+)
 def test_wrong_parameters_change_nothing(tank: Path, parameters: str) -> None:
     before = {path: path.read_bytes() for path in tank.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError):

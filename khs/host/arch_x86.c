@@ -27,31 +27,36 @@ static bool is_wide(const khs_cpu *cpu)
 
 /* ------------------------------------------------------------ code */
 
-/* Length of the instruction at `pc`; 1 for what cannot be decoded, so that walks end. */
-static uint32_t length_at(const khs_cpu *cpu, uint64_t pc)
+/* The instruction at `pc`, cut off at `end`; 0 if it is not whole. */
+static uint32_t decode_at(const khs_cpu *cpu, uint64_t pc, uint64_t end, enum khs_x86_kind *kind)
 {
     uint8_t code[LONGEST];
-    uint32_t size = khs_cpu_fetch(cpu, pc, code, sizeof code);
-    uint32_t length = khs_x86_length(code, size, is_wide(cpu));
-    return length ? length : 1;
+    uint64_t room = 0;
+    const uint8_t *from = khs_guest_at(cpu->host, cpu->partition, pc, KHS_X, &room);
+    uint32_t size = end - pc < LONGEST ? (uint32_t)(end - pc) : LONGEST;
+    if (from == NULL || room < size) { /* the region ends here */
+        size = khs_cpu_fetch(cpu, pc, code, size);
+        from = code;
+    }
+    return khs_x86_decode(from, size, is_wide(cpu), kind);
 }
 
 static uint32_t distance(const khs_cpu *cpu, uint64_t from, uint64_t to)
 {
-    uint32_t count = 0;
-    for (; from < to; count++)
-        from += length_at(cpu, from);
+    enum khs_x86_kind kind;
+    uint32_t count = 0, length;
+    for (; from < to; count++) {
+        length = decode_at(cpu, from, from + LONGEST, &kind);
+        from += length ? length : 1; /* walks end, whatever the bytes */
+    }
     return count;
 }
 
 uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge)
 {
+    enum khs_x86_kind kind;
     while (pc < edge) {
-        uint8_t code[LONGEST];
-        uint32_t size = khs_cpu_fetch(cpu, pc, code, sizeof code);
-        if (size > edge - pc)
-            size = (uint32_t)(edge - pc);
-        uint32_t length = khs_x86_length(code, size, is_wide(cpu));
+        uint32_t length = decode_at(cpu, pc, edge, &kind);
         if (length == 0)
             break; /* not whole before the edge */
         pc += length;
@@ -59,32 +64,18 @@ uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge)
     return pc;
 }
 
-uint64_t khs_x86_refused(const khs_cpu *cpu, const khs_block *block)
+bool khs_x86_refuses(const khs_cpu *cpu, const khs_block *block, khs_latch *fault)
 {
     uint64_t pc = block->pc, end = khs_block_end(block);
     while (pc < end) {
-        uint8_t code[LONGEST];
-        uint32_t size = khs_cpu_fetch(cpu, pc, code, sizeof code);
-        if (khs_x86_transcendental(code, size, is_wide(cpu)))
-            return pc;
-        pc += length_at(cpu, pc);
-    }
-    return end;
-}
-
-/* A quick look whether the block may hold such an instruction: they all begin with D9 Fx. */
-static bool suspicious(const khs_cpu *cpu, uint64_t pc, uint32_t size)
-{
-    while (size > 0) {
-        uint64_t room;
-        const uint8_t *code = khs_guest_at(cpu->host, cpu->partition, pc, KHS_X, &room);
-        if (code == NULL)
-            return false;
-        uint32_t here = room < size ? (uint32_t)room : size;
-        for (uint32_t i = 0; i < here; i++)
-            if (code[i] == 0xd9 && (i + 1 == here || code[i + 1] >= 0xf0))
-                return true;
-        pc += here, size -= here;
+        enum khs_x86_kind kind;
+        uint32_t length = decode_at(cpu, pc, end, &kind);
+        *fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .detail = KHS_DETAIL_REFUSED, .pc = pc};
+        if (kind == KHS_X86_PORT)
+            *fault = (khs_latch){.kind = KHS_FAULT_PRIVILEGED, .detail = PROTECTION, .pc = pc};
+        if (kind != KHS_X86_PLAIN)
+            return true;
+        pc += length ? length : 1;
     }
     return false;
 }
@@ -102,7 +93,8 @@ static __attribute__((noinline)) void learn(khs_cpu *cpu, uc_engine *uc, uint64_
         block->ticks = distance(cpu, pc, pc + size);
     if (block->ticks == 0)
         block->ticks = 1; /* a block that costs nothing would loop for ever */
-    if (suspicious(cpu, pc, size) && khs_x86_refused(cpu, block) != pc + size)
+    khs_latch fault;
+    if (khs_x86_refuses(cpu, block, &fault))
         block->ticks = KHS_BLOCK_REFUSED;
 }
 
@@ -205,8 +197,7 @@ static bool on_illegal(uc_engine *uc, void *data)
     return false;
 }
 
-/* QEMU checks no I/O privilege without a TSS; the instruction itself is carried out, on
- * nothing, before the engine stops. */
+/* Blocks with port I/O are refused; should one get this far, it would still do nothing. */
 static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *data)
 {
     (void)port, (void)size;

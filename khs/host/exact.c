@@ -35,10 +35,11 @@ static void tail(khs_cpu *cpu)
     from_twin(cpu);
 }
 
-/* Instruction by instruction up to `stop`, at which `fault` happens unless something
- * else does before. Exits cut blocks, so the twin's are thrown away afterwards. */
-static void tail_until(khs_cpu *cpu, uint64_t stop, const khs_latch *fault)
+/* Instruction by instruction up to fault->pc, where `fault` happens unless something else
+ * does before. Exits cut blocks, so the twin's are thrown away afterwards. */
+static void tail_until(khs_cpu *cpu, const khs_latch *fault)
 {
+    uint64_t stop = fault->pc;
     cpu->reason = KHS_RUNNING_ON;
     if (!to_twin(cpu))
         return;
@@ -63,9 +64,9 @@ static void before_block(khs_cpu *cpu)
         tail(cpu);
         return;
     }
-    khs_block refused = *block;
-    uint64_t stop = khs_x86_refused(cpu, &refused);
-    tail_until(cpu, stop, &(khs_latch){.kind = KHS_FAULT_UNDEFINED, .detail = KHS_DETAIL_REFUSED, .pc = stop});
+    khs_latch fault;
+    khs_x86_refuses(cpu, block, &fault);
+    tail_until(cpu, &fault);
 }
 
 /* QEMU translates x86 blocks over page ends and reports code that runs off executable
@@ -80,7 +81,7 @@ static bool ran_off(khs_cpu *cpu)
     if (stop == fault.pc)
         return false;
     fault.pc = stop;
-    tail_until(cpu, stop, &fault);
+    tail_until(cpu, &fault);
     return true;
 }
 

@@ -65,6 +65,14 @@ typedef struct khs_block {
 
 #define KHS_BLOCK_REFUSED UINT32_MAX
 
+/* A fault as a hook saw it. */
+typedef struct khs_latch {
+    uint32_t kind; /* enum khs_fault, 0 = none */
+    uint32_t detail;
+    uint64_t pc;
+    uint64_t address;
+} khs_latch;
+
 typedef struct khs_isa {
     uc_arch arch;
     uc_mode mode;
@@ -99,11 +107,15 @@ extern const khs_isa khs_isa_armv7, khs_isa_x86, khs_isa_x64;
 #define KHS_X86_EFLAGS 0x202u
 bool khs_x86_user_mode(uc_engine *uc, bool wide);
 /* x86 decoding: length of the instruction at `code`, 0 if `size` bytes do not hold it whole. */
-uint32_t khs_x86_length(const uint8_t *code, uint32_t size, bool wide);
-/* Whether it is an x87 instruction whose result depends on the host's libm. */
-bool khs_x86_transcendental(const uint8_t *code, uint32_t size, bool wide);
-/* First instruction of a block that must not run; its end if there is none. */
-uint64_t khs_x86_refused(const khs_cpu *cpu, const khs_block *block);
+enum khs_x86_kind {
+    KHS_X86_PLAIN,
+    KHS_X86_PORT,           /* in, out, ins, outs: QEMU checks no privilege */
+    KHS_X86_TRANSCENDENTAL, /* x87, and the result would be that of the host's libm */
+};
+uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_x86_kind *kind);
+/* Whether a block holds an instruction that must not run; `fault` is what the first such
+ * one is answered with. */
+bool khs_x86_refuses(const khs_cpu *cpu, const khs_block *block, khs_latch *fault);
 /* Where straight-line code from `pc` meets the unexecutable `edge`: the address of the
  * instruction that reaches over it or begins there. */
 uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge);
@@ -122,14 +134,7 @@ enum khs_reason {
     KHS_AT_FAULT,
 };
 
-typedef struct khs_latch {
-    uint32_t kind; /* enum khs_fault, 0 = none */
-    uint32_t detail;
-    uint64_t pc;
-    uint64_t address;
-} khs_latch;
-
-#define KHS_BLOCKS 2048u
+#define KHS_BLOCKS 8192u
 
 struct khs_cpu {
     /* what every block touches */

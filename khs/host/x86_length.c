@@ -113,18 +113,9 @@ static uint32_t decode(const uint8_t *code, uint32_t size, decoded *d)
     return at <= size ? at : 0;
 }
 
-uint32_t khs_x86_length(const uint8_t *code, uint32_t size, bool wide)
+static enum khs_x86_kind d9_kind(uint8_t modrm)
 {
-    decoded d = {.wide = wide};
-    return decode(code, size, &d);
-}
-
-bool khs_x86_transcendental(const uint8_t *code, uint32_t size, bool wide)
-{
-    decoded d = {.wide = wide};
-    if (decode(code, size, &d) == 0 || code[d.opcode_at] != 0xd9)
-        return false;
-    switch (code[d.opcode_at + 1]) {
+    switch (modrm) {
     case 0xf0: /* f2xm1 */
     case 0xf1: /* fyl2x */
     case 0xf2: /* fptan */
@@ -133,13 +124,29 @@ bool khs_x86_transcendental(const uint8_t *code, uint32_t size, bool wide)
     case 0xfb: /* fsincos */
     case 0xfe: /* fsin */
     case 0xff: /* fcos */
-        return true;
+        return KHS_X86_TRANSCENDENTAL;
     default:
-        return false;
+        return KHS_X86_PLAIN;
     }
+}
+
+uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_x86_kind *kind)
+{
+    decoded d = {.wide = wide};
+    uint32_t length = decode(code, size, &d);
+    *kind = KHS_X86_PLAIN;
+    if (length == 0)
+        return 0;
+    uint8_t opcode = code[d.opcode_at];
+    if ((opcode & 0xfc) == 0x6c || (opcode & 0xf4) == 0xe4) /* ins, outs; in, out */
+        *kind = KHS_X86_PORT;
+    else if (opcode == 0xd9)
+        *kind = d9_kind(code[d.opcode_at + 1]);
+    return length;
 }
 
 uint32_t khs_host_x86_length(const void *code, uint64_t size, uint32_t bits)
 {
-    return khs_x86_length(code, size < 64 ? (uint32_t)size : 64, bits == 64);
+    enum khs_x86_kind kind;
+    return khs_x86_decode(code, size < 64 ? (uint32_t)size : 64, bits == 64, &kind);
 }

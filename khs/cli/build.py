@@ -33,7 +33,7 @@ def build(
 
     with Reporter(quiet=as_json) as reporter:
         archive = open_system(
-            system, overlays or (), board, release=release, progress=reporter.step
+            system, common.layers(system, overlays), board, release=release, progress=reporter.step
         )
     target = output or Path(f"{archive.manifest['system']}.khs")
     archive.write(target)

@@ -6,7 +6,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import typer
@@ -65,6 +66,20 @@ def tell(error: KhsError, as_json: bool = False) -> None:
 def usage(message: str) -> NoReturn:
     """Ends the command as wrongly used."""
     raise KhsError(message)
+
+
+def layers(system: str, overlays: Sequence[Path] | None) -> list[Path]:
+    """The documents of `--with`: as named, else beside the system's own document."""
+    from khs.image.open import find_system
+
+    if not overlays:
+        return []
+    folder = find_system(system).parent
+    return [path if path.exists() else _beside(folder, path) for path in overlays]
+
+
+def _beside(folder: Path, path: Path) -> Path:
+    return folder / path if (folder / path).exists() else path
 
 
 def note(text: str) -> None:

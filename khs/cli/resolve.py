@@ -18,7 +18,9 @@ def resolve(
     from khs import config
     from khs.image.open import find_system
 
-    document = config.resolve(find_system(system), overlays=overlays or (), board=board)
+    document = config.resolve(
+        find_system(system), overlays=common.layers(system, overlays), board=board
+    )
     if as_json:
         import tomllib
 

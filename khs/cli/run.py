@@ -52,7 +52,7 @@ def run(
 
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
-        khs run iot-gateway --with images/iot-gateway/attack.toml
+        khs run iot-gateway --with attack.toml
         khs run mysystem --trace run.trace
         khs run mysystem --policy-at 100=stricter.psl
     """
@@ -60,7 +60,7 @@ def run(
     from khs.cli.progress import Reporter
     from khs.image import open_system
 
-    layers = overlays or []
+    layers = common.layers(system, overlays)
     with Reporter(quiet=as_json) as reporter:
         archive = open_system(system, layers, board, progress=reporter.step)
         swaps = runs.read_swaps(policy_at or [], archive, system, board=board, overlays=layers)

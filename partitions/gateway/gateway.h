@@ -30,6 +30,7 @@ bool parse(const uint8_t *message, uint32_t length, struct transaction *transact
 step_function set_temperature; /* tenths of a degree */
 step_function report_status;
 step_function report_hours;
+step_function restart_logger;
 step_function write_note; /* address and length of the text */
 
 #endif

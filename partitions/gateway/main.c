@@ -10,7 +10,7 @@
 
 enum { PATIENCE_US = 100000 };
 
-static uint32_t setpoint_port, service_port, journal_port;
+static uint32_t setpoint_port, service_port, journal_port, logger;
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 {
@@ -63,6 +63,12 @@ uint32_t report_hours(uintptr_t a, uintptr_t b, uintptr_t c)
     return code;
 }
 
+uint32_t restart_logger(uintptr_t a, uintptr_t b, uintptr_t c)
+{
+    (void)a, (void)b, (void)c;
+    return khs_partition_restart(logger, KHS_MODE_COLD_START).code;
+}
+
 uint32_t write_note(uintptr_t text, uintptr_t length, uintptr_t c)
 {
     (void)length, (void)c;
@@ -98,6 +104,7 @@ void main(void)
     setpoint_port = khs_port("setpoint");
     service_port = khs_port("service");
     journal_port = khs_port("journal");
+    logger = khs_partition("logger");
     uint32_t uplink = khs_input("uplink");
     struct capture *capture = khs_region("capture", NULL);
     khs_ready();

@@ -3,6 +3,7 @@
  *     SET temp=<tenths of a degree>    the temperature to hold, 5.0 to 85.0 degrees
  *     STATUS                           asks the controller
  *     HOURS                            asks the actuator
+ *     RESTART logger                   upkeep: the logger starts anew
  *     NOTE <length>:<text>             for the log; at most one
  *     END                              whatever follows is no part of the message
  */
@@ -73,6 +74,8 @@ static bool read_line(struct reader *in, struct transaction *t)
         return read_note(in, t);
     if (take(in, "STATUS"))
         return queue(t, report_status, 0, 0);
+    if (take(in, "RESTART logger"))
+        return queue(t, restart_logger, 0, 0);
     return take(in, "HOURS") && queue(t, report_hours, 0, 0);
 }
 

@@ -48,6 +48,7 @@ def test_it_controls_the_temperature(arch: str) -> None:
     assert "gateway: message of 14 bytes is not sound" in said
     assert "gateway: note: night reduction" in said
     assert not any(part.deadline_missed for part in played.result.partitions.values())
+    assert played.result.partitions["logger"].restarts == 1  # from outside, at 2.5 s
 
 
 def test_runs_are_the_same_byte_for_byte(arch: str) -> None:
@@ -92,7 +93,7 @@ def test_the_attacker_runs_what_he_likes_and_gets_nothing(arch: str) -> None:
     assert by_hypercall == [
         (13, "DENIED"),  # khs_call: a setpoint of 999.9 degrees
         (13, "DENIED"),  # khs_call: Force
-        (6, "INVALID_CONFIG"),  # khs_partition_restart of the controller
+        (6, "DENIED"),  # khs_partition_restart of the controller
         (10, "INVALID_CONFIG"),  # khs_module_stop
         (16, "INVALID_CONFIG"),  # khs_port_write to what it may only read
         (11, "BAD_POINTER"),  # khs_console_write of the kernel's memory
@@ -111,11 +112,12 @@ def test_denials_of_the_attack_name_their_rules(arch: str) -> None:
     archive = built("iot-gateway", BOARDS[arch], (ATTACK,))
     names = Names.from_header({"names": archive.names, "policies": list(archive.policy_maps)})
     denied = [verdict for verdict in play(arch, ATTACK).of(events.Verdict) if not verdict.granted]
-    line = _line_of("assert (message.temperature")
+    said = [as_text(verdict, names) for verdict in denied]
 
-    assert [verdict.reason for verdict in denied] == [Reason.RULES, Reason.DEFAULT]
-    assert f"security.psl:{line}" in as_text(denied[0], names)
-    assert "Force" in as_text(denied[1], names)
+    assert [each.reason for each in denied] == [Reason.RULES, Reason.DEFAULT, Reason.RULES]
+    assert f"security.psl:{_line_of('assert (message.temperature')}" in said[0]
+    assert "Force" in said[1]
+    assert f"security.psl:{_line_of('assert (message.target')}" in said[2]
 
 
 def _line_of(text: str) -> int:
@@ -161,6 +163,7 @@ def test_the_manifest_names_what_make_attack_relies_on() -> None:
     names = json.loads(json.dumps(archive.names))
     ports = names["ports"][names["partitions"].index("gateway")]
     assert names["partitions"][maker.CONTROLLER] == "controller"
+    assert names["partitions"][4] == "logger"  # security.psl
     assert [ports[n] for n in (maker.TEMPERATURE, maker.SETPOINT, maker.SERVICE)] == [
         "temperature",
         "setpoint",

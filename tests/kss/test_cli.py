@@ -1,0 +1,277 @@
+"""The commands by what they print and the codes they exit with."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kss import cli
+
+from tests.kss.conftest import LIB, PRELUDE
+
+POLICY = (
+    PRELUDE
+    + """
+policy object life : Flow {
+  type State = "idle" | "busy"
+  config = { states : ["idle", "busy"], initial : "idle", transitions : { "idle" : ["busy"] } } }
+execute { grant () }
+execute dst=bank.Teller { life.init { sid : dst_sid } }
+request src=bank.Teller, dst=bank.Vault, endpoint=door, method=Open {
+  life.enter { sid : src_sid, state : "busy" }
+  assert (message.items.[0].id == 1)
+}
+security src=bank.Vault, method=Clear { life.fini { sid : message.h.handle } }
+"""
+)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "security.psl"
+    path.write_text(POLICY)
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, stdin: str = "") -> int:
+    monkeypatch.setattr("sys.argv", ["kss", *map(str, arguments)])
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "surrogateescape")))
+    )
+    return cli.main()
+
+
+class TestCheck:
+    def test_fine(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "check", policy, "-I", LIB) == 0
+        assert capsys.readouterr().out == "0 errors, 0 warnings\n"
+        assert run(monkeypatch, "check", policy, "-I", LIB, "--format", "json") == 0
+        assert json.loads(capsys.readouterr().out) == {"ok": True, "findings": []}
+
+    def test_findings(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
+        policy.write_text(PRELUDE + "request src=bank.Teler { grant () }\n")
+        assert run(monkeypatch, "check", policy, "-I", LIB, "--json") == 1
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["ok"] is False
+        assert shown["findings"] == [
+            {
+                "rule": "PSL-012",
+                "severity": "error",
+                "file": str(policy),
+                "line": 7,
+                "column": 13,
+                "message": "unknown class bank.Teler",
+                "help": "did you mean 'bank.Teller'?",
+            }
+        ]
+        assert run(monkeypatch, "check", policy, "-I", LIB) == 1
+        text = capsys.readouterr().out.split("\n")
+        assert text[0] == f"{policy}:7:13: error PSL-012: unknown class bank.Teler"
+        assert text[1:3] == ["  help: did you mean 'bank.Teller'?", "1 errors, 0 warnings"]
+
+    def test_warnings_alone_are_fine(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
+        policy.write_text(PRELUDE + "request method=Open { grant () }\n")
+        assert run(monkeypatch, "check", policy, "-I", LIB, "--json") == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert [(f["severity"], f["rule"]) for f in shown["findings"]] == [("warning", "PSL-019")]
+
+    def test_no_such_file(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "check", "nowhere.psl") == 2
+        assert capsys.readouterr().err == "there is no file nowhere.psl\n"
+
+    @pytest.mark.parametrize("arguments", [["check"], ["chek", "x"], ["check", "--what"]])
+    def test_usage(self, arguments: list[str], monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, *arguments) == 2
+        assert "Usage" in capsys.readouterr().err
+
+
+class TestLayout:
+    @pytest.mark.parametrize("what", ["bank.Vault", LIB / "bank/Vault.edl"])
+    def test_class(self, what: object, monkeypatch: Any, capsys: Any) -> None:
+        include = ["-I", LIB] if isinstance(what, str) else []
+        assert run(monkeypatch, "layout", what, *include) == 0
+        golden = json.loads((Path(__file__).parent / "vault_layout.json").read_text())
+        assert json.loads(capsys.readouterr().out) == golden
+
+    def test_kernel(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "layout", "kl.core.Core", "--json") == 0
+        shown = json.loads(capsys.readouterr().out)
+        console = shown["endpoints"][4]["methods"][0]
+        assert console["in"] == {
+            "size": 16,
+            "arena": 256,
+            "handles": 0,
+            "fields": [{"name": "text", "offset": 8, "size": 8, "type": "bytes<256>"}],
+        }
+        assert console["error"] == {"size": 8, "arena": 0, "handles": 0, "fields": []}
+
+    def test_unknown(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "layout", "kl.core.Cor") == 2
+        assert "did you mean 'kl.core.Core'?" in capsys.readouterr().err
+        assert run(monkeypatch, "layout", "nowhere/X.edl") == 2
+
+
+EVENTS = [
+    {"event": "execute", "dst": "kl.core.Core"},
+    {"event": "execute", "src": "Einit", "dst": "bank.Teller", "as": "first"},
+    {"event": "execute", "src": "Einit", "dst": "bank.Teller", "as": "second"},
+    {
+        "event": "request",
+        "src": "first",
+        "dst": "bank.Vault",
+        "endpoint": "door",
+        "method": "Open",
+        "message": {"items": [{"id": 1}], "raw": "0aff", "key": {"handle": "second", "rights": 1}},
+    },
+    {"event": "request", "src": "first", "dst": "bank.Vault", "endpoint": "door", "method": "Open"},
+    {
+        "event": "request",
+        "src": "bank.Teller",
+        "dst": "bank.Vault",
+        "endpoint": "door",
+        "method": "Open",
+        "message": {},
+    },
+    {
+        "event": "security",
+        "src": "bank.Vault",
+        "method": "Clear",
+        "message": {"h": {"handle": "first"}},
+    },
+    {
+        "event": "security",
+        "src": "bank.Vault",
+        "method": "Clear",
+        "message": {"h": {"handle": "first"}},
+    },
+    {
+        "event": "request",
+        "src": "first",
+        "dst": "bank.Vault",
+        "component": "bank.Front",
+        "method": "Turn",
+    },
+    {
+        "event": "request",
+        "src": "first",
+        "dst": "bank.Vault",
+        "endpoint": "door",
+        "method": "Open",
+        "message": {"pin": "123456789"},
+    },
+]
+
+
+class TestEval:
+    def test_verdicts(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
+        lines = "\n".join(json.dumps(event) for event in EVENTS)
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--engine", "reference"]
+        assert run(monkeypatch, *arguments, stdin=lines) == 0
+        shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        verdicts = [
+            (s["verdict"], s["reason"], "".join(rule["result"][0] for rule in s["rules"]))
+            for s in shown
+        ]
+        assert verdicts == [
+            ("granted", "rules", "g"),
+            ("granted", "rules", "gg"),
+            ("granted", "rules", "gg"),
+            ("granted", "rules", "gg"),
+            ("denied", "error", "df"),
+            ("denied", "error", "gf"),
+            ("granted", "rules", "g"),
+            ("denied", "rules", "d"),
+            ("denied", "default", ""),
+            ("denied", "malformed", ""),
+        ]
+        assert shown[3]["rules"][0] == {
+            "file": str(policy),
+            "line": 14,
+            "object": "life",
+            "method": "enter",
+            "result": "granted",
+        }
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("{", "no JSON"),
+            ("[]", "an event is a JSON object"),
+            ("{}", "event is missing"),
+            ('{"event": "reqest"}', "did you mean 'request'?"),
+            ('{"event": "request", "source": 1}', "unknown key source"),
+            ('{"event": "request", "src": 1}', "src is a text"),
+            ('{"event": "execute", "dst": "bank.Teler"}', "did you mean 'bank.Teller'?"),
+            (
+                '{"event": "request", "src": "bank.Teller", "dst": "x"}',
+                "dst: no process or class x",
+            ),
+            (
+                '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "method": "Turn"}',
+                "several methods Turn; name the endpoint: front.lock.bolt, front.bell, back.bolt",
+            ),
+            (
+                '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
+                ' "method": "Opn"}',
+                "has no method Opn with endpoint door; did you mean 'Open'?",
+            ),
+            (
+                '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
+                ' "method": "Open", "message": {"small": 256}}',
+                "small: 256 does not fit UInt8",
+            ),
+            (
+                '{"event": "security", "src": "bank.Vault", "method": "Clear",'
+                ' "message": {"h": {"handle": "nobody"}}}',
+                "no process or class nobody",
+            ),
+            ('{"event": "execute", "dst": "\udcff"}', "unknown class"),
+        ],
+    )
+    def test_lines_that_are_no_event(
+        self, line: str, words: str, policy: Path, monkeypatch: Any, capsys: Any
+    ) -> None:
+        lines = f'{line}\n\n{{"event": "execute", "dst": "Einit"}}\n'
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--engine", "reference"]
+        assert run(monkeypatch, *arguments, stdin=lines) == 2
+        first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+        assert words in first["error"] and first["error"].startswith("line 1: ")
+        assert second["verdict"] == "granted"
+
+    def test_bad_policy_or_events(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
+        arguments = ["eval", policy, "-I", LIB, "--engine", "reference", "--events"]
+        assert run(monkeypatch, *arguments, policy.parent / "none") == 2
+        policy.write_text("request {")
+        assert run(monkeypatch, *arguments, "-") == 2
+        assert "SRC-003" in capsys.readouterr().err
+
+
+class TestCgen:
+    def test_header(self, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+        path = tmp_path / "door.h"
+        command = ["cgen", "bank.IDoor", "-I", LIB, "--class", "bank.Vault", "-o", path]
+        assert run(monkeypatch, *command) == 0
+        assert "#define bank_Vault_door_RIID 3u" in path.read_text()
+        again = tmp_path / "again.h"
+        file = LIB / "bank/IDoor.idl"
+        assert run(monkeypatch, "cgen", file, "--class", "bank.Vault", "-I", LIB, "-o", again) == 0
+        assert again.read_text() == path.read_text()
+
+    def test_bad_input(self, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "cgen", "bank.IDoor", "-o", tmp_path / "x.h") == 2
+        assert "there is no interface bank.IDoor" in capsys.readouterr().err
+        where = tmp_path / "no" / "x.h"
+        assert run(monkeypatch, "cgen", "bank.IDoor", "-I", LIB, "-o", where) == 2
+        assert "cannot write" in capsys.readouterr().err
+
+
+def test_defects_of_ours_exit_3(policy: Path, monkeypatch: Any, capsys: Any) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "load_policy", broken)
+    assert run(monkeypatch, "check", policy) == 3
+    assert "this is a defect of kss" in capsys.readouterr().err

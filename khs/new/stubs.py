@@ -40,7 +40,7 @@ _FLAGS = {
 _RESERVED = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if "
     "inline int long register restrict return short signed sizeof static struct switch typedef "
-    "union unsigned void volatile while header arena main".split()
+    "union unsigned void volatile while bool true false NULL header arena tag".split()
 )
 
 

@@ -8,7 +8,7 @@ descriptions comes back as `ConfigError`, with the places KSS gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,9 @@ __all__ = [
 
 KERNEL_CLASS = "kl.core.Core"
 EINIT_CLASS = "Einit"
+
+#: class -> endpoint -> interface
+_Endpoints = dict[str, dict[str, str]]
 
 _DIRECTIONS = {Direction.IN: "in", Direction.OUT: "out", Direction.ERROR: "error"}
 _REASONS = {
@@ -183,35 +186,40 @@ def _read(system: System, path: Path) -> Policy:
     """The policy, with an endpoint for every port channel.
 
     It is read as it stands first: that tells which classes it knows and what they declare. It may
-    fail at that because it names the endpoints that are still missing.
+    fail at that because it names the endpoints that are still missing; then the classes' own
+    descriptions tell.
     """
+    extra: _Endpoints = {}
     try:
-        plain = load_policy(path, system.include)
+        policy = load_policy(path, system.include)
     except KssError:
-        plain = None
-    if plain:
-        _check_classes(system, path, plain)
-    extra = _implicit_endpoints(system, plain)
-    if plain and not extra:
-        return plain
-    policy = load_policy(path, system.include, extra_endpoints=extra)
+        extra = _implicit_endpoints(system, lambda name: load_class(name, system.include))
+        policy = load_policy(path, system.include, extra_endpoints=extra)
     _check_classes(system, path, policy)
-    return policy
+    missing = _implicit_endpoints(system, policy.layout)
+    if not missing:
+        return policy
+    for name, endpoints in missing.items():
+        extra[name] = {**extra.get(name, {}), **endpoints}
+    return load_policy(path, system.include, extra_endpoints=extra)
 
 
-def _implicit_endpoints(system: System, policy: Policy | None) -> dict[str, dict[str, str]]:
-    """Class -> endpoint -> interface: a reader whose class declares no endpoint for a channel's
-    message gets one with the name of the channel."""
-    extra: dict[str, dict[str, str]] = {}
+def _implicit_endpoints(
+    system: System, describe: Callable[[str], EntityClass | None]
+) -> _Endpoints:
+    """What is missing for the port channels: a reader whose class declares no endpoint for a
+    channel's message gets one with the name of the channel."""
+    extra: _Endpoints = {}
     for channel in system.channels:
         if channel.kind is ChannelKind.CALL or channel.message is None:
             continue
         interface = channel.message.rpartition(".")[0]
-        for reader in channel.readers:
-            name = system.partition(reader).class_name
-            entity = policy.layout(name) if policy else load_class(name, system.include)
-            declared = {each.interface.name for each in entity.endpoints} if entity else set()
-            if interface not in declared | set(extra.get(name, {}).values()):
+        for name in {system.partition(reader).class_name: None for reader in channel.readers}:
+            entity = describe(name)
+            if entity is None:
+                continue
+            known = {each.interface.name for each in entity.endpoints}
+            if interface not in known | set(extra.get(name, {}).values()):
                 extra.setdefault(name, {})[channel.name] = interface
     return extra
 
@@ -220,16 +228,14 @@ def _check_classes(system: System, path: Path, policy: Policy) -> None:
     users: list[tuple[str, tuple[str, ...]]]
     users = [(name, ("system", "policy")) for name in (KERNEL_CLASS, EINIT_CLASS)]
     users += [(each.class_name, ("partition", each.name, "class")) for each in system.partitions]
-    findings = [
-        system.finding(
-            "POL-001",
-            place,
-            f"the policy {path.name} does not know the class {name}",
-            did_you_mean(name, policy.classes, f"add to the policy: use EDL {name}"),
-        )
-        for name, place in users
-        if name not in policy.classes
-    ]
+    findings = []
+    for name, place in users:
+        if name not in policy.classes:
+            described = load_class(name, system.include) is not None
+            use = f"add to the policy: use EDL {name}"
+            help = use if described else did_you_mean(name, policy.classes, use)
+            message = f"the policy {path.name} does not know the class {name}"
+            findings.append(system.finding("POL-001", place, message, help))
     if findings:
         raise ConfigError(findings)
 

@@ -286,7 +286,7 @@ def test_mutations_never_cause_anything_else_than_findings(arch: Arch) -> None:
     symbols = [(f"f{n}", 0x40000000 + 4 * n, 4, FUNCTION) for n in range(8)]
     original = bytes(Elf(arch, symbols=symbols, attributes=M_PROFILE[:-1] + b"\x01"))
     outcomes = {True: 0, False: 0}
-    for _ in range(1500):
+    for _ in range(800):
         data = bytearray(original)
         for _ in range(rng.randint(1, 6)):
             # headers and section headers matter more than what lies between
@@ -299,7 +299,7 @@ def test_mutations_never_cause_anything_else_than_findings(arch: Arch) -> None:
             outcomes[True] += 1
         except ConfigError:
             outcomes[False] += 1
-    assert min(outcomes.values()) > 50, outcomes
+    assert min(outcomes.values()) > 30, outcomes
 
 
 READELF = shutil.which("readelf")

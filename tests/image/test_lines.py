@@ -1,0 +1,77 @@
+"""The named counter of lines to trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from khs.image import lines
+from khs.resources import project
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 0),
+        ("int a;\n\n  \nint b;\n", 2),
+        ("/* one\n two\n three */\nint a;\n", 1),
+        ("int a; /* behind\n and on */ int b;\n", 2),
+        ("// all\nint a; // rest\n", 1),
+        ('char *s = "/* no comment";\nint a;\n/* one */\n', 2),
+        ("char c = '\"'; /* quote */\nint a;\n", 2),
+        ('#define URL "http://x"\n', 1),
+        ("/**/ /**/\n", 0),
+    ],
+)
+def test_count(text: str, expected: int) -> None:
+    assert lines.count(text) == expected
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    for name, count in (
+        ("khs/core/a.c", 3),
+        ("khs/core/a.h", 2),
+        ("khs/core/README.md", 50),
+        ("monitor/vm/vm.c", 7),
+        ("khs/host/host.c", 11),
+        ("boards/firmware/common/uart.c", 13),
+        ("boards/firmware/armv7/start.S", 17),
+        ("boards/firmware/armv7/link.ld", 1),
+        ("boards/firmware/x64/start.S", 19),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("line\n" * count)
+    return tmp_path
+
+
+def test_parts(sources: Path) -> None:
+    assert lines.count_project(sources) == {
+        "core": 5,
+        "vm": 7,
+        "host": 11,
+        "port/armv7": 31,
+        "port/x64": 32,
+        "port/x86": 13,
+    }
+
+
+def test_counts_travel_with_the_package(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_COUNTED", tmp_path / "trusted_lines.json")
+    monkeypatch.setattr(lines, "project", lambda: None)
+    assert lines.lines_for("armv7") == lines.Lines(0, 0, 0, 0)
+    lines.write_counts(sources)
+    assert lines.lines_for("armv7") == lines.Lines(core=5, vm=7, board=31, host=11)
+    assert lines.lines_for("armv7").trusted() == {"core": 5, "vm": 7, "board": 31}
+
+
+@pytest.mark.skipif(project() is None, reason="needs the sources")
+def test_the_trusted_base_stays_small() -> None:
+    for arch in ("armv7", "x64", "x86"):
+        counted = lines.lines_for(arch)
+        assert counted.core > 500 and counted.vm > 500
+        assert sum(counted.trusted().values()) < 5000

@@ -1,6 +1,6 @@
 """Random systems under random guests, as long as wished:
 
-    python tests/core/fuzz.py [--seed N] [--systems N] [--steps N]
+    python -m tests.core.fuzz [--seed N] [--systems N] [--steps N]
 
 Each system runs under sanitizers, twice (see fake/fuzz.c), and with its config.bin spoilt. Prints the
 command that repeats a failure and exits with 1.
@@ -9,21 +9,15 @@ command that repeats a failure and exits with 1.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from random import Random
 
-ROOT = Path(__file__).resolve().parents[2]
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "monitor"), str(ROOT / "scripts")]
-
 from tests.core import systems
-from tests.core.host import build
+from tests.core.host import build, encode_inputs
 from tests.core.systems import Channel, Partition, System
 
 SIZES = {
@@ -165,18 +159,16 @@ def system(random: Random) -> System:
 def inputs(random: Random, made: System, ticks: int) -> bytes:
     """Outside inputs within the first `ticks`."""
     capacities = [capacity for partition in made.partitions for capacity, _ in partition.inputs]
-    body, at = b"", 0
-    while (at := at + random.choice([0, 1, random.randrange(2 * ticks // 100)])) < ticks:
-        if random.random() < 0.1:
-            body += struct.pack("<QIIIIQ", at, 1, random.randrange(8), 0, 0, 0)[:24]
-        elif capacities:
-            target = random.randrange(len(capacities))
+    arriving: list[tuple[int, int, bytes] | tuple[int, int]] = []
+    at = 0
+    while (at := at + random.choice([0, 1, random.randrange(1, 2 * ticks // 100)])) < ticks:
+        target = random.randrange(len(capacities) + 1)
+        if target < len(capacities):
             data = random.randbytes(random.randrange(capacities[target] + 3))
-            body += struct.pack("<QIIII", at, 0, target, len(data), 0)
-            body += data + bytes(-len(data) % 8)
-        elif at == 0:
-            return b""
-    return body
+            arriving.append((at, target, data))
+        elif random.random() < 0.3:
+            arriving.append((at, random.randrange(8)))
+    return encode_inputs(arriving)
 
 
 def write(folder: Path, seed: int, ticks: int) -> list[str]:
@@ -222,5 +214,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
     sys.exit(main())

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from khs.image import records
 from kss.api import load_policy
 from kss.compiler import class_hash, compile_policy
+
+from khs.image import records
 
 NONE = records.NONE
 SAMPLING, QUEUING, CALLS = range(3)
@@ -252,7 +253,9 @@ class System:
 
     def memory(self) -> bytes:
         """memory.bin: every region starts with 16 bytes that name it."""
-        return b"".join(f"region {n:<8} ".encode()[:16] for n in range(1 + 4 * len(self.partitions)))
+        return b"".join(
+            f"region {n:<8} ".encode()[:16] for n in range(1 + 4 * len(self.partitions))
+        )
 
 
 def initial(region: int) -> bytes:
@@ -294,10 +297,13 @@ HEAD = "\n".join(
         "use EDL Einit",
         "use EDL kl.core.Core",
         *(f"use EDL {name}" for name in CLASSES),
-        "execute src=kl.core.Core, dst=kl.core.Core { grant () }",
-        "execute src=kl.core.Core, dst=Einit { grant () }",
         "",
     ]
+)
+
+BOOT = (
+    "execute src=kl.core.Core, dst=kl.core.Core { grant () }\n"
+    "execute src=kl.core.Core, dst=Einit { grant () }\n"
 )
 
 STARTS = "execute src=Einit { grant () }\n"
@@ -324,11 +330,11 @@ def _descriptions() -> tempfile.TemporaryDirectory[str]:
 
 
 @cache
-def policy(rules: str = EVERYTHING, *, max_sids: int = 16) -> bytes:
-    """policy.bin of these rules, behind a head that grants the kernel's and Einit's start."""
+def policy(rules: str = EVERYTHING, *, max_sids: int = 16, boot: str = BOOT) -> bytes:
+    """policy.bin of these rules, behind those of `boot`."""
     folder = Path(_descriptions().name)
-    path = folder / f"{hashlib.sha256(rules.encode()).hexdigest()[:16]}.psl"
-    path.write_text(HEAD + rules)
+    path = folder / f"{hashlib.sha256((boot + rules).encode()).hexdigest()[:16]}.psl"
+    path.write_text(HEAD + boot + rules)
     return compile_policy(load_policy(path, [folder]).tree, max_sids=max_sids)
 
 

@@ -63,6 +63,8 @@ typedef struct cpu {
     cpu_context saved; /* while an interrupt is handled */
     uint32_t starts;
     uint32_t handling; /* an interrupt */
+    uint32_t last;     /* hypercall */
+    uint32_t pad;
     uint64_t random; /* state of a random guest */
     uint64_t arguments[KHS_EVENT_ARGS_MAX]; /* of the hypercall just made */
 } cpu;

@@ -51,7 +51,7 @@ static uint64_t size_of(const guest *g, const khs_cfg_map *map)
 static uint64_t data_address(const guest *g)
 {
     const khs_cfg_map *map = map_with(g, KHS_W);
-    return map ? map->address + below(g, 8) * 512u : 0;
+    return map ? map->address + 512u + below(g, 6) * 512u : 0;
 }
 
 static uint64_t hostile_address(const guest *g)
@@ -77,21 +77,22 @@ static uint32_t small_length(const guest *g)
     return lengths[below(g, sizeof lengths / sizeof *lengths)];
 }
 
-/* A message for port `number` (or for nobody) at `address`; its length. */
-static uint32_t message_at(const guest *g, uint64_t number, uint64_t address)
+/* A message for port `number` at `address`, or a reply; its length. */
+static uint32_t message_at(const guest *g, uint64_t number, uint64_t address, bool reply)
 {
     khs_slice ports = g->host->core->cfg_partitions[g->partition].ports;
-    uint32_t length = small_length(g);
-    if (number < ports.count && !chance(g, 4)) {
+    uint32_t length = chance(g, 8) ? small_length(g) : 16;
+    if (!reply && number < ports.count && !chance(g, 8)) {
         const khs_cfg_port *port = &g->host->core->cfg_ports[ports.first + number];
         length = g->host->core->cfg_channels[port->channel].message_size;
     }
     uint8_t *to = khs_span(g->host->core, g->partition, address, length, KHS_W);
     if (!to)
         return length;
-    kss_header header = {(uint32_t)below(g, 3), (uint16_t)below(g, 3), (uint16_t)(chance(g, 3) ? below(g, 4) : 0)};
-    if (chance(g, 2))
-        header.flags = KSS_OUT;
+    kss_header header = {(uint32_t)below(g, 3), (uint16_t)(chance(g, 6) ? below(g, 3) : 0),
+                         reply ? KSS_OUT + chance(g, 4) : KSS_IN};
+    if (chance(g, 16))
+        header.flags = (uint16_t)below(g, 4);
     if (chance(g, 3)) /* fields that are all zero are valid for any type */
         memset(to, 0, length);
     else
@@ -101,53 +102,82 @@ static uint32_t message_at(const guest *g, uint64_t number, uint64_t address)
     return length;
 }
 
+/* One of the partition's ports, mostly one that `number` can use. */
+static uint64_t port_for(const guest *g, uint32_t number)
+{
+    static const uint8_t uses[KHS_HYPERCALLS] = {
+        [KHS_HC_CALL] = 2 * KHS_CALLS + KHS_SOURCE,           [KHS_HC_PORT_WRITE] = 2 * KHS_SAMPLING + KHS_SOURCE,
+        [KHS_HC_PORT_READ] = 2 * KHS_SAMPLING + KHS_DESTINATION, [KHS_HC_PORT_SEND] = 2 * KHS_QUEUING + KHS_SOURCE,
+        [KHS_HC_PORT_RECEIVE] = 2 * KHS_QUEUING + KHS_DESTINATION};
+    const khs_core *core = g->host->core;
+    khs_slice ports = core->cfg_partitions[g->partition].ports;
+    uint64_t port = below(g, ports.count + (uint64_t)chance(g, 8));
+    for (uint32_t tries = 0; tries < ports.count && !chance(g, 12); tries++, port = (port + 1) % ports.count) {
+        const khs_cfg_port *p = &core->cfg_ports[ports.first + port % ports.count];
+        if (2 * core->cfg_channels[p->channel].kind + p->direction == uses[number])
+            break;
+    }
+    return port;
+}
+
+/* Where structs from the kernel go: mostly to one place, where token() finds them. */
+static uint64_t info_address(const guest *g)
+{
+    khs_slice maps = g->host->core->cfg_partitions[g->partition].maps;
+    for (uint32_t i = 0; i < maps.count; i++)
+        if (g->host->core->cfg_maps[maps.first + i].rights & KHS_W)
+            return g->host->core->cfg_maps[maps.first + i].address + 4088u * (uint64_t)chance(g, 16);
+    return 0;
+}
+
 static uint64_t handler_address(const guest *g)
 {
     const khs_cfg_map *map = map_with(g, KHS_X);
     return !map || chance(g, 6) ? 0 : map->address + 4 * below(g, 64);
 }
 
-/* What the arguments of each hypercall are: Port, Address of data, Length (of the message
- * at the address before), Capacity, Info, Timeout, tOken, Mode, Restart mode, partition nUmber, Handler,
+/* What the arguments of each hypercall are: Port, input (Q), Address of data, Length (of the message
+ * at the address before), Capacity, Info, Timeout (K: long), tOken, Mode, Restart mode, partition nUmber, Handler,
  * Flag, Schedule, policy Number, X for text. */
 static const char *const kinds[KHS_HYPERCALLS] = {
     [KHS_HC_NOP] = "",           [KHS_HC_TIME_GET] = "I",        [KHS_HC_PERIOD_WAIT] = "",
     [KHS_HC_WAIT] = "",          [KHS_HC_PARTITION_STATUS] = "I", [KHS_HC_PARTITION_MODE_SET] = "M",
     [KHS_HC_PARTITION_RESTART] = "UR", [KHS_HC_SCHEDULE_SWITCH] = "S", [KHS_HC_SCHEDULE_STATUS] = "I",
     [KHS_HC_ERROR_RAISE] = "NAX", [KHS_HC_MODULE_STOP] = "",     [KHS_HC_CONSOLE_WRITE] = "AX",
-    [KHS_HC_POLICY_SWAP] = "NAZ", [KHS_HC_CALL] = "PALACT",      [KHS_HC_RECV] = "ACIT",
+    [KHS_HC_POLICY_SWAP] = "NAZ", [KHS_HC_CALL] = "PALACK",      [KHS_HC_RECV] = "ACIT",
     [KHS_HC_REPLY] = "OAL",      [KHS_HC_PORT_WRITE] = "PAL",    [KHS_HC_PORT_READ] = "PACI",
     [KHS_HC_PORT_SEND] = "PAL",  [KHS_HC_PORT_RECEIVE] = "PACT", [KHS_HC_PORT_STATUS] = "PI",
-    [KHS_HC_INPUT_RECEIVE] = "PACT", [KHS_HC_TIMER_SET] = "TT",  [KHS_HC_INTERRUPT_ATTACH] = "HF",
+    [KHS_HC_INPUT_RECEIVE] = "QACT", [KHS_HC_TIMER_SET] = "TT",  [KHS_HC_INTERRUPT_ATTACH] = "HF",
     [KHS_HC_INTERRUPT_MASK] = "F", [KHS_HC_INTERRUPT_RETURN] = "", [KHS_HC_SECURITY] = "AL",
 };
 
 static uint64_t token(const guest *g)
 {
-    const khs_cfg_map *map = map_with(g, KHS_W);
     uint32_t word = (uint32_t)below(g, 8);
-    const uint8_t *from = map ? khs_span(g->host->core, g->partition, map->address, sizeof word, 0) : NULL;
+    const uint8_t *from = khs_span(g->host->core, g->partition, info_address(g), sizeof word, 0);
     if (from && !chance(g, 8))
         memcpy(&word, from, sizeof word);
     return word;
 }
 
-static uint64_t argument(const guest *g, char kind, const uint64_t *before)
+static uint64_t argument(const guest *g, char kind, uint32_t number, const uint64_t *before)
 {
     const khs_core *core = g->host->core;
-    const khs_cfg_map *map;
     switch (kind) {
     case 'P':
-        return below(g, core->cfg_partitions[g->partition].ports.count + (uint64_t)chance(g, 8));
+        return port_for(g, number);
+    case 'Q':
+        return below(g, core->cfg_partitions[g->partition].inputs.count + (uint64_t)chance(g, 8));
     case 'A':
         return data_address(g);
     case 'L':
-        return message_at(g, before[-2], before[-1]);
+        return message_at(g, before[-2], before[-1], number == KHS_HC_REPLY);
     case 'C':
         return chance(g, 4) ? small_length(g) : 512;
-    case 'I': /* at the start of the region: where token() looks */
-        map = map_with(g, KHS_W);
-        return map ? map->address : 0;
+    case 'I':
+        return info_address(g);
+    case 'K':
+        return chance(g, 4) ? below(g, 500) : 20000;
     case 'T':
         return chance(g, 5) ? 0 : below(g, chance(g, 5) ? 100000 : 300);
     case 'O':
@@ -182,9 +212,12 @@ static void choose_hypercall(const guest *g, khs_return *why)
         why->number = KHS_HC_REPLY;
     if (g->cpu->handling && chance(g, 4))
         why->number = KHS_HC_INTERRUPT_RETURN;
+    if (g->cpu->last == KHS_HC_RECV && g->cpu->now.code == KHS_CODE_OK && !chance(g, 4))
+        why->number = KHS_HC_REPLY;
+    g->cpu->last = why->number;
     const char *kind = why->number < KHS_HYPERCALLS ? kinds[why->number] : "";
     for (uint32_t i = 0; kind[i]; i++) {
-        a[i] = argument(g, kind[i], &a[i]);
+        a[i] = argument(g, kind[i], why->number, &a[i]);
         if (chance(g, 24))
             a[i] = kind[i] == 'A' || kind[i] == 'I' || kind[i] == 'H' ? hostile_address(g) : hostile_number(g);
     }

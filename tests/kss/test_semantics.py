@@ -1,4 +1,4 @@
-"""What a policy means: the reference interpreter, case by case."""
+"""What a policy means, case by case, on both engines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import pytest
 from kss.api import Policy
 from kss.events import Decision, Event, Kind, Reason, Result
 from kss.message import encode
-from kss.reference import Reference
 from kss.tree import Match, Rule
 
-from tests.kss.conftest import Load
+from tests.kss.conftest import Load, Start
 
 CORE, EINIT, TELLER, VAULT = range(4)
 DOOR, INTERFACE = 3, 4
@@ -35,10 +34,6 @@ def open_door(policy: Policy, src: int = TELLER, sid: int = 7, **values: object)
     return Event(Kind.REQUEST, src, VAULT, sid, 8, data)
 
 
-def judge(policy: Policy, event: Event) -> Decision:
-    return Reference(policy.tree).judge(event)
-
-
 def results(decision: Decision) -> str:
     return "".join(result.value[0] for _, result in decision.calls)
 
@@ -46,21 +41,21 @@ def results(decision: Decision) -> str:
 # ---- which rules are called ------------------------------------------------
 
 
-def test_no_rule_is_denied_by_default(load: Load) -> None:
+def test_no_rule_is_denied_by_default(load: Load, start: Start) -> None:
     policy = load(
         "request src=bank.Vault { grant () }\n" + OPEN % "match src=bank.Vault { grant () }"
     )
-    assert judge(policy, open_door(policy)) == Decision(False, Reason.DEFAULT)
+    assert start(policy).judge(open_door(policy)) == Decision(False, Reason.DEFAULT)
 
 
-def test_all_matching_bindings_must_grant(load: Load) -> None:
+def test_all_matching_bindings_must_grant(load: Load, start: Start) -> None:
     policy = load("request { grant () }\n" + OPEN % "deny (message.amount > 5) grant ()")
-    assert judge(policy, open_door(policy, amount=5)).granted
-    denied = judge(policy, open_door(policy, amount=6))
+    assert start(policy).judge(open_door(policy, amount=5)).granted
+    denied = start(policy).judge(open_door(policy, amount=6))
     assert (denied.granted, denied.reason, results(denied)) == (False, Reason.RULES, "gdg")
 
 
-def test_selectors_of_every_kind_select(load: Load) -> None:
+def test_selectors_of_every_kind_select(load: Load, start: Start) -> None:
     policy = load(
         """
         request { grant () }
@@ -82,11 +77,11 @@ def test_selectors_of_every_kind_select(load: Load) -> None:
     turn = Event(
         Kind.REQUEST, TELLER, VAULT, 7, 8, message(policy, 0, "Turn", Kind.REQUEST, angle=1)
     )
-    decision = judge(policy, turn)
+    decision = start(policy).judge(turn)
     assert decision.granted and [site for site, _ in decision.calls] == [0, 1, 2, 3, 4, 5, 6]
 
 
-def test_responses_and_errors_are_about_the_source(load: Load) -> None:
+def test_responses_and_errors_are_about_the_source(load: Load, start: Start) -> None:
     policy = load(
         """
         response src=bank.Vault, dst=bank.Teller, endpoint=door, method=Open {
@@ -101,13 +96,13 @@ def test_responses_and_errors_are_about_the_source(load: Load) -> None:
         (Kind.ERROR, {"why": 0}, False),
     ]:
         data = message(policy, DOOR, "Open", kind, **values)
-        assert judge(policy, Event(kind, VAULT, TELLER, 8, 7, data)).granted is granted
+        assert start(policy).judge(Event(kind, VAULT, TELLER, 8, 7, data)).granted is granted
     reply = message(policy, DOOR, "Open", Kind.RESPONSE)
     turned = Event(Kind.RESPONSE, TELLER, VAULT, 7, 8, reply)
-    assert judge(policy, turned).reason is Reason.MALFORMED
+    assert start(policy).judge(turned).reason is Reason.MALFORMED
 
 
-def test_security_interfaces_are_counted_apart_and_qualified(load: Load) -> None:
+def test_security_interfaces_are_counted_apart_and_qualified(load: Load, start: Start) -> None:
     policy = load(
         """
         security src=bank.Vault, method=Clear { assert (message.h.handle == 1) }
@@ -118,26 +113,26 @@ def test_security_interfaces_are_counted_apart_and_qualified(load: Load) -> None
     handle = {"h": {"handle": 1, "rights": 2}}
     for riid, site in [(1, 0), (0, 1)]:
         data = encode(guard, handle, riid=riid)
-        decision = judge(policy, Event(Kind.SECURITY, VAULT, None, 8, 0, data))
+        decision = start(policy).judge(Event(Kind.SECURITY, VAULT, None, 8, 0, data))
         assert decision == Decision(True, Reason.RULES, ((site, Result.GRANTED),))
 
 
-def test_unknown_classes_are_denied_by_default(load: Load) -> None:
+def test_unknown_classes_are_denied_by_default(load: Load, start: Start) -> None:
     policy = load("request { grant () } execute { grant () }")
     unknown = open_door(policy)
     for src, dst in [(None, VAULT), (TELLER, None), (9, VAULT)]:
         event = Event(Kind.REQUEST, src, dst, 7, 8, unknown.message)
-        assert judge(policy, event) == Decision(False, Reason.DEFAULT)
-    assert not judge(policy, Event(Kind.EXECUTE, CORE, None, 1, 9)).granted
+        assert start(policy).judge(event) == Decision(False, Reason.DEFAULT)
+    assert not start(policy).judge(Event(Kind.EXECUTE, CORE, None, 1, 9)).granted
 
 
-def test_order_of_calls(load: Load, tmp_path: Path) -> None:
+def test_order_of_calls(load: Load, start: Start, tmp_path: Path) -> None:
     (tmp_path / "first.psl").write_text("use second._\nrequest { assert (1 == 1) }\n")
     (tmp_path / "second.psl").write_text(
         "request { assert (2 == 2) }\nuse first._\nuse security._\n"
     )
     policy = load("use first._\nrequest { assert (0 == 0) }\nuse second._\nrequest { grant () }\n")
-    decision = judge(policy, open_door(policy))
+    decision = start(policy).judge(open_door(policy))
     texts = [policy.rules[site].text for site, _ in decision.calls]
     assert texts == ["assert (0 == 0)", "grant ()", "assert (1 == 1)", "assert (2 == 2)"]
 
@@ -145,11 +140,11 @@ def test_order_of_calls(load: Load, tmp_path: Path) -> None:
 # ---- errors and malformed messages -----------------------------------------
 
 
-def test_evaluation_goes_on_after_a_denial_and_stops_at_an_error(load: Load) -> None:
+def test_evaluation_goes_on_after_a_denial_and_stops_at_an_error(load: Load, start: Start) -> None:
     body = "deny () assert (message.items.[0].id == 1) grant ()"
     policy = load(OPEN % body)
-    assert results(judge(policy, open_door(policy, items=[{"id": 1}]))) == "dgg"
-    failed = judge(policy, open_door(policy))
+    assert results(start(policy).judge(open_door(policy, items=[{"id": 1}]))) == "dgg"
+    failed = start(policy).judge(open_door(policy))
     assert (failed.granted, failed.reason, results(failed)) == (False, Reason.ERROR, "df")
 
 
@@ -171,7 +166,7 @@ def test_evaluation_goes_on_after_a_denial_and_stops_at_an_error(load: Load) -> 
         "message.items.[message.delta].id == 0",
     ],
 )
-def test_evaluation_errors(load: Load, expression: str) -> None:
+def test_evaluation_errors(load: Load, start: Start, expression: str) -> None:
     policy = load(OPEN % f"assert ({expression})")
     values = {
         "small": 100,
@@ -182,15 +177,15 @@ def test_evaluation_errors(load: Load, expression: str) -> None:
         "raw": b"ab",
         "either": {"text": "x"},
     }
-    assert judge(policy, open_door(policy, **values)).reason is Reason.ERROR
+    assert start(policy).judge(open_door(policy, **values)).reason is Reason.ERROR
 
 
-def test_malformed_messages_call_nothing(load: Load) -> None:
+def test_malformed_messages_call_nothing(load: Load, start: Start) -> None:
     policy = load("request { grant () }")
     good = open_door(policy, pin="12", items=[{"id": 1}], raw=b"abc").message
 
     def reason(data: bytes) -> Reason:
-        decision = judge(policy, Event(Kind.REQUEST, TELLER, VAULT, 7, 8, data))
+        decision = start(policy).judge(Event(Kind.REQUEST, TELLER, VAULT, 7, 8, data))
         assert decision.granted is (decision.reason is Reason.RULES)
         assert bool(decision.calls) is decision.granted
         return decision.reason
@@ -254,7 +249,7 @@ def test_malformed_messages_call_nothing(load: Load) -> None:
         ("{ a : message.amount, b : true }.b", True),
     ],
 )
-def test_values(load: Load, expression: str, value: bool) -> None:
+def test_values(load: Load, start: Start, expression: str, value: bool) -> None:
     policy = load(OPEN % f"assert ({expression})")
     event = open_door(
         policy,
@@ -269,35 +264,35 @@ def test_values(load: Load, expression: str, value: bool) -> None:
         either={"number": 4},
         key={"handle": 7, "rights": 15},
     )
-    decision = judge(policy, event)
+    decision = start(policy).judge(event)
     assert decision.reason is Reason.RULES
     assert decision.granted is value
 
 
-def test_sum_of_bytes_is_a_byte(load: Load) -> None:
+def test_sum_of_bytes_is_a_byte(load: Load, start: Start) -> None:
     policy = load(OPEN % "assert (math.sum (message.raw) == 255)")
-    assert judge(policy, open_door(policy, raw=b"\x01\xfe")).granted
-    assert judge(policy, open_door(policy, raw=b"\x02\xfe")).reason is Reason.ERROR
+    assert start(policy).judge(open_door(policy, raw=b"\x01\xfe")).granted
+    assert start(policy).judge(open_door(policy, raw=b"\x02\xfe")).reason is Reason.ERROR
 
 
-def test_rules_of_base(load: Load) -> None:
+def test_rules_of_base(load: Load, start: Start) -> None:
     policy = load(
         OPEN % "grant () deny () deny (true) deny (false) assert (true) bool.assert (false)"
     )
-    assert results(judge(policy, open_door(policy))) == "gddggd"
+    assert results(start(policy).judge(open_door(policy))) == "gddggd"
 
 
-def test_an_expression_alone_is_no_rule(load: Load) -> None:
+def test_an_expression_alone_is_no_rule(load: Load, start: Start) -> None:
     policy = load(OPEN % "math.sum [message.small, 200]")
-    assert judge(policy, open_door(policy)) == Decision(False, Reason.DEFAULT)
-    failed = judge(policy, open_door(policy, small=56))
+    assert start(policy).judge(open_door(policy)) == Decision(False, Reason.DEFAULT)
+    failed = start(policy).judge(open_door(policy, small=56))
     assert (failed.reason, results(failed)) == (Reason.ERROR, "f")
 
 
 # ---- choice ----------------------------------------------------------------
 
 
-def test_choice_on_values(load: Load) -> None:
+def test_choice_on_values(load: Load, start: Start) -> None:
     policy = load(
         OPEN
         % """
@@ -306,16 +301,16 @@ def test_choice_on_values(load: Load) -> None:
         choice (message.amount == 1) { true : grant () false : deny () }
         """
     )
-    red = judge(policy, open_door(policy, pin="red", delta=-1, amount=1))
+    red = start(policy).judge(open_door(policy, pin="red", delta=-1, amount=1))
     assert (red.granted, results(red)) == (True, "ggg")
-    assert results(judge(policy, open_door(policy, delta=1, amount=1))) == "ggg"
-    assert results(judge(policy, open_door(policy, pin="é", delta=2))) == "ddd"
-    nothing = judge(policy, open_door(policy, pin="green", delta=1, amount=1))
+    assert results(start(policy).judge(open_door(policy, delta=1, amount=1))) == "ggg"
+    assert results(start(policy).judge(open_door(policy, pin="é", delta=2))) == "ddd"
+    nothing = start(policy).judge(open_door(policy, pin="green", delta=1, amount=1))
     assert (nothing.granted, nothing.reason, results(nothing)) == (False, Reason.RULES, "dg")
     assert policy.rules[nothing.calls[0][0]].method == "choice"
 
 
-def test_choice_on_a_state_and_match_within(load: Load) -> None:
+def test_choice_on_a_state_and_match_within(load: Load, start: Start) -> None:
     policy = load(
         FLOW
         + OPEN
@@ -324,7 +319,7 @@ def test_choice_on_a_state_and_match_within(load: Load) -> None:
                "idle" : { life.enter { sid : src_sid, state : "busy" } } }"""
         + "execute { life.init { sid : dst_sid } }"
     )
-    engine = Reference(policy.tree)
+    engine = start(policy)
     failed = engine.judge(open_door(policy))
     assert (failed.reason, results(failed)) == (Reason.ERROR, "f")
     assert engine.judge(Event(Kind.EXECUTE, CORE, TELLER, 1, 7)).granted
@@ -336,11 +331,11 @@ def test_choice_on_a_state_and_match_within(load: Load) -> None:
 # ---- Flow and transactions -------------------------------------------------
 
 
-def start(sid: int, released: int = 0) -> Event:
+def restart(sid: int, released: int = 0) -> Event:
     return Event(Kind.EXECUTE, CORE, TELLER, 1, sid, released_sid=released)
 
 
-def test_flow(load: Load) -> None:
+def test_flow(load: Load, start: Start) -> None:
     policy = load(
         FLOW
         + OPEN
@@ -352,7 +347,7 @@ def test_flow(load: Load) -> None:
           "done" : life.enter { sid : message.amount, state : "done" }
           "ok" : life.allow { sid : message.amount, states : ["busy", "done"] } } }"""
     )
-    engine = Reference(policy.tree, max_sids=2)
+    engine = start(policy, 2)
 
     def does(pin: str, sid: int = 5) -> bool:
         decision = engine.judge(open_door(policy, pin=pin, amount=sid))
@@ -371,7 +366,7 @@ def test_flow(load: Load) -> None:
     assert engine.state() == {"life": {7: "idle"}}
 
 
-def test_changes_last_only_if_all_grant(load: Load) -> None:
+def test_changes_last_only_if_all_grant(load: Load, start: Start) -> None:
     policy = load(
         FLOW
         + OPEN
@@ -380,7 +375,7 @@ def test_changes_last_only_if_all_grant(load: Load) -> None:
              assert (message.amount == 1)
              assert (message.items.[0].id == 0)"""
     )
-    engine = Reference(policy.tree)
+    engine = start(policy)
     assert results(engine.judge(open_door(policy, items=[{}]))) == "ggdg"
     assert engine.state() == {"life": {}}
     assert results(engine.judge(open_door(policy, amount=1))) == "gggf"
@@ -389,33 +384,33 @@ def test_changes_last_only_if_all_grant(load: Load) -> None:
     assert engine.state() == {"life": {7: "busy"}}
 
 
-def test_a_thousand_restarts_in_a_pool_of_one(load: Load) -> None:
+def test_a_thousand_restarts_in_a_pool_of_one(load: Load, start: Start) -> None:
     policy = load(FLOW + "execute dst=bank.Teller { life.init { sid : dst_sid } }")
-    engine = Reference(policy.tree, max_sids=1)
-    assert engine.judge(start(1)).granted and not engine.judge(start(2)).granted
+    engine = start(policy, 1)
+    assert engine.judge(restart(1)).granted and not engine.judge(restart(2)).granted
     for sid in range(2, 1002):
-        assert engine.judge(start(sid, released=sid - 1)).granted
+        assert engine.judge(restart(sid, released=sid - 1)).granted
     assert engine.state() == {"life": {1001: "idle"}}
 
 
-def test_a_denied_restart_releases_nothing_by_itself(load: Load) -> None:
+def test_a_denied_restart_releases_nothing_by_itself(load: Load, start: Start) -> None:
     policy = load(
         FLOW + "execute dst=bank.Teller { life.init { sid : dst_sid } deny (dst_sid == 2) }"
     )
-    engine = Reference(policy.tree)
-    assert engine.judge(start(1)).granted
-    assert not engine.judge(start(2, released=1)).granted
+    engine = start(policy)
+    assert engine.judge(restart(1)).granted
+    assert not engine.judge(restart(2, released=1)).granted
     assert engine.state() == {"life": {1: "idle"}}
 
 
-def test_audit_level(load: Load) -> None:
+def test_audit_level(load: Load, start: Start) -> None:
     policy = load(
         "audit profile p = { 0 : { base : { kss : [] } } }\naudit default = p 3\n"
         "policy object other : Base { }\n"
         + OPEN
         % "other.set_level (message.small) deny (message.amount == 1)"
     )
-    engine = Reference(policy.tree)
+    engine = start(policy)
     assert engine.audit_level == 3
     assert not engine.judge(open_door(policy, small=4, amount=1)).granted
     assert engine.audit_level == 3

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from khs.resources import project
 
+#: What setup.py counts for a package, which has no sources.
 _COUNTED = Path(__file__).parent / "trusted_lines.json"
 _SUFFIXES = (".c", ".h", ".S", ".ld")
 _TOKEN = re.compile(
@@ -79,8 +80,3 @@ def lines_for(arch: str) -> Lines:
         counts = json.loads(_COUNTED.read_text()) if _COUNTED.is_file() else {}
     parts = ("core", "vm", f"port/{arch}", "host")
     return Lines(*(counts.get(part, 0) for part in parts))
-
-
-def write_counts(root: Path) -> None:
-    """Leaves the counts of a project for the package made from it."""
-    _COUNTED.write_text(json.dumps(count_project(root), indent=1) + "\n")

@@ -52,7 +52,13 @@ def build_program(
     `stubs` maps header names to their text. ImageError with the compiler's words (file, line,
     what is wrong) if it does not compile.
     """
-    say = progress or (lambda text: None)
+    try:
+        return _build(folder, arch, sdk, stubs, progress or (lambda text: None))
+    except OSError as error:
+        raise ImageError(f"{error.filename}: {error.strerror}") from error
+
+
+def _build(folder: Path, arch: Arch, sdk: Path, stubs: Mapping[str, str], say: Progress) -> bytes:
     program = read_program(folder, arch)
     with_stubs = _stub_folder(stubs)
     parts = [_sdk_unit(sdk, arch), _program_unit(program, sdk, with_stubs)]

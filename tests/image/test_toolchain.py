@@ -186,6 +186,14 @@ def test_a_cache_that_cannot_be_written(
         build(program, Arch.X86)
 
 
+def test_a_damaged_cache(program: Path, own_cache: Path) -> None:
+    build(program, Arch.X86)
+    for path in own_cache.glob("elf/*/program.elf"):
+        path.unlink()
+    with pytest.raises(ImageError, match=r"program\.elf: No such file"):
+        build(program, Arch.X86)
+
+
 def test_keys_do_not_collide() -> None:
     assert cache.key(["ab", "c"]) != cache.key(["a", "bc"])
     assert cache.key(["a", ""]) != cache.key(["a"])

@@ -72,7 +72,7 @@ khs_action khs_next(khs_core *core, uint64_t until);
 typedef enum khs_return_kind {
     KHS_RET_BUDGET,    /* all ticks used, or stopped early by the host: see ticks */
     KHS_RET_HYPERCALL, /* trap instruction executed and counted; pc behind it */
-    KHS_RET_FAULT,     /* the faulting instruction is not counted */
+    KHS_RET_FAULT,     /* the faulting instruction is not counted: the core charges it */
     KHS_RET_WAIT,      /* idle instruction executed and counted */
 } khs_return_kind;
 

@@ -160,6 +160,8 @@ static void fault(khs_core *core, uint32_t self, const khs_return *why)
     uint64_t arg[] = {why->fault.pc, why->fault.address, why->fault.detail};
     uint32_t restarts = p->restarts;
     p->faults++;
+    /* charged like a hypercall: a guest whose first instruction faults restarts in finite time */
+    p->debt += 1u + core->cfg->cost_call;
     khs_emit(core, self,
              &(khs_record){.type = KHS_EV_FAULT, .flags = KHS_VISIBLE, .code = why->fault.kind, .args = 3, .arg = arg});
     khs_health(core, self, health_error(core, self, why), 0, NULL, 0);

@@ -3,7 +3,7 @@
 #include "internal.h"
 
 /* Exception vectors. */
-enum { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, UNDEFINED = 6, INVALID_TSS = 10, PROTECTION = 13,
+enum { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, OVERFLOW = 4, UNDEFINED = 6, INVALID_TSS = 10, PROTECTION = 13,
        X87_ERROR = 16, ALIGNMENT = 17, SIMD_ERROR = 19, VECTORS = 32, HYPERCALL_X86 = 0x80 };
 
 #define LONGEST 15u
@@ -70,7 +70,9 @@ bool khs_x86_refuses(const khs_cpu *cpu, const khs_block *block, khs_latch *faul
     while (pc < end) {
         enum khs_x86_kind kind;
         uint32_t length = decode_at(cpu, pc, end, &kind);
-        *fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .detail = KHS_DETAIL_REFUSED, .pc = pc};
+        *fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .pc = pc};
+        if (kind == KHS_X86_TRANSCENDENTAL)
+            fault->detail = KHS_DETAIL_REFUSED;
         if (kind == KHS_X86_PORT)
             *fault = (khs_latch){.kind = KHS_FAULT_PRIVILEGED, .detail = PROTECTION, .pc = pc};
         if (kind != KHS_X86_PLAIN)
@@ -164,6 +166,9 @@ static void on_software(khs_cpu *cpu, uc_engine *uc, uint32_t number)
 static void on_exception(khs_cpu *cpu, uc_engine *uc, uint32_t number)
 {
     switch (number) {
+    case OVERFLOW: /* `into` leaves the pc behind it, and does not end its block */
+        khs_latch_fault(cpu, uc, &(khs_latch){.kind = KHS_FAULT_TRAP, .detail = number, .pc = pc_of(cpu, uc) - 1}, true);
+        break;
     case DIVIDE:
     case X87_ERROR:
     case SIMD_ERROR: fault_here(cpu, uc, KHS_FAULT_DIVIDE, number); break;

@@ -97,6 +97,13 @@ static void advance(khs_cpu *cpu)
         khs_engine_refuse(cpu, KHS_DETAIL_STUCK);
 }
 
+/* A fault of the instruction to come, found by looking ahead, when a block is translated.
+ * Others are of an instruction that was begun within the budget. */
+static bool comes_again(const khs_latch *fault)
+{
+    return fault->kind == KHS_FAULT_EXECUTE || fault->kind == KHS_FAULT_ISA || fault->kind == KHS_FAULT_ALIGNMENT;
+}
+
 static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
 {
     *why = (khs_return){.kind = KHS_RET_BUDGET, .ticks = budget - cpu->left};
@@ -112,8 +119,8 @@ static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
         why->kind = KHS_RET_WAIT;
         break;
     case KHS_AT_FAULT:
-        if (cpu->left == 0 && budget > 0)
-            break; /* beyond the budget: it will happen again in the next window */
+        if (cpu->left == 0 && budget > 0 && comes_again(&cpu->fault))
+            break; /* it belongs to the next window */
         why->kind = KHS_RET_FAULT;
         why->fault.kind = cpu->fault.kind;
         why->fault.detail = cpu->fault.detail;

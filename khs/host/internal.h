@@ -110,6 +110,7 @@ bool khs_x86_user_mode(uc_engine *uc, bool wide);
 enum khs_x86_kind {
     KHS_X86_PLAIN,
     KHS_X86_PORT,           /* in, out, ins, outs: QEMU checks no privilege */
+    KHS_X86_VEX,            /* AVX and BMI, which this CPU lacks: QEMU would do as with SSE */
     KHS_X86_TRANSCENDENTAL, /* x87, and the result would be that of the host's libm */
 };
 uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_x86_kind *kind);

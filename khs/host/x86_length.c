@@ -130,6 +130,12 @@ static enum khs_x86_kind d9_kind(uint8_t modrm)
     }
 }
 
+/* In 32-bit mode the same bytes with a memory operand are lds and les. */
+static bool is_vex(const uint8_t *opcode, uint32_t size, bool wide)
+{
+    return (opcode[0] & 0xfe) == 0xc4 && size > 1 && (wide || opcode[1] >= 0xc0);
+}
+
 uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_x86_kind *kind)
 {
     decoded d = {.wide = wide};
@@ -140,6 +146,8 @@ uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_
     uint8_t opcode = code[d.opcode_at];
     if ((opcode & 0xfc) == 0x6c || (opcode & 0xf4) == 0xe4) /* ins, outs; in, out */
         *kind = KHS_X86_PORT;
+    else if (is_vex(code + d.opcode_at, length - d.opcode_at, wide))
+        *kind = KHS_X86_VEX;
     else if (opcode == 0xd9)
         *kind = d9_kind(code[d.opcode_at + 1]);
     return length;

@@ -141,10 +141,12 @@ def _low(rng: Random) -> int:
 
 
 def _arm_alu(rng: Random) -> list[int]:
-    operation = rng.randrange(16)
-    sets = 1 if 8 <= operation < 12 else rng.randrange(2)
-    operand = rng.randrange(4096) if (immediate := rng.randrange(2)) else _low(rng) | rng.randrange(32) << 7 | rng.randrange(4) << 5
-    return [_condition(rng) | immediate << 25 | operation << 21 | sets << 20 | _low(rng) << 16 | _low(rng) << 12 | operand]
+    operation, immediate = rng.randrange(16), rng.randrange(2)
+    compares, moves = 8 <= operation < 12, operation in (13, 15)
+    operand = rng.randrange(4096) if immediate else _low(rng) | rng.randrange(128) << 5
+    word = immediate << 25 | operation << 21 | (compares or rng.randrange(2)) << 20 | operand
+    word |= 0 if moves else _low(rng) << 16
+    return [_condition(rng) | word | (0 if compares else _low(rng) << 12)]
 
 
 def _arm_multiply(rng: Random) -> list[int]:
@@ -174,7 +176,7 @@ def _arm_call(rng: Random) -> list[int]:
 
 def _arm_vfp(rng: Random) -> list[int]:
     return [rng.choice([
-        0xEE300A20, 0xEE200A20, 0xEE000B41, 0xF2000840, 0xEEB70B00, 0xEE800A20, 0xF2200D01, 0xEE010A10,
+        0xEE300A20, 0xEE200A20, 0xEE000B41, 0xF2000800, 0xEEB70B00, 0xEE800A20, 0xF2200D01, 0xEE010A10,
     ]) | rng.randrange(8) << 12]  # fmt: skip
 
 

@@ -62,7 +62,9 @@ def same(arch: Arch, one: Outcome, other: Outcome) -> None:
 @given(seed=st.integers(0, 1 << 32), windows=st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_random_programs_in_random_windows(arch: Arch, seed: int, windows: list[int]) -> None:
     code = program(arch, seed)
-    same(arch, run(arch, code, [3000], 3000), run(arch, code, windows, 3000))
+    whole = run(arch, code, [3000], 3000)
+    assert (whole.ticks, whole.faults) == (3000, 0)
+    same(arch, whole, run(arch, code, windows, 3000))
 
 
 @pytest.mark.parametrize("arch", ARCHES)

@@ -22,6 +22,7 @@ VERSION = 1
 NONE = 0xFFFFFFFF
 REGISTERS = 128
 MAX_CALLS = 0xFFFF
+MAX_ENTRIES = 1 << 16
 DROP_WRITES = 4
 CLAIM_WRITES = 4
 
@@ -176,7 +177,7 @@ class ObjectRecord(NamedTuple):
 
 @dataclass
 class Image:
-    """A policy.bin taken apart. `rows`, `cells` and `words` hold 32-bit numbers."""
+    """A policy.bin taken apart. `rows` and `words` hold 32-bit numbers, `cells` 16-bit ones."""
 
     rules: int
     max_sids: int
@@ -189,7 +190,7 @@ class Image:
     types: list[TypeRecord] = field(default_factory=list)
     nodes: list[NodeRecord] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("I"))
-    cells: array[int] = field(default_factory=lambda: array("I"))
+    cells: array[int] = field(default_factory=lambda: array("H"))
     entries: list[EntryRecord] = field(default_factory=list)
     calls: list[CallRecord] = field(default_factory=list)
     code: list[Instruction] = field(default_factory=list)
@@ -205,7 +206,7 @@ _RECORDS: list[tuple[str, type[tuple[int, ...]] | None, struct.Struct]] = [
     ("types", TypeRecord, struct.Struct("<4I")),
     ("nodes", NodeRecord, struct.Struct("<2BH6I")),
     ("rows", None, struct.Struct("<I")),
-    ("cells", None, struct.Struct("<I")),
+    ("cells", None, struct.Struct("<H")),
     ("entries", EntryRecord, struct.Struct("<6I")),
     ("calls", CallRecord, struct.Struct("<2I")),
     ("code", Instruction, struct.Struct("<4BIQ")),
@@ -229,7 +230,8 @@ def write(image: Image) -> bytes:
     for name, kind, layout in _RECORDS:
         records = getattr(image, name)
         if kind is None:
-            append(_little_endian(records), len(records))
+            code = layout.format[-1]
+            append(struct.pack(f"<{len(records)}{code}", *records), len(records))
         else:
             append(b"".join(layout.pack(*record) for record in records), len(records))
     text = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
@@ -237,10 +239,6 @@ def write(image: Image) -> bytes:
     numbers = (MAGIC, VERSION, HEADER_SIZE + len(body), image.rules, image.max_sids)
     header = _HEADER.pack(*numbers, image.max_calls, image.max_writes, image.state_words)
     return header + b"".join(_SECTION.pack(*section) for section in sections) + bytes(body)
-
-
-def _little_endian(words: array[int]) -> bytes:
-    return struct.pack(f"<{len(words)}I", *words)
 
 
 def _bad(message: str) -> KssError:
@@ -262,7 +260,7 @@ def read(data: bytes) -> Image:
         part = data[offset : offset + count * layout.size]
         values = layout.iter_unpack(part)
         if kind is None:
-            setattr(image, name, array("I", (value for (value,) in values)))
+            setattr(image, name, array(layout.format[-1], (value for (value,) in values)))
         else:
             setattr(image, name, [kind(*value) for value in values])
     image.symbols = _symbols(data)

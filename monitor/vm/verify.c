@@ -9,7 +9,7 @@ static const uint8_t record_size[SECTIONS] = {
     [TYPES] = sizeof(struct type),
     [NODES] = sizeof(struct node),
     [ROWS] = sizeof(uint32_t),
-    [CELLS] = sizeof(uint32_t),
+    [CELLS] = sizeof(uint16_t),
     [ENTRIES] = sizeof(struct entry),
     [CALLS] = sizeof(kss_call),
     [CODE] = sizeof(struct instruction),
@@ -141,7 +141,7 @@ static bool verify_rows(struct verifier *v) {
         if (cells_of(image)[i] >= count_of(image, ENTRIES))
             return defect(v, KSS_BAD_TABLE, CELLS, i);
     for (uint32_t row = 0; row < rows; row++) {
-        const uint32_t *cells = cells_of(image) + row * classes;
+        const uint16_t *cells = cells_of(image) + row * classes;
         uint32_t extent = 0;
         for (uint32_t i = 0; i < classes; i++)
             if (entries_of(image)[cells[i]].extent > extent)

@@ -93,7 +93,7 @@ def _change_record(rng: Random, image: Image, name: str) -> None:
     if rng.random() < 0.1:
         table[at] = rng.choice(table)
     elif isinstance(table[at], int):
-        table[at] = _number(rng, table[at])
+        table[at] = _number(rng, table[at]) & (0xFFFF if name == "cells" else 0xFFFFFFFF)
     else:
         field = rng.choice(table[at]._fields)
         small = {"op": 255, "d": 255, "a": 255, "b": 255, "kind": 255, "depth": 255}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kss.binary import (
+    MAX_ENTRIES,
     NONE,
     ClassRecord,
     EndpointRecord,
@@ -21,11 +22,15 @@ from kss.binary import (
     Image,
     OperationRecord,
 )
+from kss.codegen.assembler import TooComplexError
 from kss.codegen.items import Compiled, FlatChoice, FlatItem, Items
 from kss.codegen.layouts import Layouts
+from kss.errors import Location
 from kss.events import Kind
 from kss.layout import Direction, Endpoint, EntityClass, Method
 from kss.tree import Binding, Choice, Condition, Item, Match, PolicyTree
+
+Index: TypeAlias = tuple[Kind, int | None, str | None]  # of bindings: kind, server, method
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +166,10 @@ class Decisions:
         self._same_rows: dict[tuple[int, ...], int] = {}
         self._entries: dict[Hashable, int] = {}
         self._same_entries: dict[Compiled, int] = {}
-        self._bindings: dict[tuple[Kind, int | None], list[tuple[int, Binding]]] = defaultdict(list)
+        self._bindings: dict[Index, list[tuple[int, Binding]]] = defaultdict(list)
         for order, binding in enumerate(tree.bindings):
             server = server_of(binding.condition, binding.kind)
-            self._bindings[binding.kind, server].append((order, binding))
+            self._bindings[binding.kind, server, binding.condition.method].append((order, binding))
 
     def fill(self, class_hash: dict[str, int]) -> None:
         for entity in self._tree.classes:
@@ -212,10 +217,11 @@ class Decisions:
         return self._rows[row_key]
 
     def _candidates(self, subject: Subject) -> list[Binding]:
-        """Bindings of the kind that name the server or none, in order."""
-        named = self._bindings.get((subject.kind, subject.server), [])
-        others = self._bindings.get((subject.kind, None), [])
-        return [binding for _, binding in sorted(named + others, key=lambda pair: pair[0])]
+        """Bindings of the kind that name the server and the method or none, in order."""
+        servers, methods = {subject.server, None}, {subject.method, None}
+        keys = [(subject.kind, server, method) for server in servers for method in methods]
+        found = [pair for key in keys for pair in self._bindings.get(key, ())]
+        return [binding for _, binding in sorted(found, key=lambda pair: pair[0])]
 
     def _row_of(self, cells: tuple[int, ...]) -> int:
         image = self._image
@@ -237,6 +243,10 @@ class Decisions:
 
     def _append(self, compiled: Compiled) -> None:
         image = self._image
+        if len(image.entries) == MAX_ENTRIES:
+            message = f"more than {MAX_ENTRIES} combinations of rules"
+            help = "fewer bindings that depend on both sides' classes"
+            raise TooComplexError(Location("policy", 1, 1), message, help)
         image.max_calls = max(image.max_calls, compiled.most_calls)
         image.max_writes = max(image.max_writes, compiled.writes)
         if compiled.kind is EntryKind.DEFAULT:

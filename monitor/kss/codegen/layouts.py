@@ -84,8 +84,14 @@ class Layouts:
 
     def __init__(self) -> None:
         self._numbers: dict[Key, int] = {}
+        self._seen: dict[int, tuple[MessageType, int]] = {}  # by id, which the message keeps valid
 
     def number(self, message: MessageType) -> int:
+        if id(message) not in self._seen:
+            self._seen[id(message)] = (message, self._number(message))
+        return self._seen[id(message)][1]
+
+    def _number(self, message: MessageType) -> int:
         key = (message.size, message.arena, _fields(message.fields, 0, message.size))
         return self._numbers.setdefault(key, len(self._numbers))
 

@@ -25,9 +25,10 @@ class Reader:
                 help = did_you_mean(item.name.value, names)
                 message = f"{model} has no type parameter {item.name.value}"
                 self.wrong(item.name.span, message, help, "PSL-061")
+        misspelt = any(item.name.value not in names for item in given)
         for name in names:
             count = sum(item.name.value == name for item in given)
-            if count == 0:
+            if count == 0 and not misspelt:
                 message = f"{model} needs 'type {name} = ...'"
                 self.wrong(self.declaration.name.span, message, f"type {name} = ...", "PSL-060")
             elif count > 1:

@@ -2,8 +2,6 @@
 
 `load` compiles the policies of a system. What KSS finds wrong in policies and interface
 descriptions comes back as `ConfigError`, with the places KSS gives.
-
-    POL-001 the policy does not know a class of the system
 """
 
 from __future__ import annotations
@@ -79,6 +77,11 @@ class MonitorPolicy:
     def layout(self, class_name: str) -> EntityClass:
         """A class with its endpoints and message layouts; KeyError if the policy has no such."""
         return self.policy.layout(class_name)
+
+    @property
+    def objects(self) -> tuple[tuple[str, str], ...]:
+        """Name and model of every policy object."""
+        return tuple((each.name, each.model) for each in self.policy.tree.objects)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:

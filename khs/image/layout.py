@@ -8,9 +8,6 @@ Address plan, the same on every architecture:
     ...         stack (rw), up to 0x48000000
     0x4f000000  start information (r)
     0x50000000  named shared regions, at the same address in every partition
-
-    MEM-010 heap and stack do not fit beside the program    MEM-011 the board's memory is too small
-    MEM-012 two parts of a partition's memory overlap
 """
 
 from __future__ import annotations

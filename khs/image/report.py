@@ -223,10 +223,10 @@ def _policies(parts: Parts) -> str:
             (
                 number,
                 policy.name,
-                len(policy.policy.tree.sites),
-                len(policy.policy.tree.bindings),
-                len(policy.policy.tree.classes),
-                ", ".join(f"{each.name} ({each.model})" for each in policy.policy.tree.objects),
+                len(policy.map["rules"]),
+                len(policy.map["bindings"]),
+                len(policy.map["classes"]),
+                ", ".join(f"{name} ({model})" for name, model in policy.objects),
                 Size(policy.state_size),
             )
             for number, policy in enumerate(parts.policies)

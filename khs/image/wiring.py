@@ -1,9 +1,6 @@
 """Channels as the kernel needs them: endpoint and method ids, message sizes, ports by partition.
 
-Here the configuration meets the interfaces that the policy knows:
-
-    MSG-001 no such interface or method            MSG-003 handles in a message
-    MSG-002 no such endpoint, or more than one     MSG-004 a message is too large
+Here the configuration meets the interfaces that the policy knows.
 """
 
 from __future__ import annotations

@@ -269,6 +269,16 @@ def test_symbol_table_outside_the_file(arch: Arch) -> None:
     assert refused(bytes(data), arch) == ["ELF-001: the symbol table lies outside the file"]
 
 
+def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(Elf(Arch.X86, symbols=[("f", 0x40000000, 0, FUNCTION)] * 9))
+    monkeypatch.setattr(elf, "MAX_SYMBOLS", 10)
+    elf.read(data, Arch.X86, "guest.elf")
+    monkeypatch.setattr(elf, "MAX_SYMBOLS", 9)
+    assert refused(data, Arch.X86) == ["ELF-010: it has 10 symbols"]
+    monkeypatch.setattr(elf, "MAX_FILE", len(data) - 1)
+    assert refused(data, Arch.X86) == [f"ELF-010: the file has {len(data)} bytes"]
+
+
 def test_section_table_that_never_ends() -> None:
     """65535 section headers, all the same symbol table, must not take for ever."""
     data = bytearray(bytes(Elf(Arch.X86, symbols=[("f", 0x40000000, 0, FUNCTION)] * 2000)))

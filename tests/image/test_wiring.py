@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from khs import config
-from khs.errors import Finding
-from khs.image import check
+from khs.errors import ConfigError, Finding
+from khs.image import build, check
 from khs.image.wiring import MAX_MESSAGE, wire
 from khs.monitor import load
 from tests.image.systems import SYSTEM, load_system, write_system
@@ -121,3 +121,38 @@ def test_largest_message(tmp_path: Path) -> None:
 def test_every_channel_is_reported(tmp_path: Path) -> None:
     found = findings(tmp_path, {'"demo.ILog.Note"': '"demo.ILog.No"', '"panel.control"': '"x"'})
     assert [each.rule for each in found] == ["MSG-001", "MSG-002"]
+
+
+# ---- programs ----------------------------------------------------------------------
+
+
+def test_unknown_program(tmp_path: Path) -> None:
+    found = only(findings(tmp_path, {'image = "left.elf"': 'program = "senser"'}), "PROG-002")
+    assert found.message.startswith("there is no program 'senser' (looked at ")
+    assert found.help == "did you mean 'sensor'?"
+    assert line_of(found) == 'program = "senser"'
+
+
+def test_every_program_that_does_not_compile_is_reported(tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    text = SYSTEM
+    for name in ("left", "right"):
+        text = text.replace(f'image = "{name}.elf"', f'program = "{name}"')
+        folder = tmp_path / "partitions" / name
+        folder.mkdir(parents=True)
+        (folder / "main.c").write_text(f"int main(void) {{ return {name}; }}\n")
+    write_system(tmp_path, system=text)
+    with pytest.raises(ConfigError) as caught:
+        build(config.load(tmp_path))
+    found = caught.value.findings
+    assert [each.rule for each in found] == ["PROG-002", "PROG-002"]
+    for each, name in zip(found, ("left", "right"), strict=True):
+        assert f"main.c:1:25: error: use of undeclared identifier '{name}'" in each.message
+        assert line_of(each) == f'program = "{name}"'
+
+
+def test_given_programs_are_checked_without_building(tmp_path: Path) -> None:
+    write_system(tmp_path)
+    (tmp_path / "left.elf").write_bytes(b"no ELF")
+    found = [each for each in config.check(tmp_path, also=[check]) if each.severity == "error"]
+    assert only(found, "ELF-001").file == str(tmp_path / "left.elf")

@@ -235,7 +235,7 @@ def finding(source: Source, file: str, rule: Rule, problem: Problem) -> Finding:
     mark = source.mark(problem.path)
     if mark is None:
         return Finding(rule.id, rule.severity, file, 1, 1, problem.message, problem.help)
-    exact = problem.path in source.marks
+    exact = problem.path in source.marks or isinstance(problem.path[-1], int)  # one for an array
     place = mark.key if problem.at_key or not exact else mark.value
     return Finding(rule.id, rule.severity, *place, problem.message, problem.help)
 
@@ -255,16 +255,17 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names) or "none"
 
 
-def _letters(name: str) -> str | None:
-    return re.sub(r"[0-9]+", "", name) if re.search("[0-9]", name) else None
+def _differ_in_digits(one: str, other: str) -> bool:
+    """Another number is no spelling mistake."""
+    return one != other and re.sub("[0-9]+", "0", one) == re.sub("[0-9]+", "0", other)
 
 
 def suggest(name: str, known: Iterable[str], noun: str) -> str:
     """What to write instead of an unknown name."""
     names = list(known)
     folded = {other.lower().replace("_", "-"): other for other in reversed(names)}
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), folded, 1, 0.6)
-    if close and _letters(close[0]) == _letters(name):
-        close = []  # another number is no spelling mistake
+    word = name.lower().replace("_", "-")
+    likely = [other for other in folded if not _differ_in_digits(word, other)]
+    close = difflib.get_close_matches(word, likely, 1, 0.6)
     listing = f"{noun}: {quoted(names[:16])}" + (", ..." if len(names) > 16 else "")
     return f'did you mean "{folded[close[0]]}"? {listing}' if close else listing

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from khs import config
-from khs.config.rules import RULES
+from khs.config.rules import RULES, suggest
 from khs.errors import ConfigError, Finding
 
 SYSTEMS = Path(__file__).parents[1] / "data" / "systems"
@@ -74,6 +74,24 @@ def test_rules_are_documented() -> None:
         assert rule.text.endswith("."), rule.id
     checks = [rule for rule in RULES.values() if rule.check is not None]
     assert len(checks) >= 40
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("buton", ["lamp", "button"], "button"),
+        ("cold-restart", ["warm_restart", "cold_restart"], "cold_restart"),
+        ("Sensor", ["sensor"], "sensor"),
+        ("uart9", ["uart1", "uart2"], None),
+        ("urt1", ["uart2", "uart1"], "uart1"),
+        ("zebra", ["lamp", "button"], None),
+        ("x", [], None),
+    ],
+)
+def test_did_you_mean(name: str, known: list[str], meant: str | None) -> None:
+    help = suggest(name, known, "names")
+    assert help.startswith(f'did you mean "{meant}"?') if meant else "mean" not in help
+    assert help.endswith("names: " + (", ".join(f'"{word}"' for word in known) or "none"))
 
 
 def test_all_findings_in_one_run(tmp_path: Path) -> None:

@@ -31,6 +31,11 @@ COMPLETE = SYSTEMS / "valid" / "complete.toml"
 MS = 125_000  # ticks
 
 
+@pytest.mark.parametrize("path", sorted((SYSTEMS / "valid").glob("*.toml")), ids=lambda p: p.stem)
+def test_good_systems_have_no_findings(path: Path) -> None:
+    assert config.check(path) == []
+
+
 @pytest.fixture(scope="module")
 def complete() -> config.System:
     return config.load(COMPLETE)

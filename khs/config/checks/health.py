@@ -58,23 +58,23 @@ def row_says_something(c: Context, subject: tuple[str, RowTable]) -> Problems:
         yield Problem(row.path, f"the row of {key} says nothing", 'e.g. { action = "log" }')
 
 
-@rule("HEALTH-005", Context.rows)
+@rule("HEALTH-005", Context.rows, "warning")
 def process_level(c: Context, subject: tuple[str, RowTable]) -> Problems:
     """Process level is for errors after which the partition can go on: deadline-missed,
-    application-error, input-overflow."""
+    application-error, input-overflow. For others no handler is told; the action is taken."""
     key, row = subject
     error = key.partition(".")[0]
     if row.level == "process" and error in ERRORS and error not in HANDLED_INSIDE:
         yield Problem(
             at(row, "level"),
-            f"code cannot handle its own {error}",
+            f"code cannot handle its own {error}: the action is taken at once",
             'level = "partition"; process level is for ' + ", ".join(HANDLED_INSIDE),
         )
 
 
-@rule("HEALTH-006", Context.whole)
+@rule("HEALTH-006", Context.whole, "warning")
 def default_level(c: Context, document: Document) -> Problems:
-    """The default row is not of process level: it is also for errors that no process handles."""
+    """The default row is not of process level: it is also for errors that no code can handle."""
     row = document.health.default
     if row is not None and row.level == "process":
         message = "the default row is of process level"

@@ -193,8 +193,21 @@ khs_outcome khs_do_call(khs_core *core, uint32_t self, const uint64_t *a)
     return outcome;
 }
 
+/* Does any call channel end at the partition? */
+static bool is_server(const khs_core *core, uint32_t self)
+{
+    khs_slice ports = core->cfg_partitions[self].ports;
+    for (uint32_t i = ports.first; i < ports.first + ports.count; i++)
+        if (core->cfg_ports[i].direction == KHS_DESTINATION &&
+            core->cfg_channels[core->cfg_ports[i].channel].kind == KHS_CALLS)
+            return true;
+    return false;
+}
+
 khs_outcome khs_do_recv(khs_core *core, uint32_t self, const uint64_t *a)
 {
+    if (!is_server(core, self))
+        return khs_done(KHS_CODE_INVALID_CONFIG);
     khs_waiting wait = {.kind = WAIT_RECV, .buffer = a[0], .capacity = (uint32_t)a[1], .info = a[2],
                         .until = core->state->now + khs_us(core, (uint32_t)a[3])};
     if (khs_span(core, self, a[0], wait.capacity, KHS_W) == NULL ||

@@ -216,13 +216,12 @@ class Vm:
     @property
     def audit_level(self) -> int:
         """The audit run-time level, which `base.set_level` changes."""
+        initial = self.image.symbols.get("level", 0)
+        assert isinstance(initial, int)
         for thing, _ in self._objects():
             if thing.model == Model.LEVEL:
-                for _, (level,) in self._contexts(thing):
-                    return level
-        level = self.image.symbols.get("level", 0)
-        assert isinstance(level, int)
-        return level
+                return dict(self._contexts(thing)).get(0, (initial,))[0]
+        return initial
 
     def _objects(self) -> Iterator[tuple[ObjectRecord, dict[str, Any]]]:
         named = self.image.symbols.get("objects")

@@ -10,7 +10,7 @@ An editable install needs none of this: the files are used where they are.
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import subprocess
 import sys
@@ -54,6 +54,7 @@ class BuildPy(build_py):
         for name in DATA:
             copy_tree(ROOT / name, target / "khs/_data" / name)
         prebuild(target)
+        count_lines(target)
 
 
 class BdistWheel(bdist_wheel):
@@ -74,12 +75,19 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def prebuild(target: Path) -> None:
-    """The programs of the shipped systems for their boards; left out without a cross compiler."""
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
+    """The programs of the shipped systems; none without a cross compiler."""
     cache = target / "khs/_data/cache"
     shutil.rmtree(cache, ignore_errors=True)
-    command = [sys.executable, "scripts/prebuild.py", str(cache)]
-    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    subprocess.run([sys.executable, "scripts/prebuild.py", str(cache)], cwd=ROOT, check=True)
+
+
+def count_lines(target: Path) -> None:
+    """How many lines one has to trust; the sources are not in the wheel."""
+    sys.path.insert(0, str(ROOT))
+    from khs.image.lines import count_project
+
+    text = json.dumps(count_project(ROOT), indent=1) + "\n"
+    (target / "khs/image/trusted_lines.json").write_text(text, encoding="utf-8")
 
 
 setup(

@@ -15,12 +15,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("ziglang", "lark", "msgspec", "elftools")
 KINDS = ("elf",)
 
 
 def prebuild(target: Path) -> int:
     """Builds every system for every board; returns the number of programs."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "monitor")]
     from khs.image import open_system
     from khs.resources import shipped
 

@@ -17,6 +17,7 @@ class Reporter:
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._quiet = quiet
+        self._tenths = 0
 
     def __enter__(self) -> Reporter:
         if not self._quiet and sys.stderr.isatty():
@@ -48,7 +49,10 @@ class Reporter:
             print(f"khs: {text}", file=sys.stderr)
 
     def frames(self, done: int, total: int) -> None:
-        """Major frames completed."""
+        """Major frames completed; a log gets a line for every tenth."""
+        text = f"frame {done} of {total}"
         if self._live is not None and self._task is not None:
-            text = f"frame {done} of {total}"
             self._live.update(self._task, description=text, completed=done, total=total)
+        elif not self._quiet and done < total and done * 10 // total > self._tenths:
+            self._tenths = done * 10 // total
+            print(f"khs: {text}", file=sys.stderr)

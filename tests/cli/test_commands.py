@@ -1,0 +1,263 @@
+"""The other commands: what they print and what they end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from khs.cli import app
+
+from .conftest import Khs
+
+COMMANDS = ["run", "trace", "new", "check", "resolve", "build", "schema", "doctor", "bench"]
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_lists_every_command(khs: Khs) -> None:
+    done = khs("--help")
+    assert done.code == 0
+    assert sorted(str(each.name) for each in app.registered_commands) == sorted(COMMANDS)
+    for name in COMMANDS:
+        assert re.search(rf"│ {name} ", done.out), name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_teaches_with_examples(khs: Khs, name: str) -> None:
+    done = khs(name, "--help")
+    assert done.code == 0
+    assert (
+        f"khs {name}" in done.out.split("Options")[0].replace("Usage: khs", "") or name == "doctor"
+    )
+    assert "--json" in done.out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """That is what keeps `khs --help` quick."""
+    heavy = "{'unicorn', 'lark', 'msgspec', 'kss', 'khs.config', 'elftools', 'rich.table'}"
+    code = f"import sys, khs.cli; found = {heavy} & set(sys.modules); sys.exit(str(found) if found else 0)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_version_and_wrong_use(khs: Khs) -> None:
+    assert re.fullmatch(r"khs \d+\.\d+\.\d+\n", khs("--version").out)
+    assert khs("fly").code == 2
+    assert khs("run").code == 2
+    assert khs("run", "iot-gateway", "--nonsense").code == 2
+
+
+# ---- check, resolve, schema, build
+
+
+def test_check_finds_no_error_in_what_is_shipped(khs: Khs) -> None:
+    for name in ("iot-gateway", "hostile", "bench"):
+        done = khs("check", name, "--json")
+        told = json.loads(done.out)
+        assert (done.code, told["ok"]) == (0, True), name
+        assert all(row["severity"] == "warning" for row in told["findings"])
+    assert khs("check", "iot-gateway").out == "iot-gateway: no findings\n"
+
+
+def test_check_prints_every_finding_with_its_place(khs: Khs, system: Path) -> None:
+    document = system / "system.toml"
+    text = document.read_text().replace('from = "sensor"', 'from = "sensr"')
+    document.write_text(text.replace('length = "3ms"', 'length = "7ms"'))
+    done = khs("check", system)
+    assert done.code == 1
+    assert len(re.findall(rf"^{document}:\d+:\d+: error [A-Z]+-\d+: ", done.out, re.MULTILINE)) == 2
+    findings = json.loads(khs("check", system, "--json").out)["findings"]
+    assert [row["severity"] for row in findings] == ["error", "error"]
+    assert findings[0].keys() == {
+        "rule", "severity", "file", "line", "column", "message", "help",
+    }  # fmt: skip
+
+
+def test_check_finds_defects_of_the_policy(khs: Khs, system: Path) -> None:
+    policy = system / "security.psl"
+    policy.write_text(policy.read_text().replace("message.temperature >= 50", "message.heat >= 50"))
+    done = khs("check", system)
+    assert done.code == 1
+    assert re.search(rf"{policy}:\d+:\d+: error PSL-\d+: .*heat", done.out)
+
+
+def test_resolve_prints_the_effective_document(khs: Khs) -> None:
+    plain = tomllib.loads(khs("resolve", "iot-gateway").out)
+    laid_over = json.loads(khs("resolve", "iot-gateway", "--with", "attack.toml", "--json").out)
+    assert plain["system"]["name"] == "iot-gateway"
+    assert plain["input"]["uplink"]["messages"] != laid_over["input"]["uplink"]["messages"]
+    assert plain["schedule"] == laid_over["schedule"]
+
+
+def test_schema_is_json_schema(khs: Khs) -> None:
+    schema = json.loads(khs("schema").out)
+    assert "$schema" in schema
+    assert "partition" in schema["properties"]
+
+
+def test_build_writes_archive_and_report(khs: Khs, system: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "out" / "gateway.khs"
+    done = khs("build", system, "-o", archive, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["archive"] == str(archive)
+    assert re.fullmatch(r"[0-9a-f]{64}", told["sha256"])
+    assert told["trusted_lines"]["core"] > 1000
+    assert "sensor" in archive.with_suffix(".report.md").read_text()
+    again = json.loads(khs("build", system, "-o", tmp_path / "again.khs", "--json").out)
+    assert again["sha256"] == told["sha256"]
+
+
+def test_a_release_needs_pinned_programs(khs: Khs, system: Path, tmp_path: Path) -> None:
+    done = khs("build", system, "--release", "-o", tmp_path / "x.khs")
+    assert done.code == 2
+    assert "sha256" in done.err
+    assert khs("check", system, "--release").code == 1
+
+
+# ---- trace
+
+
+@pytest.fixture
+def trace(khs: Khs, tmp_path: Path) -> Path:
+    pytest.importorskip("ziglang")
+    path = tmp_path / "run.trace"
+    assert khs("run", "iot-gateway", "--frames", 30, "--trace", path).code == 0
+    return path
+
+
+def test_trace_prints_and_filters(khs: Khs, trace: Path) -> None:
+    lines = khs("trace", trace).out.splitlines()
+    assert "boot      5 partitions" in lines[0]
+    only = khs("trace", trace, "--partition", "sensor", "--type", "hypercall").out.splitlines()
+    assert 0 < len(only) < len(lines)
+    assert all(re.match(r" *[\d.]+ ms  sensor +khs_\w+\(", line) for line in only)
+    rows = [json.loads(line) for line in khs("trace", trace, "--json").out.splitlines()]
+    assert len(rows) == len(lines)
+    assert {row["type"] for row in rows} >= {"boot", "start", "mode", "hypercall", "verdict"}
+
+
+def test_trace_names_what_it_does_not_know(khs: Khs, trace: Path) -> None:
+    done = khs("trace", trace, "--type", "magic")
+    assert (done.code, done.out) == (2, "")
+    assert "one of boot, start" in done.err
+    done = khs("trace", trace, "--partition", "nobody")
+    assert done.code == 2
+    assert "one of sensor, controller" in done.err
+    assert khs("trace").code == 2
+
+
+def test_diff(khs: Khs, trace: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.trace"
+    assert khs("run", "iot-gateway", "--frames", 30, "--trace", other).code == 0
+    done = khs("trace", "--diff", trace, other, "--json")
+    assert (done.code, json.loads(done.out)) == (0, {"equal": True, "first_difference": None})
+    assert khs("run", "iot-gateway", "--board", "pc", "--frames", 30, "--trace", other).code == 0
+    done = khs("trace", "--diff", trace, other)
+    assert done.code == 1
+    assert re.search(r"event \d+ is the first that differs; before it:", done.out)
+    told = json.loads(khs("trace", "--diff", trace, other, "--json").out)
+    assert told["equal"] is False
+    assert told["first_difference"]["a"] != told["first_difference"]["b"]
+
+
+def test_a_damaged_trace_is_bad_input(khs: Khs, trace: Path) -> None:
+    trace.write_bytes(trace.read_bytes()[:-3])
+    done = khs("trace", trace)
+    assert done.code == 2
+    assert re.search(r"run\.trace: offset \d+: the last record is cut short", done.err)
+
+
+def test_a_reader_that_closes_its_pipe_is_no_error(trace: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
+    command = [sys.executable, "-m", "khs", "trace", str(trace), "--json"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("{")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+# ---- new, doctor, bench
+
+
+def test_a_new_system_runs(khs: Khs, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    folder = tmp_path / "tank"
+    done = khs("new", "tank", "-o", folder)
+    assert done.code == 0, done.err
+    assert f"next: khs run {folder}" in done.out
+    assert khs("check", folder).code == 0
+    assert json.loads(khs("run", folder, "--json").out)["verdicts"]["granted"] > 0
+    added = khs("new", "-o", folder, "--add-method", "tank.IControl.Pause", "in UInt32 periods")
+    assert added.code == 0, added.err
+    assert "IControl.idl" in added.out
+    assert khs("run", folder).code == 0
+
+
+def test_new_refuses_bad_names_and_full_folders(khs: Khs, tmp_path: Path) -> None:
+    assert khs("new", "Not A Name", "-o", tmp_path / "x").code == 2
+    assert khs("new").code == 2
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    done = khs("new", "full", "-o", tmp_path / "full")
+    assert done.code == 2
+    assert "is not empty" in done.err
+
+
+def test_doctor_finds_what_the_tests_need(khs: Khs) -> None:
+    done = khs("doctor", "--json")
+    told = json.loads(done.out)
+    items = {row["name"]: row for row in told["items"]}
+    assert items.keys() >= {"python", "unicorn", "libkhs.so", "libkss.so", "ziglang", "gdb"}
+    assert items["unicorn"]["ok"]
+    assert items["unicorn"]["found"] == "2.1.4"
+    assert done.code == (0 if told["ok"] else 1)
+    for row in told["items"]:
+        assert row["ok"] or row["help"], row
+    table = khs("doctor").out
+    assert "unicorn" in table
+
+
+def test_doctor_says_how_to_get_what_is_missing(khs: Khs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("khs.resources.library", lambda name: Path("/nowhere") / name)
+    told = json.loads(khs("doctor", "--json").out)
+    assert told["ok"] is False
+    (row,) = [row for row in told["items"] if row["name"] == "libkhs.so"]
+    assert (row["found"], row["help"]) == ("missing", "make setup")
+
+
+def test_bench_measures_and_names_its_sections(khs: Khs, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ziglang")
+    done = khs("bench", "--section", "magic")
+    assert done.code == 2
+    assert "one of speed, hypercall" in done.err
+    monkeypatch.setattr("khs.bench.sections.TRIES", 1)
+    monkeypatch.setattr("khs.bench.sections.TICKS", 400_000)
+    done = khs("bench", "--section", "hypercall", "--json")
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)
+    assert {row["arch"] for row in rows} == {"armv7", "x64", "x86"}
+    for row in rows:
+        assert row.keys() == {
+            "section", "name", "arch", "value", "unit", "baseline", "ratio", "asked", "ok",
+        }  # fmt: skip
+        assert row["value"] > 0
+        assert row["ratio"] == pytest.approx(row["value"] / row["baseline"])
+    assert "null hypercall" in khs("bench", "--section", "hypercall").out
+
+
+def test_many_partitions(khs: Khs, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ziglang")
+    from khs.bench.crowd import crowd
+
+    figures = list(crowd(24))
+    assert [figure.unit for figure in figures] == ["s", "s", "KiB", "ns"]
+    assert all(figure.value > 0 for figure in figures)

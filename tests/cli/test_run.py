@@ -1,0 +1,247 @@
+"""khs run: what it prints, what it ends with, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from khs.trace import Reader
+
+from .conftest import Khs
+
+pytest.importorskip("ziglang")
+
+KEYS = {
+    "system", "board", "engine", "frames", "ticks", "reproducible", "trace_sha256", "verdicts",
+    "partitions", "wall_s",
+}  # fmt: skip
+PARTITION_KEYS = {
+    "mode", "ticks", "idle_ticks", "deadline_missed", "hypercalls", "denied", "faults", "restarts",
+    "trace_sha256",
+}  # fmt: skip
+ATTACK = ("--with", "attack.toml")
+
+
+def document(khs: Khs, *arguments: object) -> dict[str, Any]:
+    done = khs("run", *arguments, "--json")
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def test_json_has_what_the_contract_promises(khs: Khs) -> None:
+    found = document(khs, "iot-gateway", "--frames", 5)
+    assert found.keys() >= KEYS
+    assert (found["system"], found["board"], found["engine"]) == (
+        "iot-gateway",
+        "sabrelite",
+        "unicorn",
+    )
+    assert found["frames"] == 5
+    assert found["verdicts"].keys() == {"granted", "denied"}
+    assert list(found["partitions"]) == ["sensor", "controller", "actuator", "gateway", "logger"]
+    windows = 0
+    for row in found["partitions"].values():
+        assert row.keys() >= PARTITION_KEYS
+        windows += row["ticks"] + row["idle_ticks"]
+    assert windows == found["ticks"]  # its schedule has no gaps
+
+
+def test_frames_default_to_the_systems(khs: Khs) -> None:
+    assert document(khs, "iot-gateway")["frames"] == 200
+
+
+def test_the_table_has_a_row_for_each_partition(khs: Khs) -> None:
+    done = khs("run", "iot-gateway", "--frames", 20)
+    assert done.code == 0
+    assert re.search(r"sensor +normal .* 19 met +\d+ +0 +0 +0\n", done.out)
+    assert re.search(r"gateway +normal .* - +\d+ +0 +0 +0\n", done.out)
+    assert "20 frames, 0.400 s of virtual time" in done.out
+    assert "khs: running 20 frames" in done.err
+
+
+def test_every_distinct_denial_and_fault_is_printed_with_its_reason(khs: Khs) -> None:
+    done = khs("run", "iot-gateway", *ATTACK)
+    assert done.code == 0  # denials and faults of a guest are no findings
+    assert re.search(
+        r"denied  gateway, at [\d.]+ ms: request gateway\.Gateway -> gateway\.Controller "
+        r"setpoint\.Set \{temperature: 9999\}\n    security\.psl:\d+: assert \(",
+        done.out,
+    )
+    assert re.search(
+        r"maintenance\.service\.Force \{.*\}\n    no rule matches; nearest is security\.psl:\d+, "
+        r"which wants method=Hours",
+        done.out,
+    )
+    assert re.search(r"fault  gateway, .*: execute of 0x\w+: it has no such right there", done.out)
+    assert "health  gateway, 2 times from" in done.out
+    assert re.search(r"gateway +idle ", done.out)
+
+
+def test_looking_changes_nothing(khs: Khs, tmp_path: Path) -> None:
+    """The same hash with and without a trace file, console lines or isolation."""
+    trace = tmp_path / "run.trace"
+    plain = document(khs, "iot-gateway", *ATTACK)
+    assert document(khs, "iot-gateway", *ATTACK, "--trace", trace, "--console") | {
+        "wall_s": 0
+    } == plain | {"wall_s": 0}
+    digest = hashlib.sha256()
+    with Reader(trace) as reader:
+        for record in reader.records():
+            digest.update(record)
+    assert digest.hexdigest() == plain["trace_sha256"]
+
+
+def test_isolation_changes_nothing(khs: Khs) -> None:
+    done = khs("run", "iot-gateway", *ATTACK, "--isolate", "--json")
+    if "seccomp" in done.err and done.code == 2:
+        pytest.skip("this machine has no seccomp filters")
+    assert done.code == 0, done.err
+    plain = document(khs, "iot-gateway", *ATTACK)
+    assert json.loads(done.out)["trace_sha256"] == plain["trace_sha256"]
+
+
+@pytest.mark.parametrize("board", ["sabrelite", "q35", "pc"])
+def test_every_board(khs: Khs, board: str) -> None:
+    found = document(khs, "iot-gateway", "--board", board, "--frames", 100)
+    assert found["board"] == board
+    assert all(row["deadline_missed"] == 0 for row in found["partitions"].values())
+    assert found["verdicts"]["granted"] > 100
+
+
+def test_consoles_are_printed_only_if_asked_for(khs: Khs) -> None:
+    assert "logger: " not in khs("run", "iot-gateway").out
+    lines = khs("run", "iot-gateway", "--console").out
+    assert re.search(r"^logger: \S", lines, re.MULTILINE)
+
+
+def test_a_module_that_health_stopped_is_a_finding(khs: Khs, system: Path) -> None:
+    overlay = system / "strict.toml"
+    overlay.write_text(
+        '[health.partition.gateway]\nmemory-fault = { level = "module", action = "module_stop" }\n'
+    )
+    done = khs("run", system, *ATTACK, "--with", overlay)
+    assert done.code == 1
+    assert "the module stops: health monitor" in done.out
+    assert "-> module-stop" in done.out
+
+
+def test_a_policy_can_be_replaced_at_a_frame(khs: Khs, system: Path, tmp_path: Path) -> None:
+    text = (system / "security.psl").read_text()
+    rule = re.compile(r"request src=gateway\.Controller, dst=gateway\.Logger.*?\n}\n", re.DOTALL)
+    rule_sensor = re.compile(r"request src=gateway\.Sensor, .*?\n}\n", re.DOTALL)
+    changed = rule_sensor.sub("", rule.sub("", text))
+    assert changed != text
+    (system / "stricter.psl").write_text(changed)
+    trace = tmp_path / "run.trace"
+    swap = ("--policy-at", f"100={system / 'stricter.psl'}")
+    done = khs("run", system, *swap, "--trace", trace)
+    assert done.code == 0, done.err
+    assert re.search(r"2000\.000000 ms  kernel +policy +stricter: in force", done.out)
+    assert "denied  sensor, " in done.out
+    denials = khs("trace", trace, "--denied").out.splitlines()
+    assert denials
+    assert all(float(line.split()[0]) >= 2000 for line in denials)
+    assert all("no rule matches" in line for line in denials)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("stricter.psl", "want FRAME=FILE"),
+        ("0=stricter.psl", "with a frame from 1 on"),
+        ("5=nowhere.psl", "no such file, and no such policy in the system"),
+    ],
+)
+def test_a_wrong_policy_at_says_what_would_be_right(khs: Khs, value: str, message: str) -> None:
+    done = khs("run", "iot-gateway", "--policy-at", value)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_an_archive_runs_as_its_folder_does(khs: Khs, tmp_path: Path) -> None:
+    archive = tmp_path / "gateway.khs"
+    assert khs("build", "iot-gateway", "-o", archive).code == 0
+    whole, built = document(khs, "iot-gateway"), document(khs, archive)
+    assert whole | {"wall_s": 0} == built | {"wall_s": 0}
+    done = khs("run", archive, "--board", "pc")
+    assert done.code == 2
+    assert "built for board sabrelite" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "help: shipped systems: "),
+        (["iot-gatway"], "did you mean 'iot-gateway'?"),
+        (["iot-gateway", "--board", "sabrelight"], "sabrelite"),
+        (["iot-gateway", "--with", "nowhere.toml"], "nowhere.toml"),
+        (["iot-gateway", "--trace", "/nowhere/run.trace"], "/nowhere/run.trace: cannot be written"),
+        (["iot-gateway", "--frames", "0"], "'--frames'"),
+        (["iot-gateway", "--engine", "magic"], "'magic' is not"),
+    ],
+)
+def test_bad_input_is_told_in_its_own_words(khs: Khs, arguments: list[str], message: str) -> None:
+    done = khs("run", *arguments)
+    assert done.code == 2
+    assert message in " ".join(done.err.split())
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+def test_findings_of_the_configuration_are_bad_input(khs: Khs, system: Path) -> None:
+    document = system / "system.toml"
+    document.write_text(document.read_text().replace('from = "sensor"', 'from = "sensr"'))
+    done = khs("run", system, "--json")
+    assert done.code == 2
+    assert re.search(rf"{document}:\d+:\d+: error \w+-\d+: .*sensr", done.err)
+    assert "help:" in done.err
+    told = json.loads(done.out)
+    assert told["ok"] is False
+    assert told["findings"][0]["file"] == str(document)
+
+
+def test_a_defect_of_ours_is_code_3_without_a_traceback(
+    khs: Khs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("unthinkable")
+
+    monkeypatch.setattr("khs.image.open_system", fail)
+    done = khs("run", "iot-gateway")
+    assert done.code == 3
+    assert "this is a defect of khs: ZeroDivisionError: unthinkable" in done.err
+    assert "Traceback" not in done.err
+    monkeypatch.setenv("KHS_DEBUG", "1")
+    assert khs("run", "iot-gateway").code != 3  # the exception itself gets out
+
+
+def test_ctrl_c_ends_a_run_with_its_results_so_far() -> None:
+    command = [sys.executable, "-m", "khs", "run", "iot-gateway", "--frames", "40000"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=_environment()) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "frame " in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "sensor" in out
+    frames = re.search(r"(\d+) frames, ", out)
+    assert frames is not None
+    assert 4000 <= int(frames[1]) < 40000
+    assert "Traceback" not in err
+
+
+def _environment() -> dict[str, str]:
+    root = Path(__file__).parents[2]
+    return os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'monitor'}"}

@@ -1,0 +1,162 @@
+"""The wheel in an empty environment, in an empty folder: what a user gets from `pip install`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]
+
+ROOT = Path(__file__).parents[2]
+SOURCES = (
+    "LICENSE", "README.md", "boards", "images", "khs", "monitor", "partitions", "pyproject.toml",
+    "scripts", "setup.py",
+)  # fmt: skip
+UNREACHABLE = ("No matching distribution", "Could not find a version", "Connection", "Max retries")
+
+
+@dataclass(frozen=True)
+class Place:
+    """An empty folder with a virtual environment that KHS is installed in."""
+
+    folder: Path
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A command of the environment; it sees nothing of this one."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        program = str(self.folder / "venv/bin" / command[0])
+        return subprocess.run(
+            [program, *command[1:]],
+            cwd=self.folder,
+            env=kept | {"HOME": str(self.folder / "home")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def pip(python: Path, *arguments: str) -> None:
+    """Installs, with this user's pip settings and cache; skips if there is no package index."""
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode and any(word in done.stderr for word in UNREACHABLE):
+        pytest.skip(f"no package index: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy: a build must not disturb other tests."""
+    pytest.importorskip("setuptools", minversion="77")
+    for module in ("build", "wheel", "ziglang"):
+        pytest.importorskip(module)
+    source = tmp_path_factory.mktemp("source")
+    ignore = shutil.ignore_patterns("__pycache__", "_data", "*.egg-info", "build", "dist")
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=ignore)
+        else:
+            shutil.copyfile(path, source / name)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (found,) = (source / "dist").glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("empty")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    pip(folder / "venv/bin/python", str(wheel))
+    return Place(folder)
+
+
+def test_one_wheel_for_every_python(wheel: Path) -> None:
+    assert wheel.name.endswith("-py3-none-linux_x86_64.whl")
+    with zipfile.ZipFile(wheel) as content:
+        names = set(content.namelist())
+    assert {
+        "khs/_lib/libkhs.so",
+        "kss/_lib/libkss.so",
+        "kss/grammar/psl.lark",
+        "kss/sdk/kl/core/Core.edl",
+        "khs/_data/boards/sabrelite.toml",
+        "khs/_data/partitions/sdk/link.ld",
+        "khs/_data/images/iot-gateway/system.toml",
+        "khs/new/templates/system.toml",
+        "khs/abi/syscalls/arm-linux.xml",
+    } <= names
+    assert any(name.startswith("khs/_data/cache/elf/") for name in names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_demonstration_runs_without_a_cross_compiler(place: Place) -> None:
+    assert place.run("python", "-c", "import ziglang").returncode != 0
+    for board in ("sabrelite", "q35", "pc"):
+        done = place.run(
+            "khs", "run", "iot-gateway", "--board", board, "--with", "attack.toml", "--json"
+        )
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["board"] == board
+        assert told["verdicts"]["denied"] > 0
+
+
+def test_it_runs_as_it_does_from_the_project(place: Place) -> None:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
+    command = [sys.executable, "-m", "khs", "run", "iot-gateway", "--json"]
+    here = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    there = place.run("khs", "run", "iot-gateway", "--json")
+    hashes = [json.loads(each)["trace_sha256"] for each in (here.stdout, there.stdout)]
+    assert hashes[0] == hashes[1]
+
+
+def test_what_is_missing_is_told_with_the_remedy(place: Place) -> None:
+    assert place.run("khs", "new", "tank").returncode == 0
+    done = place.run("khs", "run", "tank")
+    assert done.returncode == 2
+    assert "pip install 'khs[toolchain]'" in done.stderr
+    assert place.run("khs", "doctor").returncode == 0
+
+
+def test_the_monitor_is_there_on_its_own(place: Place) -> None:
+    done = place.run("kss", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "check" in done.stdout
+
+
+def test_a_new_system_runs_with_the_toolchain(place: Place, wheel: Path) -> None:
+    pip(place.folder / "venv/bin/python", f"khs[toolchain] @ {wheel.as_uri()}")
+    assert place.run("khs", "new", "plant").returncode == 0
+    done = place.run("khs", "run", "plant", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdicts"]["granted"] > 0
+
+
+def test_every_command_line_runs(place: Place, tmp_path: Path) -> None:
+    archive = str(tmp_path / "gateway.khs")
+    trace = str(tmp_path / "run.trace")
+    for line in (
+        ["--version"],
+        ["check", "iot-gateway"],
+        ["resolve", "iot-gateway"],
+        ["schema"],
+        ["build", "iot-gateway", "-o", archive],
+        ["run", archive, "--trace", trace],
+        ["trace", trace, "--type", "start"],
+    ):
+        arguments: Sequence[str] = line
+        done = place.run("khs", *arguments)
+        assert done.returncode == 0, (line, done.stderr)
+        assert done.stdout

@@ -7,6 +7,7 @@ READY  := $(VENV)/.khs-ready
 NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] monitor/vm/*.[ch]) scripts/build_native.py
 NATIVE         := build/.native
 WORKERS        ?= 2
+ROUNDS         ?= 5
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint fuzz bench wheel clean
@@ -35,8 +36,10 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-fuzz: setup ## look for crashes with hostile guests and files for longer than the tests do
-	$(BIN)/python scripts/fuzz.py
+fuzz: setup ## property tests with new random examples, ROUNDS times
+	for round in $$(seq $(ROUNDS)); do \
+	  $(BIN)/python -m pytest -q -n $(WORKERS) -m hypothesis --hypothesis-profile fuzz $(TESTS) || exit 1; \
+	done
 
 bench: setup ## measure against bare Unicorn
 	$(BIN)/khs bench

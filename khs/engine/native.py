@@ -6,6 +6,7 @@ Structures are those of the C headers. A `Host` is one loaded system; nothing he
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Iterator, Sequence
 from ctypes import POINTER, Structure, c_bool, c_char, c_char_p, c_int, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass, replace
@@ -234,16 +235,17 @@ class Host:
     ) -> None:
         """Raises LoadError if the library refuses the system."""
         self._lib = library()
-        self._handle: int | None = None
+        self._opened: int | None = None
+        self._closing = threading.RLock()  # `stop` may be called by a signal handler in `close`
         images = (_Bytes * max(len(policies), 1))(*map(_bytes, policies))
         given = options or Options()
         flags = UNSCANNED if given.unscanned else 0
         wanted = _Options(given.cache_bytes, given.ring_bytes, given.abandoned_most, flags)
         error = _Error()
-        self._handle = self._lib.khs_host_open(
+        self._opened = self._lib.khs_host_open(
             _bytes(config), _bytes(memory), images, len(policies), wanted, error
         )
-        if self._handle is None:
+        if self._opened is None:
             partition = None if error.partition == NONE else int(error.partition)
             text = error.text.decode(errors="replace")
             raise LoadError(Failure(error.failure), partition, int(error.where), text)
@@ -257,13 +259,20 @@ class Host:
 
     def close(self) -> None:
         """Frees everything; the host cannot be used afterwards."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._lib.khs_host_close(handle)
+        with self._closing:
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                self._lib.khs_host_close(opened)
 
     def __del__(self) -> None:
-        if hasattr(self, "_handle"):
+        if hasattr(self, "_opened"):
             self.close()
+
+    @property
+    def _handle(self) -> int:
+        if self._opened is None:
+            raise EngineError("the machine is closed")
+        return self._opened
 
     # ------------------------------------------------------------ running
 
@@ -280,8 +289,10 @@ class Host:
         return End(self._lib.khs_host_run(self._handle, frames, until))
 
     def stop(self) -> None:
-        """Makes `run` return soon, with End.INTERRUPTED. From any thread or signal handler."""
-        self._lib.khs_host_stop(self._handle)
+        """Makes `run` return soon, with End.INTERRUPTED. From any thread, at any time."""
+        with self._closing:
+            if self._opened is not None:
+                self._lib.khs_host_stop(self._opened)
 
     def drain(self) -> Iterator[Drained]:
         """Takes out all unread events."""

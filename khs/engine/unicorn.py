@@ -163,7 +163,7 @@ class Machine:
 
     def _ends(self, frames: int) -> Iterator[End]:
         end = End.YIELDED
-        while end in (End.YIELDED, End.DRAIN) and not self._interrupted:
+        while end in (End.YIELDED, End.DRAIN):
             end = self.host.run(frames)
             yield end
 

@@ -99,7 +99,7 @@ static void advance(khs_cpu *cpu)
 
 /* A fault of the instruction to come, found by looking ahead, when a block is translated.
  * Others are of an instruction that was begun within the budget. */
-static bool comes_again(const khs_latch *fault)
+static bool is_ahead(const khs_latch *fault)
 {
     return fault->kind == KHS_FAULT_EXECUTE || fault->kind == KHS_FAULT_ISA || fault->kind == KHS_FAULT_ALIGNMENT;
 }
@@ -119,8 +119,10 @@ static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
         why->kind = KHS_RET_WAIT;
         break;
     case KHS_AT_FAULT:
-        if (cpu->left == 0 && budget > 0 && comes_again(&cpu->fault))
-            break; /* it belongs to the next window */
+        if (cpu->left == 0 && budget > 0 && is_ahead(&cpu->fault)) {
+            cpu->refused = cpu->fault; /* it belongs to the next window */
+            break;
+        }
         why->kind = KHS_RET_FAULT;
         why->fault.kind = cpu->fault.kind;
         why->fault.detail = cpu->fault.detail;

@@ -93,8 +93,8 @@ void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32
 {
     khs_cpu *cpu = live(port, partition);
     uint64_t sp = 0;
-    if (cpu == NULL)
-        return;
+    if (cpu == NULL || cpu->refused.kind != 0)
+        return; /* a fault comes first */
     if (cpu->interrupted == NULL && uc_context_alloc(cpu->main, &cpu->interrupted) != UC_ERR_OK) {
         cpu->interrupted = NULL;
         khs_engine_refuse(cpu, KHS_DETAIL_OPEN);

@@ -47,13 +47,17 @@ def _alu(rng: Random) -> bytes:
 
 def _memory(rng: Random) -> bytes:
     """esi = somewhere in RAM, then an operation on memory there."""
-    operation = rng.choice([b"\x01", b"\x89", b"\x8b", b"\x03", b"\x31", b"\x0f\xaf", b"\x0f\xc1", b"\x86", b"\x11"])
+    operation = rng.choice(
+        [b"\x01", b"\x89", b"\x8b", b"\x03", b"\x31", b"\x0f\xaf", b"\x0f\xc1", b"\x86", b"\x11"]
+    )
     modrm = bytes([0x46 | _register(rng) << 3, rng.randrange(128)])
     return _load(6, RAM + rng.randrange(0xF000)) + operation + modrm
 
 
 def _shift(rng: Random) -> bytes:
-    return bytes([0xC1, 0xC0 | rng.choice([0, 1, 2, 3, 4, 5, 7]) << 3 | _register(rng), rng.randrange(32)])
+    return bytes(
+        [0xC1, 0xC0 | rng.choice([0, 1, 2, 3, 4, 5, 7]) << 3 | _register(rng), rng.randrange(32)]
+    )
 
 
 def _flags(rng: Random) -> bytes:
@@ -73,7 +77,9 @@ def _skip(rng: Random) -> bytes:
 
 
 def _loop(rng: Random) -> bytes:
-    body = b"".join(rng.choice([_alu, _shift, _memory, _flags])(rng) for _ in range(rng.randrange(1, 5)))
+    body = b"".join(
+        rng.choice([_alu, _shift, _memory, _flags])(rng) for _ in range(rng.randrange(1, 5))
+    )
     counted = b"\x51" + body + b"\x59\xff\xc9"  # push ecx ... pop ecx, dec ecx
     return _load(1, rng.randrange(1, 40)) + counted + bytes([0x75, 256 - len(counted) - 2])
 
@@ -91,11 +97,25 @@ def _string(rng: Random) -> bytes:
 
 def _sse(rng: Random) -> bytes:
     register = bytes([0xC0 | rng.randrange(64)])
-    return rng.choice([b"\x0f\x58", b"\x66\x0f\xef", b"\xf2\x0f\x51", b"\x66\x0f\xfe", b"\xf2\x0f\x59", b"\x66\x0f\x6e"]) + register
+    return (
+        rng.choice(
+            [
+                b"\x0f\x58",
+                b"\x66\x0f\xef",
+                b"\xf2\x0f\x51",
+                b"\x66\x0f\xfe",
+                b"\xf2\x0f\x59",
+                b"\x66\x0f\x6e",
+            ]
+        )
+        + register
+    )
 
 
 def _x87(rng: Random) -> bytes:
-    store = _load(6, RAM + rng.randrange(0xF000)) + rng.choice([b"\xdd\x1e", b"\xdb\x3e", b"\xd9\x1e"])
+    store = _load(6, RAM + rng.randrange(0xF000)) + rng.choice(
+        [b"\xdd\x1e", b"\xdb\x3e", b"\xd9\x1e"]
+    )
     return rng.choice([b"\xd9\xe8", b"\xd9\xeb", b"\xd8\xc1", b"\xde\xc9", b"\xd9\xfa", store])
 
 
@@ -155,8 +175,22 @@ def _arm_multiply(rng: Random) -> list[int]:
 
 def _arm_memory(rng: Random) -> list[int]:
     """r8 points to the middle of RAM."""
-    offset, up, load, byte = rng.randrange(0x800), rng.randrange(2), rng.randrange(2), rng.randrange(2)
-    return [_condition(rng) | 0x05000000 | up << 23 | byte << 22 | load << 20 | 8 << 16 | _low(rng) << 12 | offset]
+    offset, up, load, byte = (
+        rng.randrange(0x800),
+        rng.randrange(2),
+        rng.randrange(2),
+        rng.randrange(2),
+    )
+    return [
+        _condition(rng)
+        | 0x05000000
+        | up << 23
+        | byte << 22
+        | load << 20
+        | 8 << 16
+        | _low(rng) << 12
+        | offset
+    ]
 
 
 def _arm_block(rng: Random) -> list[int]:
@@ -165,7 +199,11 @@ def _arm_block(rng: Random) -> list[int]:
 
 
 def _arm_loop(rng: Random) -> list[int]:
-    body = [word for _ in range(rng.randrange(1, 5)) for word in rng.choice([_arm_alu, _arm_memory, _arm_multiply])(rng)]
+    body = [
+        word
+        for _ in range(rng.randrange(1, 5))
+        for word in rng.choice([_arm_alu, _arm_memory, _arm_multiply])(rng)
+    ]
     body = [0xE3A09000 | rng.randrange(1, 40), *body, 0xE2599001]  # r9 counts
     return [*body, 0x1A000000 | (-len(body) - 1 & 0xFFFFFF)]
 
@@ -191,8 +229,13 @@ def _arm(arch: Arch, rng: Random, wild: bool, length: int) -> bytes:
     pieces = [rng.choice(makers)(rng) for _ in range(length)]
     pieces += [[0xE3A07000 | rng.choice(_CALLS), 0xEF000000] for _ in range(3)]
     if wild:
-        pieces += [[rng.randrange(1 << 32) for _ in range(rng.randrange(1, 4))] for _ in range(rng.randrange(1, 4))]
-        pieces += [[rng.choice([0xE12FFF10, 0xE5900000, 0xE7F000F0, 0xE1200070, 0xEF000001, 0xE28F0001])]]
+        pieces += [
+            [rng.randrange(1 << 32) for _ in range(rng.randrange(1, 4))]
+            for _ in range(rng.randrange(1, 4))
+        ]
+        pieces += [
+            [rng.choice([0xE12FFF10, 0xE5900000, 0xE7F000F0, 0xE1200070, 0xEF000001, 0xE28F0001])]
+        ]
     rng.shuffle(pieces)
     middle = 0xE2888000 | _rotated(RAM + 0x8000 - CODE)
     body = [0xE3A08101, middle, *(word for piece in pieces for word in piece)]  # r8 first

@@ -45,7 +45,9 @@ def run(arch: Arch, code: bytes, windows: list[int], ticks: int) -> Outcome:
         parts = [bytes(part) for d in host.drain() for n, part in d.parts if n == 0]
         view = host.view(0)
         ram = host.read(0, RAM, 0x10000)
-        return Outcome(host.registers(0), ram, b"".join(parts), view.ticks, view.idle_ticks, view.faults)
+        return Outcome(
+            host.registers(0), ram, b"".join(parts), view.ticks, view.idle_ticks, view.faults
+        )
 
 
 def same(arch: Arch, one: Outcome, other: Outcome) -> None:

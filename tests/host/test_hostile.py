@@ -103,12 +103,18 @@ def test_case(case: Case, window: int) -> None:
 
 
 NEXT = CODE + PAGE
-BEHIND = {"nothing": (), "data": (Region("next", NEXT, R | W),), "constants": (Region("next", NEXT, R),)}
+BEHIND = {
+    "nothing": (),
+    "data": (Region("next", NEXT, R | W),),
+    "constants": (Region("next", NEXT, R),),
+}
 
 
 @pytest.mark.parametrize("behind", BEHIND)
 @pytest.mark.parametrize("window", [3000, 7, 600])
-@pytest.mark.parametrize("last", [b"", b"\xb8\x01\x02", b"\x66", b"\x0f"], ids=["whole", "immediate", "prefix", "escape"])
+@pytest.mark.parametrize(
+    "last", [b"", b"\xb8\x01\x02", b"\x66", b"\x0f"], ids=["whole", "immediate", "prefix", "escape"]
+)
 @pytest.mark.parametrize("arch", [Arch.X86, Arch.X64])
 def test_running_off_code(arch: Arch, last: bytes, window: int, behind: str) -> None:
     """The instructions before the edge are carried out, also those of the same block."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from kss.errors import Finding, KssError
+from kss.errors import KssError
 
 MAGIC = 0x5053534B  # "KSSP"
 VERSION = 1
@@ -242,8 +242,7 @@ def write(image: Image) -> bytes:
 
 
 def _bad(message: str) -> KssError:
-    help = "build it again with this version of KSS"
-    return KssError([Finding("BIN-001", "error", "policy.bin", 1, 1, message, help, "")])
+    return KssError(f"{message}: build the policy again with this version of KSS")
 
 
 def read(data: bytes) -> Image:

@@ -13,7 +13,6 @@ from kss.codegen.decisions import Decisions
 from kss.codegen.items import Items
 from kss.codegen.layouts import Layouts
 from kss.codegen.models import Objects
-from kss.errors import Location
 from kss.tree import PolicyTree
 
 MAX_SIDS = 64
@@ -29,13 +28,11 @@ def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
     """
     if not 1 <= max_sids <= MAX_POOL:
         raise ValueError(f"max_sids is {max_sids}; it must be from 1 to {MAX_POOL}")
-    start = Location("policy", 1, 1)
     with _deep_recursion():
         image = _image(policy, max_sids)
     if image.max_calls > binary.MAX_CALLS:
-        message = f"one event could call {image.max_calls} rules"
-        help = f"at most {binary.MAX_CALLS} rules may match one event"
-        raise TooComplexError(start, message, help)
+        most = f"at most {binary.MAX_CALLS} may match one event"
+        raise TooComplexError(f"one event could call {image.max_calls} rules: {most}")
     return binary.write(image)
 
 

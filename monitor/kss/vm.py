@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kss.binary import Image, Model, ObjectRecord, read
-from kss.errors import Finding, KssError
+from kss.errors import KssError
 from kss.events import Decision, Event, Kind, Reason, Result
 
 NO_CLASS = 0xFFFFFFFF
@@ -75,18 +75,17 @@ class PolicyRefusedError(KssError):
         self.status = status
         self.where = where
         name = _STATUS[status] if status < len(_STATUS) else f"status {status}"
-        message = f"the binary policy does not verify: {name} at offset {where:#x}"
-        help = "build it again with this version of KSS"
-        super().__init__([Finding("BIN-003", "error", "policy.bin", 1, 1, message, help, "")])
+        super().__init__(f"the binary policy does not verify: {name} at offset {where:#x}")
 
 
 class LibraryMissingError(KssError):
     """The VM's library is not built or cannot be loaded."""
 
     def __init__(self, path: Path, cause: str) -> None:
-        message = f"the policy VM's library cannot be loaded: {cause}"
-        help = "build it (make native), or set KSS_LIBRARY"
-        super().__init__([Finding("BIN-004", "error", str(path), 1, 1, message, help, "")])
+        super().__init__(
+            f"the policy VM's library {path} cannot be loaded ({cause}): build it, or name another"
+            " in the environment variable KSS_LIBRARY"
+        )
 
 
 def library_path() -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from random import Random
 
 from kss import layout
 from kss.events import Event, Kind
 from kss.layout import Endpoint, Field, MessageType, Method, Struct, Union, WireType
 from kss.message import encode
-from kss.tree import Condition, PolicyTree
+from kss.tree import Choice, Condition, Item, Match, PolicyTree
 from kss.types import IntegerType
 
 from tests.vm.generate import TEXTS
@@ -37,11 +37,13 @@ class Events:
         self.targets = {kind: list(self._targets(kind)) for kind in Kind}
         self.asked = {
             kind: [
-                (target, binding.condition)
+                (target, condition)
                 for binding in tree.bindings
-                if binding.kind is kind and binding.condition.method
+                if binding.kind is kind
+                for condition in _conditions(binding.condition, binding.items)
+                if condition.method
                 for target in self.targets[kind]
-                if _agrees(binding.condition, kind, target)
+                if _agrees(condition, kind, target)
             ]
             for kind in Kind
         }
@@ -145,6 +147,19 @@ class Events:
                 case _ if spoilt:
                     spoilt[rng.randrange(min(8, len(spoilt)))] = rng.randint(0, 3)
         return bytes(spoilt)
+
+
+def _conditions(outer: Condition, items: tuple[Item, ...]) -> Iterator[Condition]:
+    """What a binding and each section within it asks for."""
+    yield outer
+    for item in items:
+        if isinstance(item, Match):
+            inner = {f.name: getattr(item.condition, f.name) for f in fields(Condition)}
+            given = {name: value for name, value in inner.items() if value is not None}
+            yield from _conditions(replace(outer, **given), item.items)
+        elif isinstance(item, Choice):
+            for branch in item.branches:
+                yield from _conditions(outer, branch.items)
 
 
 def _agrees(condition: Condition, kind: Kind, target: Target) -> bool:

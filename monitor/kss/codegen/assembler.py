@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kss.binary import REGISTERS, Instruction, Op
-from kss.errors import Finding, KssError, Location
+from kss.errors import DescriptionError, Finding, KssError, Location
 
 
 class TooComplexError(KssError):
-    """A policy needs more than a program or a policy.bin can hold."""
-
-    def __init__(self, at: Location, message: str, help: str, text: str = "") -> None:
-        finding = Finding("BIN-002", "error", at.file, at.line, at.column, message, help, text)
-        super().__init__([finding])
+    """A policy needs more than policy.bin can hold."""
 
 
 @dataclass
@@ -31,10 +27,12 @@ class Assembler:
         self.code.append(Instruction(op, d, a, b, x, imm & 0xFFFFFFFFFFFFFFFF))
 
     def use(self, register: int) -> int:
-        """Claims a register; raises TooComplexError if there is none of this number."""
+        """Claims a register; raises DescriptionError if there is none of this number."""
         if register >= REGISTERS:
-            help = "write it as several rules: all of them must grant"
-            raise TooComplexError(self.at, "an expression is nested too deeply", help)
+            message = f"an expression needs more than {REGISTERS} registers"
+            help = "split it into several rules: all of them must grant"
+            at = (self.at.file, self.at.line, self.at.column)
+            raise DescriptionError([Finding("PSL-040", "error", *at, message, help, "")])
         self.registers = max(self.registers, register + 1)
         return register
 

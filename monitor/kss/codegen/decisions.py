@@ -25,7 +25,6 @@ from kss.binary import (
 from kss.codegen.assembler import TooComplexError
 from kss.codegen.items import Compiled, FlatChoice, FlatItem, Items
 from kss.codegen.layouts import Layouts
-from kss.errors import Location
 from kss.events import Kind
 from kss.layout import Direction, Endpoint, EntityClass, Method
 from kss.tree import Binding, Choice, Condition, Item, Match, PolicyTree
@@ -244,9 +243,8 @@ class Decisions:
     def _append(self, compiled: Compiled) -> None:
         image = self._image
         if len(image.entries) == MAX_ENTRIES:
-            message = f"more than {MAX_ENTRIES} combinations of rules"
-            help = "fewer bindings that depend on both sides' classes"
-            raise TooComplexError(Location("policy", 1, 1), message, help)
+            message = f"the policy has more than {MAX_ENTRIES} combinations of rules"
+            raise TooComplexError(f"{message}: let fewer bindings depend on both classes")
         image.max_calls = max(image.max_calls, compiled.most_calls)
         image.max_writes = max(image.max_writes, compiled.writes)
         if compiled.kind is EntryKind.DEFAULT:

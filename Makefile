@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.khs-ready
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] monitor/vm/*.[ch]) scripts/build_native.py
 NATIVE         := build/.native
@@ -19,7 +20,8 @@ setup: $(READY) $(NATIVE) ## make .venv with everything needed, and build the na
 
 $(READY): pyproject.toml setup.py
 	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[toolchain,dev]'
+	$(PIP) 'setuptools>=77' wheel
+	$(PIP) --no-build-isolation --editable '.[toolchain,dev]'
 	@touch $@
 
 $(NATIVE): $(NATIVE_SOURCES) | $(READY)
@@ -45,7 +47,7 @@ bench: setup ## measure against bare Unicorn
 	$(BIN)/khs bench
 
 wheel: setup ## the installable package, dist/khs-*.whl
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist *.egg-info khs/_lib khs/_data monitor/kss/_lib .pytest_cache .mypy_cache .ruff_cache

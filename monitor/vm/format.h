@@ -18,8 +18,20 @@
 #define HEADER_SIZE 8u        /* of a message */
 
 enum section_id {
-    CLASSES, ENDPOINTS, OPERATIONS, TYPES, NODES, ROWS, CELLS,
-    ENTRIES, CALLS, CODE, OBJECTS, WORDS, SYMBOLS, SECTIONS,
+    CLASSES,
+    ENDPOINTS,
+    OPERATIONS,
+    TYPES,
+    NODES,
+    ROWS,  /* u32: most bytes of a message that the entries of the row read */
+    CELLS, /* u16: a row's entries, by the peer's class */
+    ENTRIES,
+    CALLS, /* kss_call, of constant verdicts */
+    CODE,
+    OBJECTS,
+    WORDS,   /* u32: configurations of objects, sets, texts */
+    SYMBOLS, /* bytes, for people and tools: not looked at */
+    SECTIONS,
 };
 
 struct section {

@@ -1,6 +1,19 @@
 #include "program.h"
 
-/* The decision table's entry for an event whose message conforms; NULL and a reason if there is none. */
+/* The row of the decision table for a message; NONE if it does not conform. */
+static uint32_t row_of_message(const struct image *image, const kss_event *event, struct message *message) {
+    uint32_t server = event->kind == KSS_REQUEST ? event->dst_class : event->src_class;
+    const struct operation *operation =
+        kss_find_operation(image, server, event->kind, event->message, event->message_size);
+    uint32_t direction = event->kind == KSS_RESPONSE ? KSS_OUT : event->kind == KSS_ERROR ? KSS_ERR : KSS_IN;
+    if (!operation)
+        return NONE;
+    uint32_t type = operation->types[direction];
+    bool good = kss_check_message(image, type, event->message, event->message_size, message);
+    return good ? operation->rows[direction] : NONE;
+}
+
+/* The decision table's entry for an event; NULL and a reason if there is none. */
 static const struct entry *find_entry(const struct image *image, const kss_event *event,
                                       struct message *message, enum kss_reason *reason) {
     uint32_t classes = count_of(image, CLASSES), kind = event->kind;
@@ -8,30 +21,19 @@ static const struct entry *find_entry(const struct image *image, const kss_event
     if (kind >= KSS_KINDS || event->src_class >= classes ||
         (kind != KSS_SECURITY && event->dst_class >= classes))
         return NULL;
-    uint32_t row, peer;
-    if (kind == KSS_EXECUTE) {
-        row = classes_of(image)[event->dst_class].execute_row;
-        peer = event->src_class;
-    } else {
-        uint32_t server = kind == KSS_REQUEST ? event->dst_class : event->src_class;
-        uint32_t direction = kind == KSS_RESPONSE ? KSS_OUT : kind == KSS_ERROR ? KSS_ERR : KSS_IN;
-        const struct operation *operation =
-            find_operation(image, server, kind, event->message, event->message_size);
+    uint32_t row = kind == KSS_EXECUTE ? classes_of(image)[event->dst_class].execute_row
+                                       : row_of_message(image, event, message);
+    if (row == NONE) {
         *reason = KSS_MALFORMED;
-        if (!operation ||
-            !conforms(image, operation->types[direction], event->message, event->message_size, message))
-            return NULL;
-        row = operation->rows[direction];
-        peer = kind == KSS_REQUEST || kind == KSS_SECURITY ? event->src_class : event->dst_class;
+        return NULL;
     }
-    uint32_t entry = cells_of(image)[(size_t)row * classes + peer];
-    *reason = KSS_BY_DEFAULT;
-    return &entries_of(image)[entry];
+    uint32_t peer = kind == KSS_RESPONSE || kind == KSS_ERROR ? event->dst_class : event->src_class;
+    return &entries_of(image)[cells_of(image)[(size_t)row * classes + peer]];
 }
 
 static kss_verdict judge_program(const struct transaction *tx, const struct entry *entry,
                                  const kss_event *event, const struct message *message) {
-    struct outcome outcome = run(tx, entry, event, message);
+    struct outcome outcome = kss_run(tx, entry, event, message);
     kss_verdict verdict = {.calls = (uint16_t)outcome.calls, .rule = outcome.rule};
     if (outcome.failed)
         verdict.reason = KSS_BY_ERROR;
@@ -43,7 +45,7 @@ static kss_verdict judge_program(const struct transaction *tx, const struct entr
 }
 
 kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
-    struct transaction tx = transaction_of(policy);
+    struct transaction tx = kss_transaction_of(policy);
     struct message message = {0};
     enum kss_reason reason;
     tx.state->constant = false;
@@ -52,7 +54,7 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
         return (kss_verdict){.reason = (uint8_t)reason, .rule = KSS_NO_RULE};
 
     if (event->kind == KSS_EXECUTE && event->released_sid)
-        release(&tx, event->released_sid);
+        kss_drop(&tx, event->released_sid);
     kss_verdict verdict;
     if (entry->kind == ENTRY_PROGRAM) {
         verdict = judge_program(&tx, entry, event, &message);
@@ -66,12 +68,12 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
     if (verdict.granted)
         commit(&tx);
     else
-        undo(&tx);
+        kss_undo(&tx);
     return verdict;
 }
 
 const kss_call *kss_calls(const kss_policy *policy) {
-    struct transaction tx = transaction_of(policy);
+    struct transaction tx = kss_transaction_of(policy);
     return tx.state->constant ? calls_of(tx.image) + tx.state->first : tx.calls;
 }
 

@@ -74,7 +74,7 @@ static bool nodes_conform(const struct image *image, struct message *message, ui
     return true;
 }
 
-bool conforms(const struct image *image, uint32_t index, const uint8_t *bytes, uint32_t size,
+bool kss_check_message(const struct image *image, uint32_t index, const uint8_t *bytes, uint32_t size,
               struct message *message) {
     const struct type *type = &types_of(image)[index];
     if (size < type->size || size - type->size > type->arena)
@@ -86,7 +86,7 @@ bool conforms(const struct image *image, uint32_t index, const uint8_t *bytes, u
 static const uint8_t direction_of[KSS_KINDS] = {
     [KSS_REQUEST] = KSS_IN, [KSS_RESPONSE] = KSS_OUT, [KSS_ERROR] = KSS_ERR, [KSS_SECURITY] = KSS_IN};
 
-const struct operation *find_operation(const struct image *image, uint32_t server, uint32_t kind,
+const struct operation *kss_find_operation(const struct image *image, uint32_t server, uint32_t kind,
                                        const uint8_t *bytes, uint32_t size) {
     if (!bytes || size < HEADER_SIZE)
         return NULL;
@@ -110,7 +110,7 @@ bool kss_conforms(const kss_policy *policy, uint32_t server_class, uint32_t kind
         return false;
     if (kind == KSS_EXECUTE)
         return !bytes && size == 0;
-    const struct operation *operation = find_operation(image, server_class, kind, bytes, size);
+    const struct operation *operation = kss_find_operation(image, server_class, kind, bytes, size);
     struct message message;
-    return operation && conforms(image, operation->types[direction_of[kind]], bytes, size, &message);
+    return operation && kss_check_message(image, operation->types[direction_of[kind]], bytes, size, &message);
 }

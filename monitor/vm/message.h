@@ -14,11 +14,11 @@ struct message {
 };
 
 /* The operation a message of this kind names in the server's class, NULL if none. */
-const struct operation *find_operation(const struct image *image, uint32_t server, uint32_t kind,
+const struct operation *kss_find_operation(const struct image *image, uint32_t server, uint32_t kind,
                                        const uint8_t *bytes, uint32_t size);
 
 /* Does the message conform to the type? Sets `message`. */
-bool conforms(const struct image *image, uint32_t type, const uint8_t *bytes, uint32_t size,
+bool kss_check_message(const struct image *image, uint32_t type, const uint8_t *bytes, uint32_t size,
               struct message *message);
 
 /* Elements of `size` bytes in `bytes` bytes; a remainder is lost. Exact if there is none. */

@@ -23,7 +23,7 @@ struct model {
 };
 
 /* NULL if there is no model of this number. */
-const struct model *find_model(uint32_t number);
+const struct model *kss_find_model(uint32_t number);
 
 static inline const uint32_t *config_of(const struct image *image, const struct object *object) {
     return words_of(image) + object->config;

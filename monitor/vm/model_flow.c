@@ -14,7 +14,8 @@ static uint32_t row_words(uint32_t states) { return (states + 31) / 32; }
 static bool bit(const uint32_t *row, uint32_t number) { return row[number / 32] >> (number % 32) & 1; }
 
 static bool verify(const struct image *image, const struct object *object) {
-    if (object->config_words < ROWS_OF_BITS || object->context_words != 1)
+    if (object->config_words < ROWS_OF_BITS || object->context_words != 1 ||
+        object->capacity != image->max_sids)
         return false;
     const uint32_t *config = config_of(image, object);
     uint32_t states = config[STATES];
@@ -50,18 +51,18 @@ static bool enter(const struct transaction *tx, const uint32_t *config, uint32_t
 static bool call(const struct transaction *tx, const struct object *object, uint32_t method,
                  const uint64_t *arguments, uint64_t operand, uint64_t *result) {
     const uint32_t *config = config_of(tx->image, object);
-    uint32_t *context = is_sid(arguments[0]) ? table_find(tx, object, (uint32_t)arguments[0]) : NULL;
+    uint32_t *context = is_sid(arguments[0]) ? kss_table_find(tx, object, (uint32_t)arguments[0]) : NULL;
     switch (method) {
     case INIT:
         if (context || !is_sid(arguments[0]))
             return true;
-        context = table_claim(tx, object, (uint32_t)arguments[0]);
+        context = kss_table_claim(tx, object, (uint32_t)arguments[0]);
         if (context)
             set_word(tx, context, config[INITIAL]);
         *result = context != NULL;
         return true;
     case FINI:
-        *result = context && table_drop(tx, object, (uint32_t)arguments[0]);
+        *result = context && kss_table_drop(tx, object, (uint32_t)arguments[0]);
         return true;
     case ENTER:
         *result = enter(tx, config, context, operand);
@@ -82,4 +83,4 @@ static bool call(const struct transaction *tx, const struct object *object, uint
     }
 }
 
-const struct model model_flow = {.verify = verify, .verify_call = verify_call, .call = call};
+const struct model kss_model_flow = {.verify = verify, .verify_call = verify_call, .call = call};

@@ -17,13 +17,13 @@ static bool verify_call(const struct image *image, const struct object *object, 
 static bool call(const struct transaction *tx, const struct object *object, uint32_t method,
                  const uint64_t *arguments, uint64_t operand, uint64_t *result) {
     (void)method, (void)operand;
-    uint32_t *context = table_find(tx, object, 0);
+    uint32_t *context = kss_table_find(tx, object, 0);
     if (!context)
-        context = table_claim(tx, object, 0);
+        context = kss_table_claim(tx, object, 0);
     if (context)
         set_word(tx, context, (uint32_t)arguments[0]);
     *result = context != NULL;
     return true;
 }
 
-const struct model model_level = {.verify = verify, .verify_call = verify_call, .call = call};
+const struct model kss_model_level = {.verify = verify, .verify_call = verify_call, .call = call};

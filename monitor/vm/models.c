@@ -1,10 +1,10 @@
 #include "model.h"
 
-extern const struct model model_flow, model_level;
+extern const struct model kss_model_flow, kss_model_level;
 
 /* The numbers of kss/binary.py. */
-static const struct model *const models[] = {&model_flow, &model_level};
+static const struct model *const models[] = {&kss_model_flow, &kss_model_level};
 
-const struct model *find_model(uint32_t number) {
+const struct model *kss_find_model(uint32_t number) {
     return number < sizeof models / sizeof *models ? models[number] : NULL;
 }

@@ -45,7 +45,8 @@ static bool element(const struct message *message, uint64_t address, uint64_t in
     return index < span.size && (index + 1) * size <= span.size;
 }
 
-static bool length(const struct message *message, uint64_t address, const struct instruction *i, uint64_t *result) {
+static bool length(const struct message *message, uint64_t address, const struct instruction *i,
+                   uint64_t *result) {
     const uint8_t *p = inside(message, address, sizeof(kss_span));
     if (!p)
         return false;
@@ -57,7 +58,8 @@ static bool length(const struct message *message, uint64_t address, const struct
     return true;
 }
 
-static bool text_equal(const struct machine *m, uint64_t address, const struct instruction *i, uint64_t *result) {
+static bool text_equal(const struct machine *m, uint64_t address, const struct instruction *i,
+                       uint64_t *result) {
     const uint8_t *literal = (const uint8_t *)(words_of(m->tx->image) + i->x);
     const uint8_t *p = inside(m->message, address, sizeof(kss_span));
     if (!p)
@@ -93,7 +95,7 @@ static bool fold(const struct machine *m, const struct instruction *i, uint64_t 
 static bool call(const struct machine *m, const struct instruction *i, uint64_t *result) {
     const struct object *object = &objects_of(m->tx->image)[i->x];
     uint64_t value = 0; /* `result` may be an argument, too */
-    bool done = find_model(object->model)->call(m->tx, object, i->b, &m->r[i->a], i->imm, &value);
+    bool done = kss_find_model(object->model)->call(m->tx, object, i->b, &m->r[i->a], i->imm, &value);
     *result = value;
     return done;
 }
@@ -136,7 +138,8 @@ static inline bool compute(const struct machine *m, const struct instruction *i,
     }
 }
 
-static void record(const struct transaction *tx, struct outcome *outcome, uint32_t rule, enum kss_result result) {
+static void record(const struct transaction *tx, struct outcome *outcome, uint32_t rule,
+                   enum kss_result result) {
     tx->calls[outcome->calls++] = (kss_call){.rule = rule, .result = result};
     if (outcome->granted)
         outcome->rule = rule;
@@ -154,7 +157,7 @@ static void fail(const struct transaction *tx, struct outcome *outcome, const st
         record(tx, outcome, i->x, KSS_FAILED);
 }
 
-struct outcome run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
+struct outcome kss_run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
                    const struct message *message) {
     struct machine m;
     m.tx = tx;

@@ -13,10 +13,10 @@ struct outcome {
 };
 
 /* Runs a verified program. Ends: it only jumps forward. */
-struct outcome run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
+struct outcome kss_run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
                    const struct message *message);
 
 /* Verifies a program; `bad` is the instruction at fault. */
-bool verify_program(const struct image *image, const struct entry *entry, uint32_t *bad);
+bool kss_verify_program(const struct image *image, const struct entry *entry, uint32_t *bad);
 
 #endif

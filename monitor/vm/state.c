@@ -1,7 +1,7 @@
 #include "state.h"
 #include "table.h"
 
-struct transaction transaction_of(const kss_policy *policy) {
+struct transaction kss_transaction_of(const kss_policy *policy) {
     const struct image *image = image_of(policy);
     struct state *state = (struct state *)(void *)policy->state;
     kss_call *calls = (kss_call *)(void *)(state + 1);
@@ -10,29 +10,29 @@ struct transaction transaction_of(const kss_policy *policy) {
     return (struct transaction){.image = image, .state = state, .calls = calls, .log = log, .words = words};
 }
 
-void undo(const struct transaction *tx) {
+void kss_undo(const struct transaction *tx) {
     while (tx->state->writes) {
         struct write write = tx->log[--tx->state->writes];
         tx->words[write.word] = write.old;
     }
 }
 
-void release(const struct transaction *tx, uint32_t sid) {
+void kss_drop(const struct transaction *tx, uint32_t sid) {
     for (uint32_t i = 0; i < count_of(tx->image, OBJECTS); i++)
-        table_drop(tx, &objects_of(tx->image)[i], sid);
+        kss_table_drop(tx, &objects_of(tx->image)[i], sid);
 }
 
 void kss_release(kss_policy *policy, uint32_t sid) {
-    struct transaction tx = transaction_of(policy);
+    struct transaction tx = kss_transaction_of(policy);
     if (sid) /* 0 is no resource: what is kept under it is the policy's own */
-        release(&tx, sid);
+        kss_drop(&tx, sid);
     commit(&tx);
 }
 
 size_t kss_state_size(const void *base) {
     const struct image *image = base;
-    return sizeof(struct state) + image->max_calls * sizeof(kss_call) + image->max_writes * sizeof(struct write) +
-           image->state_words * sizeof(uint32_t);
+    return sizeof(struct state) + image->max_calls * sizeof(kss_call) +
+           image->max_writes * sizeof(struct write) + image->state_words * sizeof(uint32_t);
 }
 
 void kss_bind(kss_policy *policy, const void *image, size_t size, void *state) {
@@ -48,9 +48,9 @@ kss_status kss_init(kss_policy *policy, const void *image, size_t size, void *st
     for (size_t i = 0; i < kss_state_size(image) / sizeof *words; i++)
         words[i] = 0;
     kss_bind(policy, image, size, state);
-    struct transaction tx = transaction_of(policy);
+    struct transaction tx = kss_transaction_of(policy);
     for (uint32_t i = 0; i < count_of(tx.image, OBJECTS); i++)
-        table_reset(&tx, &objects_of(tx.image)[i]);
+        kss_table_reset(&tx, &objects_of(tx.image)[i]);
     return KSS_OK;
 }
 
@@ -67,7 +67,7 @@ static bool same_object(const struct image *a, const struct object *x, const str
 }
 
 uint32_t kss_migrate(kss_policy *to, const kss_policy *from) {
-    struct transaction target = transaction_of(to), source = transaction_of(from);
+    struct transaction target = kss_transaction_of(to), source = kss_transaction_of(from);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count_of(target.image, OBJECTS); i++) {
         const struct object *object = &objects_of(target.image)[i];
@@ -75,7 +75,7 @@ uint32_t kss_migrate(kss_policy *to, const kss_policy *from) {
             const struct object *old = &objects_of(source.image)[j];
             if (!same_object(target.image, object, source.image, old))
                 continue;
-            kept += table_copy(&target, object, &source, old);
+            kept += kss_table_copy(&target, object, &source, old);
             break;
         }
     }

@@ -25,7 +25,7 @@ struct transaction {
     uint32_t *words;
 };
 
-struct transaction transaction_of(const kss_policy *policy);
+struct transaction kss_transaction_of(const kss_policy *policy);
 
 /* Every change of an object's state goes through here. The log has room: the
  * verifier has counted the writes of every program. */
@@ -35,9 +35,9 @@ static inline void set_word(const struct transaction *tx, uint32_t *word, uint32
 }
 
 static inline void commit(const struct transaction *tx) { tx->state->writes = 0; }
-void undo(const struct transaction *tx);
+void kss_undo(const struct transaction *tx);
 
 /* Drops the contexts of a SID from all objects, within the transaction. */
-void release(const struct transaction *tx, uint32_t sid);
+void kss_drop(const struct transaction *tx, uint32_t sid);
 
 #endif

@@ -10,7 +10,8 @@ static uint32_t *start_of(const struct transaction *tx, const struct object *obj
 }
 
 static uint32_t *entry_at(const struct transaction *tx, const struct object *object, uint32_t link) {
-    return start_of(tx, object) + 1 + object->buckets + (size_t)(link - 1) * (CONTEXT + object->context_words);
+    uint32_t *first = start_of(tx, object) + 1 + object->buckets;
+    return first + (size_t)(link - 1) * (CONTEXT + object->context_words);
 }
 
 static uint32_t *bucket_of(const struct transaction *tx, const struct object *object, uint32_t sid) {
@@ -25,11 +26,12 @@ static uint32_t *link_to(const struct transaction *tx, const struct object *obje
     return link;
 }
 
-uint64_t table_words(const struct object *object) {
-    return 1 + (uint64_t)object->buckets + (uint64_t)object->capacity * (CONTEXT + (uint64_t)object->context_words);
+uint64_t kss_table_words(const struct object *object) {
+    uint64_t entry = CONTEXT + (uint64_t)object->context_words;
+    return 1 + (uint64_t)object->buckets + object->capacity * entry;
 }
 
-void table_reset(const struct transaction *tx, const struct object *object) {
+void kss_table_reset(const struct transaction *tx, const struct object *object) {
     uint32_t *start = start_of(tx, object);
     start[0] = 1;
     for (uint32_t i = 0; i < object->buckets; i++)
@@ -40,12 +42,12 @@ void table_reset(const struct transaction *tx, const struct object *object) {
     }
 }
 
-uint32_t *table_find(const struct transaction *tx, const struct object *object, uint32_t sid) {
+uint32_t *kss_table_find(const struct transaction *tx, const struct object *object, uint32_t sid) {
     uint32_t *link = link_to(tx, object, sid);
     return *link ? entry_at(tx, object, *link) + CONTEXT : NULL;
 }
 
-uint32_t *table_claim(const struct transaction *tx, const struct object *object, uint32_t sid) {
+uint32_t *kss_table_claim(const struct transaction *tx, const struct object *object, uint32_t sid) {
     uint32_t *free = start_of(tx, object), *bucket = bucket_of(tx, object, sid);
     uint32_t link = *free;
     if (!link)
@@ -58,7 +60,7 @@ uint32_t *table_claim(const struct transaction *tx, const struct object *object,
     return entry + CONTEXT;
 }
 
-bool table_drop(const struct transaction *tx, const struct object *object, uint32_t sid) {
+bool kss_table_drop(const struct transaction *tx, const struct object *object, uint32_t sid) {
     uint32_t *free = start_of(tx, object), *link = link_to(tx, object, sid);
     uint32_t number = *link;
     if (!number)
@@ -71,17 +73,17 @@ bool table_drop(const struct transaction *tx, const struct object *object, uint3
     return true;
 }
 
-bool table_copy(const struct transaction *to, const struct object *object, const struct transaction *from,
+bool kss_table_copy(const struct transaction *to, const struct object *object, const struct transaction *from,
                 const struct object *old) {
     const uint32_t *heads = start_of(from, old) + 1;
     for (uint32_t bucket = 0; bucket < old->buckets; bucket++) {
         const uint32_t *entry;
         for (uint32_t link = heads[bucket]; link; link = entry[NEXT]) {
             entry = entry_at(from, old, link);
-            uint32_t *context = table_claim(to, object, entry[SID]);
+            uint32_t *context = kss_table_claim(to, object, entry[SID]);
             commit(to);
             if (!context) {
-                table_reset(to, object);
+                kss_table_reset(to, object);
                 return false;
             }
             for (uint32_t i = 0; i < object->context_words; i++)

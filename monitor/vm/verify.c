@@ -18,14 +18,15 @@ static const uint8_t record_size[SECTIONS] = {
     [SYMBOLS] = 1,
 };
 
-bool defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record) {
+bool kss_defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record) {
     v->status = status;
     v->where = v->image->sections[which].offset + (size_t)record * record_size[which];
     return false;
 }
 
 static bool all_taken(struct verifier *v, enum section_id which) {
-    return v->taken[which] == count_of(v->image, which) || defect(v, KSS_BAD_TABLE, which, v->taken[which]);
+    uint32_t taken = v->taken[which];
+    return taken == count_of(v->image, which) || kss_defect(v, KSS_BAD_TABLE, which, taken);
 }
 
 static bool at_header(struct verifier *v, kss_status status, size_t where) {
@@ -65,17 +66,17 @@ static bool verify_objects(struct verifier *v) {
     uint64_t words = 0;
     for (uint32_t i = 0; i < count_of(image, OBJECTS); i++) {
         const struct object *object = &objects_of(image)[i];
-        const struct model *model = find_model(object->model);
+        const struct model *model = kss_find_model(object->model);
         if (object->config > count_of(image, WORDS) ||
             object->config_words > count_of(image, WORDS) - object->config)
-            return defect(v, KSS_BAD_TABLE, OBJECTS, i);
+            return kss_defect(v, KSS_BAD_TABLE, OBJECTS, i);
         if (!model || !object->buckets || (object->buckets & (object->buckets - 1)) || !object->capacity ||
             object->zero || object->context_words > MAX_STATE || object->state != words ||
             !model->verify(image, object))
-            return defect(v, KSS_BAD_MODEL, OBJECTS, i);
-        words += table_words(object);
+            return kss_defect(v, KSS_BAD_MODEL, OBJECTS, i);
+        words += kss_table_words(object);
         if (words > MAX_STATE)
-            return defect(v, KSS_BAD_MODEL, OBJECTS, i);
+            return kss_defect(v, KSS_BAD_MODEL, OBJECTS, i);
     }
     uint64_t writes = (uint64_t)count_of(image, OBJECTS) * DROP_WRITES;
     if (image->state_words != words)
@@ -89,8 +90,8 @@ static bool verify_objects(struct verifier *v) {
 static bool verify_calls(struct verifier *v, const struct entry *entry) {
     bool granted = true;
     uint32_t rule = KSS_NO_RULE;
-    if (!take(v, CALLS, entry->first, entry->count) || !entry->count || entry->count > MAX_CALLS || entry->extent ||
-        entry->registers)
+    if (!take(v, CALLS, entry->first, entry->count) || !entry->count || entry->count > MAX_CALLS ||
+        entry->extent || entry->registers)
         return false;
     for (uint32_t i = 0; i < entry->count; i++) {
         const kss_call *call = &calls_of(v->image)[entry->first + i];
@@ -111,21 +112,21 @@ static bool verify_entries(struct verifier *v) {
         switch (entry->kind) {
         case ENTRY_DEFAULT:
             if (entry->first || entry->count || entry->rule || entry->extent || entry->registers)
-                return defect(v, KSS_BAD_TABLE, ENTRIES, i);
+                return kss_defect(v, KSS_BAD_TABLE, ENTRIES, i);
             break;
         case ENTRY_DENIED:
         case ENTRY_GRANTED:
             if (!verify_calls(v, entry))
-                return defect(v, KSS_BAD_TABLE, ENTRIES, i);
+                return kss_defect(v, KSS_BAD_TABLE, ENTRIES, i);
             break;
         case ENTRY_PROGRAM:
             if (entry->rule || !take(v, CODE, entry->first, entry->count))
-                return defect(v, KSS_BAD_TABLE, ENTRIES, i);
-            if (!verify_program(image, entry, &bad))
-                return defect(v, KSS_BAD_PROGRAM, CODE, entry->first + bad);
+                return kss_defect(v, KSS_BAD_TABLE, ENTRIES, i);
+            if (!kss_verify_program(image, entry, &bad))
+                return kss_defect(v, KSS_BAD_PROGRAM, CODE, entry->first + bad);
             break;
         default:
-            return defect(v, KSS_BAD_TABLE, ENTRIES, i);
+            return kss_defect(v, KSS_BAD_TABLE, ENTRIES, i);
         }
     }
     return all_taken(v, CALLS) && all_taken(v, CODE);
@@ -139,7 +140,7 @@ static bool verify_rows(struct verifier *v) {
         return at_header(v, KSS_BAD_TABLE, offsetof(struct image, sections) + CELLS * sizeof(struct section));
     for (uint32_t i = 0; i < count_of(image, CELLS); i++)
         if (cells_of(image)[i] >= count_of(image, ENTRIES))
-            return defect(v, KSS_BAD_TABLE, CELLS, i);
+            return kss_defect(v, KSS_BAD_TABLE, CELLS, i);
     for (uint32_t row = 0; row < rows; row++) {
         const uint16_t *cells = cells_of(image) + row * classes;
         uint32_t extent = 0;
@@ -147,7 +148,7 @@ static bool verify_rows(struct verifier *v) {
             if (entries_of(image)[cells[i]].extent > extent)
                 extent = entries_of(image)[cells[i]].extent;
         if (extent != rows_of(image)[row])
-            return defect(v, KSS_BAD_TABLE, ROWS, row);
+            return kss_defect(v, KSS_BAD_TABLE, ROWS, row);
     }
     return true;
 }
@@ -169,10 +170,10 @@ static bool verify_operation(struct verifier *v, const struct operation *operati
 static bool verify_endpoint(struct verifier *v, uint32_t index, bool security) {
     const struct endpoint *endpoint = &endpoints_of(v->image)[index];
     if (!take(v, OPERATIONS, endpoint->operation, endpoint->operations))
-        return defect(v, KSS_BAD_TABLE, ENDPOINTS, index);
+        return kss_defect(v, KSS_BAD_TABLE, ENDPOINTS, index);
     for (uint32_t i = 0; i < endpoint->operations; i++)
         if (!verify_operation(v, &operations_of(v->image)[endpoint->operation + i], security))
-            return defect(v, KSS_BAD_TABLE, OPERATIONS, endpoint->operation + i);
+            return kss_defect(v, KSS_BAD_TABLE, OPERATIONS, endpoint->operation + i);
     return true;
 }
 
@@ -182,7 +183,7 @@ static bool verify_classes(struct verifier *v) {
         uint64_t count = (uint64_t)class->endpoints + class->security_endpoints;
         if (class->execute_row >= count_of(v->image, ROWS) || rows_of(v->image)[class->execute_row] ||
             count > count_of(v->image, ENDPOINTS) || !take(v, ENDPOINTS, class->endpoint, (uint32_t)count))
-            return defect(v, KSS_BAD_TABLE, CLASSES, i);
+            return kss_defect(v, KSS_BAD_TABLE, CLASSES, i);
         for (uint32_t e = 0; e < count; e++)
             if (!verify_endpoint(v, class->endpoint + e, e >= class->endpoints))
                 return false;
@@ -192,7 +193,7 @@ static bool verify_classes(struct verifier *v) {
 
 kss_status kss_verify(const void *image, size_t size, size_t *where) {
     struct verifier v = {.image = image, .status = KSS_OK};
-    if (verify_sections(&v, size) && verify_objects(&v) && verify_layouts(&v) && verify_entries(&v) &&
+    if (verify_sections(&v, size) && verify_objects(&v) && kss_verify_layouts(&v) && verify_entries(&v) &&
         verify_rows(&v))
         verify_classes(&v);
     if (v.status != KSS_OK && where)

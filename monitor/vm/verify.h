@@ -20,9 +20,9 @@ static inline bool take(struct verifier *v, enum section_id which, uint32_t firs
 }
 
 /* Notes what is wrong and with which record; returns false. */
-bool defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record);
+bool kss_defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record);
 
 /* Types and nodes. */
-bool verify_layouts(struct verifier *v);
+bool kss_verify_layouts(struct verifier *v);
 
 #endif

@@ -56,7 +56,7 @@ static bool verify_call(const struct image *image, const struct entry *entry, co
         return false;
     const struct object *object = &objects_of(image)[i->x];
     struct needs needs;
-    if (!find_model(object->model)->verify_call(image, object, i->b, i->imm, &needs))
+    if (!kss_find_model(object->model)->verify_call(image, object, i->b, i->imm, &needs))
         return false;
     *writes += needs.writes;
     return needs.arguments <= entry->registers - i->a && *writes <= image->max_writes;
@@ -109,7 +109,7 @@ static bool verify_instruction(const struct image *image, const struct entry *en
     }
 }
 
-bool verify_program(const struct image *image, const struct entry *entry, uint32_t *bad) {
+bool kss_verify_program(const struct image *image, const struct entry *entry, uint32_t *bad) {
     /* Before any program, an event may drop a dead SID's contexts. */
     uint32_t calls = 0, writes = count_of(image, OBJECTS) * DROP_WRITES;
     for (*bad = 0; *bad < entry->count; ++*bad)

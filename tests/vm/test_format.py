@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from kss import binary
 from kss.compiler import compile_policy
 from kss.errors import KssError
@@ -41,7 +42,9 @@ def test_enumerations_agree(enum: str, prefix: str, python: type[binary.Op]) -> 
 def test_models_are_numbered_as_in_the_vm() -> None:
     table = re.search(r"models\[\] = \{(.*?)\}", (VM / "models.c").read_text())
     assert table
-    assert re.findall(r"model_(\w+)", table[1]) == [model.name.lower() for model in binary.Model]
+    assert re.findall(r"kss_model_(\w+)", table[1]) == [
+        model.name.lower() for model in binary.Model
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,12 @@ def test_the_vm_is_small() -> None:
 def _code_lines(path: Path) -> int:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
     return sum(bool(line.strip()) for line in text.splitlines())
+
+
+def test_the_library_defines_no_name_but_its_own(library: Path) -> None:
+    """It is linked into kernels, which have names of their own."""
+    with library.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".dynsym").iter_symbols()
+        defined = {s.name for s in symbols if s["st_shndx"] != "SHN_UNDEF"}
+    assert {"kss_verify", "kss_judge"} < defined
+    assert not {name for name in defined if not name.startswith(("kss_", "_"))}

@@ -561,6 +561,22 @@ def test_many_states_and_many_sids(policy: Builder, load) -> None:
     assert contexts(vm)["ring"][sids[50]] == "s0"
 
 
+def test_the_audit_level_belongs_to_no_sid(policy: Builder, load) -> None:
+    policy.audit_level = 2
+    level = apply("math.add", unsigned(250, UINT8), unsigned(5, UINT8), type=UINT8)
+    policy.bind(Kind.EXECUTE, policy.rule("set_level", level))
+    policy.bind(Kind.EXECUTE, policy.rule("deny"), dst=TELLER)
+    vm = load(policy)
+    assert vm.audit_level == 2
+    assert not vm.judge(start(dst=TELLER)).granted and vm.audit_level == 2
+    assert vm.judge(start()).granted and vm.audit_level == 255
+    vm.release(0)
+    vm.judge(start(dst=TELLER, released=8))
+    assert vm.audit_level == 255 and vm.state() == {}
+    new = load(policy)
+    assert new.migrate(vm) == 1 and new.audit_level == 255
+
+
 def test_snapshots(policy: Builder, load) -> None:
     door_policy(policy)
     vm = load(policy)

@@ -13,6 +13,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -86,7 +88,7 @@ def policies(random: Random) -> list[bytes]:
     return [*made, bytes(spoilt), made[0][:-8]]
 
 
-def _schedule(random: Random, count: int) -> tuple[int, list[tuple[int, int, int]]]:
+def schedule(random: Random, count: int) -> tuple[int, list[tuple[int, int, int]]]:
     windows, at = [], 0
     order = [*range(count), *random.choices(range(count), k=random.randrange(count))]
     random.shuffle(order)
@@ -140,7 +142,7 @@ def system(random: Random) -> System:
     actions = [systems.COLD, systems.WARM, systems.LOG, systems.IGNORE] * 50 + [systems.IDLE]
     return System(
         partitions=[_partition(random, number) for number in range(count)],
-        schedules=[_schedule(random, count) for _ in range(random.randint(1, 3))],
+        schedules=[schedule(random, count) for _ in range(random.randint(1, 3))],
         channels=[_channel(random, count) for _ in range(random.randint(1, 3 * count))],
         health={
             (partition, error, state): (
@@ -171,19 +173,63 @@ def inputs(random: Random, made: System, ticks: int) -> bytes:
     return encode_inputs(arriving)
 
 
-def write(folder: Path, seed: int, ticks: int) -> list[str]:
-    """The files of system `seed`; the arguments of the fake host for them."""
+def write(folder: Path, made: System, binaries: Sequence[bytes], arriving: bytes) -> list[str]:
+    """The files of a system; the arguments of the fake host for them."""
+    data = {"config": made.config(), "memory": made.memory(), "inputs": arriving}
+    data |= {f"policy{number}": binary for number, binary in enumerate(binaries)}
+    for name, content in data.items():
+        (folder / f"{name}.bin").write_bytes(content)
+    names = ["config", *(f"policy{number}" for number in range(len(binaries)))]
+    arguments = [str(folder / f"{name}.bin") for name in names]
+    return [
+        *arguments,
+        *("--memory", str(folder / "memory.bin")),
+        *("--inputs", str(folder / "inputs.bin")),
+    ]
+
+
+def write_random(folder: Path, seed: int, ticks: int) -> list[str]:
     random = Random(seed)
     made = system(random)
-    (folder / "config.bin").write_bytes(made.config())
-    (folder / "memory.bin").write_bytes(made.memory())
-    (folder / "inputs.bin").write_bytes(inputs(random, made, ticks))
-    arguments = [str(folder / "config.bin")]
-    for number, binary in enumerate(policies(random)):
-        (folder / f"policy{number}.bin").write_bytes(binary)
-        arguments.append(str(folder / f"policy{number}.bin"))
-    named = ["--memory", str(folder / "memory.bin"), "--inputs", str(folder / "inputs.bin")]
-    return arguments + named
+    return write(folder, made, policies(random), inputs(random, made, ticks))
+
+
+@contextmanager
+def files_of(
+    made: System, binaries: Sequence[bytes], random: Random, ticks: int
+) -> Iterator[list[str]]:
+    """The arguments of the fake host for a system under random inputs."""
+    with tempfile.TemporaryDirectory(prefix="khs-fuzz-") as name:
+        yield write(Path(name), made, binaries, inputs(random, made, ticks))
+
+
+@contextmanager
+def files(seed: int, ticks: int) -> Iterator[list[str]]:
+    """The arguments of the fake host for system `seed`, whose files live for a while."""
+    with tempfile.TemporaryDirectory(prefix="khs-fuzz-") as name:
+        yield write_random(Path(name), seed, ticks)
+
+
+def survives(program: Path, arguments: list[str], seed: int, steps: int, ticks: int) -> bool:
+    """Runs one system; if it fails, keeps its files and says how to repeat that."""
+    numbers = ["--seed", str(seed), "--until", str(ticks)]
+    for mode, count in (("fuzz", steps), ("corrupt", steps // 100)):
+        command = [str(program), mode, *arguments, *numbers, "--steps", str(count)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        print(f"system {seed}: {mode}: {done.stdout.partition(chr(10))[0]}")
+        if done.returncode:
+            kept = Path(tempfile.mkdtemp(prefix="khs-fuzz-"))
+            again = [
+                str(program),
+                mode,
+                *write_random(kept, seed, ticks),
+                *numbers,
+                "--steps",
+                str(count),
+            ]
+            print(done.stderr, f"repeat with: {shlex.join(again)}", sep="\n")
+            return False
+    return True
 
 
 def main() -> int:
@@ -192,24 +238,12 @@ def main() -> int:
     parser.add_argument("--systems", type=int, default=100, help="how many")
     parser.add_argument("--steps", type=int, default=20000, help="returns from guests, each")
     parser.add_argument("--ticks", type=int, default=2_000_000, help="longest run")
-    parser.add_argument("--keep", type=Path, help="folder for the files of each system")
     options = parser.parse_args()
     program = build(sanitize=True)
     for seed in range(options.seed, options.seed + options.systems):
-        folder = Path(options.keep or tempfile.mkdtemp(prefix="khs-fuzz-"))
-        files = write(folder, seed, options.ticks)
-        numbers = ["--seed", str(seed), "--until", str(options.ticks)]
-        for mode, steps in (("fuzz", options.steps), ("corrupt", options.steps // 100)):
-            command = [str(program), mode, *files, *numbers, "--steps", str(steps), "--statistics"]
-            done = subprocess.run(command, capture_output=True, text=True)
-            print(f"system {seed}: {mode}: {done.stdout.partition(chr(10))[0]}")
-            if done.returncode:
-                print(done.stderr, f"repeat with: {shlex.join(command)}", sep="\n")
+        with files(seed, options.ticks) as arguments:
+            if not survives(program, arguments, seed, options.steps, options.ticks):
                 return 1
-        if not options.keep:
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
     return 0
 
 

@@ -329,13 +329,26 @@ def _descriptions() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
+def folder() -> Path:
+    """Where the descriptions lie; a test may leave files there."""
+    return Path(_descriptions().name)
+
+
 @cache
-def policy(rules: str = EVERYTHING, *, max_sids: int = 16, boot: str = BOOT) -> bytes:
-    """policy.bin of these rules, behind those of `boot`."""
-    folder = Path(_descriptions().name)
-    path = folder / f"{hashlib.sha256((boot + rules).encode()).hexdigest()[:16]}.psl"
+def policy(
+    rules: str = EVERYTHING,
+    *,
+    max_sids: int = 16,
+    boot: str = BOOT,
+    classes: tuple[str, ...] = (),
+) -> bytes:
+    """policy.bin of these rules, behind those of `boot`; `classes` are known beside the usual."""
+    base = folder()
+    path = base / f"{hashlib.sha256((boot + rules).encode()).hexdigest()[:16]}.psl"
     path.write_text(HEAD + boot + rules)
-    return compile_policy(load_policy(path, [folder]).tree, max_sids=max_sids)
+    for name in classes:
+        (base / "test" / f"{name.partition('.')[2]}.edl").write_text(_EDL.format(name=name))
+    return compile_policy(load_policy(path, [base]).tree, max_sids=max_sids)
 
 
 # ---- messages --------------------------------------------------------------------

@@ -82,11 +82,11 @@ def test_a_call_and_its_reply() -> None:
 def test_clients_are_served_in_the_order_of_their_calls() -> None:
     """The client with the higher number calls first."""
     script = Script()
-    guest = script.start(0).run(299).run(300)
+    guest = script.start(0).run(599)
     for answer in (100, 200):
         recv(guest).peek(ASK, 16)
         reply(guest, answer)
-    ask(script.start(1).run(299).run(10), 11)
+    ask(script.start(1).run(309), 11)
     ask(script.start(2).run(10), 22)
     done = run(SYSTEM, script, 3600)
     assert answers(done, 0) == [22, 11]
@@ -115,7 +115,7 @@ def test_a_call_times_out_at_its_tick() -> None:
     assert done.results(1) == [(560, Code.TIMED_OUT, 0), (561, Code.OK, 0)]
     # the request is withdrawn: the server finds nothing
     late = Script()
-    recv(late.start(0).run(300).run(10), timeout=0)
+    recv(late.start(0).run(310), timeout=0)
     ask(late.start(1).run(9), 1, timeout=250)
     done = run(SYSTEM, late, 1800)
     assert done.codes(0, Call.RECV) == [Code.NOT_AVAILABLE]
@@ -372,7 +372,7 @@ def test_what_is_judged_is_what_is_delivered() -> None:
     guest = script.start(1).poke(SHARED, message(7, 0))
     guest.call(Call.CALL, 0, SHARED, 16, ANSWER, 64, LONG)
     script.start(2).poke(SHARED, message(999, 999))
-    recv(script.start(0).run(300).run(1)).peek(ASK, 16)
+    recv(script.start(0).run(301)).peek(ASK, 16)
     policy = rules(ASKABLE, "response src=test.A { grant () }")
     done = run(SYSTEM, script, 1800, policies=[policy])
     assert done.peeked(0) == [message(7, 0, riid=SERVICE)]

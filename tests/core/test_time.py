@@ -103,7 +103,7 @@ def test_a_blocked_receive_pays_for_its_copy() -> None:
     for script in (early, late):
         script.start(0).run(200).poke(DATA, systems.wide(1)).call(Call.PORT_SEND, 0, DATA, 64)
     early.start(1).call(Call.PORT_RECEIVE, 0, DATA, 64, 100000).call(Call.NOP)
-    late.start(1).run(499).run(1).call(Call.PORT_RECEIVE, 0, DATA, 64, 100000).call(Call.NOP)
+    late.start(1).run(500).call(Call.PORT_RECEIVE, 0, DATA, 64, 100000).call(Call.NOP)
     # what was received at once costs as much as what was waited for
     for script, expected in ((early, 1 + 10 + 5 + 1), (late, 500 + 1 + 10 + 5 + 1)):
         done = run(system, script, 3000)

@@ -1,6 +1,7 @@
 /* fake_host MODE CONFIG POLICY... [--option value]...
  *
  *   check               khs_config_check; prints the offset of the defect
+ *   sizes               bytes of the core, of its state and of the smallest event ring
  *   run                 runs scripts; raw events to --events, what scripts peek to --observe
  *   fuzz                random guests, --seed, --steps
  *   corrupt             spoils config.bin --steps times
@@ -139,6 +140,10 @@ int main(int argc, char **argv)
     khs_status status = khs_config_check(host.config, host.config_size, &where);
     if (!strcmp(o.mode, "check") || status != KHS_OK_STATUS) {
         printf("%d %zu\n", status, where);
+        return 0;
+    }
+    if (!strcmp(o.mode, "sizes")) {
+        printf("%zu %zu %zu\n", khs_core_size(), khs_state_size(host.config), khs_ring_size(host.config));
         return 0;
     }
     if (!host_fits(&host, 256u << 20))

@@ -1,0 +1,108 @@
+"""What a partition sees does not depend on what a neighbour without a path to it does."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.core import fuzz, host, systems
+from tests.core.systems import CALLS, QUEUING, SAMPLING, Channel, Partition, System
+
+
+def reach(system: System, start: int) -> set[int]:
+    """Partitions that `start` can influence. Samples go one way; a call comes back, a full queue
+    is told to its writer, and memory that both may write goes both ways."""
+    edges = set()
+    for channel in system.channels:
+        for to in channel.to:
+            edges.add((channel.source, to))
+            if channel.kind != SAMPLING:
+                edges.add((to, channel.source))
+    sharing = [n for n, partition in enumerate(system.partitions) if partition.shared]
+    edges |= {(a, b) for a in sharing if system.partitions[a].shared & systems.W for b in sharing}
+    found, todo = {start}, [start]
+    while todo:
+        at = todo.pop()
+        for a, b in edges:
+            if a == at and b not in found:
+                found.add(b)
+                todo.append(b)
+    return found
+
+
+def partition(random: Random, number: int, shared: int) -> Partition:
+    period = random.choice([0, 1500])
+    return Partition(
+        systems.CLASSES[number],
+        period=period,
+        deadline=random.choice([0, 700]) if period else 0,
+        limit=(2, 5000, systems.IDLE) if random.random() < 0.3 else None,
+        inputs=((16, 2),),
+        shared=shared,
+    )
+
+
+def divided(random: Random) -> System:
+    """Four partitions without privileges in some order: influence goes forward only, or both ways
+    within the first and the second half."""
+    order = random.sample(range(4), 4)
+    channels = []
+    for kind in random.choices([SAMPLING, SAMPLING, QUEUING, CALLS], k=5):
+        if kind == SAMPLING:
+            a, b = sorted(random.sample(range(4), 2))
+        else:
+            a, b = random.choice([(0, 1), (1, 0), (2, 3), (3, 2)])
+        endpoint = systems.SERVICE if kind == CALLS else systems.WIDE
+        depth = 2 if kind == QUEUING else 0
+        channels.append(Channel(kind, order[a], (order[b],), endpoint, fuzz.SIZES[endpoint], depth))
+    sharing = random.choice([[], order[:2], order[2:]])
+    actions = [systems.COLD, systems.WARM, systems.LOG, systems.IDLE]
+    windows = [(n, 300 * place, random.randint(50, 300)) for place, n in enumerate(order)]
+    return System(
+        [partition(random, n, systems.R | systems.W if n in sharing else 0) for n in range(4)],
+        [(1200, windows)],
+        channels,
+        health={
+            error: (systems.PARTITION, random.choice(actions))
+            for error in range(systems.ERRORS)
+            if error != systems.OVERFLOW
+        },
+        default_health=(systems.PARTITION, systems.LOG),
+        costs=(7, 2, 5),
+    )
+
+
+def traces(arguments: list[str], seed: int, changed: int, other: int) -> list[str]:
+    """The hash of each partition's own trace; partition `changed` behaves as seed `other` says."""
+    mode = ["fuzz", *arguments, "--seed", seed, "--steps", 10**9, "--until", 60_000]
+    out = host.execute([*mode, "--reseed", changed, other])
+    return [line.split()[2] for line in out.splitlines() if line.startswith("partition")]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bystanders_do_not_see_a_neighbour(seed: int) -> None:
+    random = Random(seed)
+    system = divided(random)
+    compared = 0
+    with fuzz.files_of(system, [systems.policy(fuzz.EVERYTHING)], random, 60_000) as arguments:
+        for changed in range(4):
+            seen = [traces(arguments, seed, changed, other) for other in (1, 2, 3)]
+            assert len({each[changed] for each in seen}) == 3  # it did behave differently
+            for bystander in set(range(4)) - reach(system, changed):
+                assert len({each[bystander] for each in seen}) == 1, (changed, bystander)
+                compared += 1
+    assert compared > 0
+
+
+def test_a_path_shows() -> None:
+    """The test above can fail: along a channel the reader's trace does change."""
+    system = System(
+        [Partition("test.A", shared=0), Partition("test.B", shared=0)],
+        [(1000, [(0, 0, 500), (1, 500, 500)])],
+        [Channel(SAMPLING, 0, (1,), systems.WIDE, 64)],
+    )
+    random = Random(1)
+    with fuzz.files_of(system, [systems.policy(fuzz.EVERYTHING)], random, 60_000) as arguments:
+        seen = [traces(arguments, 5, 0, other) for other in range(1, 6)]
+    assert len({each[1] for each in seen}) > 1

@@ -13,7 +13,7 @@ from kss.message import encode
 from kss.tree import Choice, Condition, Item, Match, PolicyTree
 from kss.types import IntegerType
 
-from tests.vm.generate import TEXTS
+from tests.vm.generate_expressions import TEXTS
 
 KINDS = [Kind.REQUEST, Kind.REQUEST, *Kind]
 NUMBERS = [0, 1, 2, 3, 4, 8, 0xFFFFFFFF, 0x80000000]

@@ -62,6 +62,8 @@ void khs_latch_fault(khs_cpu *cpu, uc_engine *uc, const khs_latch *fault, bool b
 
 void khs_latch_trap(khs_cpu *cpu, uc_engine *uc)
 {
+    if (cpu->reason == KHS_RUNNING_ON && khs_host_trap(cpu, uc))
+        return;
     if (latch(cpu, uc, KHS_AT_TRAP))
         cpu->pc = khs_block_end(cpu->last);
 }

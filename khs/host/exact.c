@@ -104,9 +104,9 @@ static bool is_ahead(const khs_latch *fault)
     return fault->kind == KHS_FAULT_EXECUTE || fault->kind == KHS_FAULT_ISA || fault->kind == KHS_FAULT_ALIGNMENT;
 }
 
-static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
+static void report(khs_cpu *cpu, khs_return *why)
 {
-    *why = (khs_return){.kind = KHS_RET_BUDGET, .ticks = budget - cpu->left};
+    *why = (khs_return){.kind = KHS_RET_BUDGET, .ticks = cpu->budget - cpu->left};
     switch (cpu->reason) {
     case KHS_AT_TRAP: {
         uint64_t number = 0;
@@ -119,7 +119,7 @@ static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
         why->kind = KHS_RET_WAIT;
         break;
     case KHS_AT_FAULT:
-        if (cpu->left == 0 && budget > 0 && is_ahead(&cpu->fault)) {
+        if (cpu->left == 0 && cpu->budget > 0 && is_ahead(&cpu->fault)) {
             cpu->refused = cpu->fault; /* it belongs to the next window */
             break;
         }
@@ -136,7 +136,7 @@ static void report(khs_cpu *cpu, uint64_t budget, khs_return *why)
 
 void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
 {
-    cpu->left = budget;
+    cpu->left = cpu->budget = budget;
     cpu->reason = KHS_RUNNING_ON;
     cpu->last = &cpu->now;
     cpu->now = (khs_block){.pc = cpu->pc};
@@ -146,5 +146,5 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
     }
     while (cpu->reason == KHS_RUNNING_ON && cpu->left > 0)
         advance(cpu);
-    report(cpu, budget, why);
+    report(cpu, why);
 }

@@ -1,9 +1,8 @@
-/* Life of a system: loading, booting, running. */
+/* Life of a system: loading, inputs, booting. Running is in run.c. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "internal.h"
 
@@ -13,12 +12,6 @@
 #define CACHE_MOST (32 * MIB)
 #define RING_DEFAULT (1 * MIB)
 #define ABANDONED_DEFAULT 64u
-
-/* A run looks for a stop request every so many ticks, about 10 ms on the slowest guest. */
-#define STRIDE (4ull * 1000 * 1000)
-/* What passing a window or a hypercall costs in host time, as ticks. */
-#define ACTION_COST 1000u
-#define YIELD_NS 50000000ull
 
 void khs_host_fail(khs_host_error *error, uint32_t failure, uint64_t where, const char *text)
 {
@@ -208,7 +201,7 @@ bool khs_host_input(khs_host *host, uint64_t tick, uint32_t kind, uint32_t targe
     return true;
 }
 
-/* ------------------------------------------------------------ running */
+/* ------------------------------------------------------------ booting */
 
 uint32_t khs_host_boot(khs_host *host)
 {
@@ -219,63 +212,6 @@ uint32_t khs_host_boot(khs_host *host)
     khs_status status = khs_boot(host->core, host->config, host->state, host->ring, host->ring_size, host);
     host->booted = status == KHS_OK_STATUS;
     return status;
-}
-
-static uint64_t host_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* Runs the partition; a long budget in pieces. Returns the ticks used. */
-static uint64_t run_partition(khs_host *host, const khs_action *action)
-{
-    khs_return why = {.kind = KHS_RET_FAULT, .fault = {.kind = KHS_FAULT_ENGINE, .detail = KHS_DETAIL_OPEN}};
-    khs_cpu *cpu = host->cpus[action->partition];
-    if (cpu != NULL)
-        khs_cpu_run(cpu, action->budget < STRIDE ? action->budget : STRIDE, &why);
-    khs_returned(host->core, action->partition, &why);
-    return why.ticks;
-}
-
-static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
-{
-    uint64_t began = host_ns(), spent = 0;
-    for (;;) {
-        if (atomic_exchange(&host->stop, false))
-            return KHS_HOST_INTERRUPTED;
-        if (khs_frames(host->core) >= frames)
-            return KHS_HOST_REACHED;
-        uint64_t frame_end = khs_frame_end(host->core);
-        khs_action action = khs_next(host->core, until < frame_end ? until : frame_end);
-        switch (action.kind) {
-        case KHS_RUN: spent += run_partition(host, &action); break;
-        case KHS_DRAIN: return KHS_HOST_DRAIN;
-        case KHS_STOPPED: return KHS_HOST_STOPPED;
-        default:
-            if (khs_now(host->core) >= until)
-                return KHS_HOST_REACHED;
-        }
-        spent += ACTION_COST;
-        if (spent >= STRIDE && host_ns() - began >= YIELD_NS)
-            return KHS_HOST_YIELDED;
-        spent %= STRIDE;
-    }
-}
-
-uint32_t khs_host_run(khs_host *host, uint64_t frames, uint64_t until)
-{
-    if (!host->booted)
-        return KHS_HOST_STOPPED;
-    if (host->taken)
-        khs_drained(host->core);
-    host->taken = false;
-    if (!khs_guard_enter(&host->guard))
-        return KHS_HOST_STOPPED;
-    uint32_t end = run(host, frames, until);
-    khs_guard_leave(&host->guard);
-    return end;
 }
 
 void khs_host_stop(khs_host *host)

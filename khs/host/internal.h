@@ -133,7 +133,18 @@ enum khs_reason {
     KHS_AT_TRAP,
     KHS_AT_WAIT,
     KHS_AT_FAULT,
+    KHS_AT_KERNEL, /* a hypercall, and the kernel has been told */
 };
+
+/* What the kernel did to a CPU in the middle of a hook, where its context is in use. */
+typedef struct khs_postponed {
+    bool any;
+    bool start;
+    bool interrupt_return;
+    bool interrupt;
+    uint32_t irq;
+    uint64_t handler;
+} khs_postponed;
 
 #define KHS_BLOCKS 8192u
 
@@ -147,6 +158,9 @@ struct khs_cpu {
     uint64_t kept;               /* `left` when something was latched */
     const khs_block *stopped_at; /* the block that was not entered */
     uint32_t reason;             /* enum khs_reason */
+    uint64_t budget;             /* of the run, or since the last hypercall */
+    bool in_hook;                /* the kernel is at work inside a hook */
+    khs_postponed postponed;
     khs_latch fault;
     khs_latch refused; /* it cannot go on until it is started again */
     bool tainted;      /* its engines translated what they must not run */
@@ -198,6 +212,12 @@ static inline uint64_t khs_block_end(const khs_block *block)
     return block->pc + block->size;
 }
 
+/* ports.c: does what was postponed, now that the engine has stopped. */
+void khs_port_catch_up(khs_cpu *cpu);
+
+/* run.c: the guest trapped, in a hook. False if the engine has to stop first. */
+bool khs_host_trap(khs_cpu *cpu, uc_engine *uc);
+
 /* ------------------------------------------------------------ host.c */
 
 typedef struct khs_policy_image {
@@ -226,6 +246,11 @@ struct khs_host {
     uint64_t ring_size;
     bool taken; /* what is in the ring was handed out */
     bool booted;
+    bool running;
+    bool is_next_known;
+    khs_action next;
+    uint64_t limit; /* given to khs_next */
+    uint64_t spent; /* host time since the last look, as ticks */
     atomic_bool stop;
     khs_policy_image *policies;
     uint32_t policy_count;

@@ -55,7 +55,11 @@ void khs_port_start(void *port, uint32_t partition, bool warm)
     khs_host *host = port;
     reset_memory(host, partition, warm);
     khs_cpu *cpu = cpu_of(host, partition);
-    if (cpu != NULL)
+    if (cpu == NULL)
+        return;
+    if (cpu->in_hook)
+        cpu->postponed = (khs_postponed){.any = true, .start = true};
+    else
         khs_cpu_start(cpu); /* what fails here is a fault when it is to run */
 }
 
@@ -95,6 +99,12 @@ void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32
     uint64_t sp = 0;
     if (cpu == NULL || cpu->refused.kind != 0)
         return; /* a fault comes first */
+    if (cpu->in_hook) {
+        cpu->postponed.any = cpu->postponed.interrupt = true;
+        cpu->postponed.handler = handler;
+        cpu->postponed.irq = irq;
+        return;
+    }
     if (cpu->interrupted == NULL && uc_context_alloc(cpu->main, &cpu->interrupted) != UC_ERR_OK) {
         cpu->interrupted = NULL;
         khs_engine_refuse(cpu, KHS_DETAIL_OPEN);
@@ -111,6 +121,22 @@ void khs_port_interrupt_return(void *port, uint32_t partition)
     khs_cpu *cpu = live(port, partition);
     if (cpu == NULL || cpu->interrupted == NULL)
         return; /* nothing was ever saved */
+    if (cpu->in_hook) {
+        cpu->postponed.any = cpu->postponed.interrupt_return = true;
+        return;
+    }
     uc_context_restore(cpu->main, cpu->interrupted);
     cpu->pc = cpu->interrupted_pc;
+}
+
+void khs_port_catch_up(khs_cpu *cpu)
+{
+    khs_postponed todo = cpu->postponed;
+    cpu->postponed = (khs_postponed){0};
+    if (todo.interrupt_return)
+        khs_port_interrupt_return(cpu->host, cpu->partition);
+    if (todo.start)
+        khs_cpu_start(cpu);
+    if (todo.interrupt) /* the kernel delivers it last, when the guest is about to run */
+        khs_port_interrupt(cpu->host, cpu->partition, todo.handler, todo.irq);
 }

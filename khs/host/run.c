@@ -1,0 +1,126 @@
+/* Running a system: the kernel says what is next, the engine does it, the kernel is told
+ * how it went. Most hypercalls end with the caller going on at once; those are carried
+ * out inside the engine's hook, without leaving guest code in between. */
+#define _GNU_SOURCE
+#include <time.h>
+
+#include "internal.h"
+
+/* A run looks for a stop request every so many ticks, about 10 ms on the slowest guest. */
+#define STRIDE (4ull * 1000 * 1000)
+/* What passing a window or a hypercall costs in host time, as ticks. */
+#define ACTION_COST 200u
+#define YIELD_NS 50000000ull
+
+static uint64_t host_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t piece(uint64_t budget)
+{
+    return budget < STRIDE ? budget : STRIDE;
+}
+
+/* Time to look whether someone wants the run to end. */
+static bool is_due(const khs_host *host)
+{
+    return host->spent >= STRIDE || atomic_load_explicit(&host->stop, memory_order_relaxed);
+}
+
+/* Tells the kernel; the next action is then known. */
+static void tell(khs_host *host, uint32_t partition, const khs_return *why)
+{
+    host->spent += why->ticks + ACTION_COST;
+    khs_returned(host->core, partition, why);
+}
+
+bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
+{
+    khs_host *host = cpu->host;
+    uint64_t number = 0;
+    if (!host->running || uc != cpu->main || is_due(host))
+        return false;
+    host->guard.armed = 0; /* a crash of the kernel is none of the engine's */
+    cpu->pc = khs_block_end(cpu->last);
+    uc_reg_read(uc, host->arch->number, &number);
+    cpu->in_hook = true;
+    tell(host, cpu->partition,
+         &(khs_return){.kind = KHS_RET_HYPERCALL, .number = (uint32_t)number, .ticks = cpu->budget - cpu->left});
+    host->next = khs_next(host->core, host->limit);
+    cpu->in_hook = false;
+    host->guard.armed = 1;
+    bool goes_on = host->next.kind == KHS_RUN && host->next.partition == cpu->partition && !cpu->postponed.any;
+    cpu->budget = cpu->left = goes_on ? piece(host->next.budget) : 0;
+    if (!goes_on) {
+        cpu->reason = KHS_AT_KERNEL;
+        uc_emu_stop(uc);
+    }
+    return true;
+}
+
+/* Runs the partition; afterwards host->next may be known already. */
+static void run_partition(khs_host *host)
+{
+    khs_return why = {.kind = KHS_RET_FAULT, .fault = {.kind = KHS_FAULT_ENGINE, .detail = KHS_DETAIL_OPEN}};
+    uint32_t partition = host->next.partition;
+    khs_cpu *cpu = host->cpus[partition];
+    if (cpu != NULL)
+        khs_cpu_run(cpu, piece(host->next.budget), &why);
+    host->is_next_known = cpu != NULL && cpu->reason == KHS_AT_KERNEL;
+    if (host->is_next_known)
+        khs_port_catch_up(cpu);
+    else
+        tell(host, partition, &why);
+}
+
+static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
+{
+    uint64_t began = host_ns();
+    host->spent = 0;
+    host->is_next_known = false;
+    for (;;) {
+        if (is_due(host)) {
+            host->spent = 0;
+            if (atomic_exchange(&host->stop, false))
+                return KHS_HOST_INTERRUPTED;
+            if (host_ns() - began >= YIELD_NS)
+                return KHS_HOST_YIELDED;
+        }
+        if (!host->is_next_known) {
+            if (khs_frames(host->core) >= frames)
+                return KHS_HOST_REACHED;
+            uint64_t frame_end = khs_frame_end(host->core);
+            host->limit = until < frame_end ? until : frame_end;
+            host->next = khs_next(host->core, host->limit);
+            host->spent += ACTION_COST;
+        }
+        host->is_next_known = false;
+        switch (host->next.kind) {
+        case KHS_RUN: run_partition(host); break;
+        case KHS_DRAIN: return KHS_HOST_DRAIN;
+        case KHS_STOPPED: return KHS_HOST_STOPPED;
+        default:
+            if (khs_now(host->core) >= until)
+                return KHS_HOST_REACHED;
+        }
+    }
+}
+
+uint32_t khs_host_run(khs_host *host, uint64_t frames, uint64_t until)
+{
+    if (!host->booted)
+        return KHS_HOST_STOPPED;
+    if (host->taken)
+        khs_drained(host->core);
+    host->taken = false;
+    if (!khs_guard_enter(&host->guard))
+        return KHS_HOST_STOPPED;
+    host->running = true;
+    uint32_t end = run(host, frames, until);
+    host->running = false;
+    khs_guard_leave(&host->guard);
+    return end;
+}

@@ -201,6 +201,7 @@ def library() -> ctypes.CDLL:
         "registers": (u32, [host, u32, POINTER(u64)]),
         "read": (u64, [host, u32, u64, c_void_p, u64]),
         "serve": (None, [host, u64, u64, c_int]),
+        "confine": (c_bool, [c_int]),
         "scan": (u64, [u32, c_char_p, u64]),
         "check_config": (u32, [c_char_p, u64, POINTER(u64)]),
         "x86_length": (u32, [c_char_p, u64, u32]),
@@ -381,6 +382,11 @@ def check_config(config: bytes) -> int | None:
     """Offset of the first defect of a config.bin."""
     where = c_uint64()
     return int(where.value) if library().khs_host_check_config(config, len(config), where) else None
+
+
+def confine(descriptor: int) -> bool:
+    """From now on this process can only compute and write there; False if that is impossible."""
+    return bool(library().khs_host_confine(descriptor))
 
 
 def x86_length(code: bytes, bits: int) -> int:

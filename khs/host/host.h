@@ -141,9 +141,12 @@ KHS_API uint64_t khs_host_read(khs_host *host, uint32_t partition, uint64_t addr
 
 /* ------------------------------------------------------------ isolation */
 
-/* For a forked child: boots, runs like khs_host_run to the end, and writes what happens to
- * `fd` as packets {u32 kind, u32 size, bytes}; then leaves the process by _exit. System
- * calls that no guest has business with are refused from here on. SIGINT stops the run. */
+/* From here on this process can compute, use memory and write to `fd`; every other system
+ * call fails with EPERM. False if this machine has no seccomp filters. */
+KHS_API bool khs_host_confine(int fd);
+
+/* For a forked child: confines itself, boots, runs like khs_host_run to the end, and writes what happens to
+ * `fd` as packets {u32 kind, u32 size, bytes}; then leaves the process by _exit. SIGINT stops the run. */
 KHS_API void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd);
 
 enum khs_host_packet {

@@ -31,7 +31,7 @@
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1), RETURN(SECCOMP_RET_ALLOW), LOAD(nr)
 
 /* Memory for engines, signals of the abort guard, writing to the pipe, leaving. */
-static bool confine(int fd)
+bool khs_host_confine(int fd)
 {
     uint32_t self = (uint32_t)getpid();
     struct sock_filter filter[] = {
@@ -136,7 +136,7 @@ void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd)
     serving = host;
     signal(SIGINT, on_interrupt);
     signal(SIGPIPE, SIG_IGN);
-    if (!confine(fd))
+    if (!khs_host_confine(fd))
         _exit(KHS_HOST_NOT_CONFINED);
     uint32_t status = khs_host_boot(host), end = KHS_HOST_STOPPED;
     if (status == KHS_OK_STATUS)

@@ -1,0 +1,125 @@
+"""--isolate: what the process that runs the guests can still do."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from khs.engine.native import confine, library
+from khs.engine.unicorn import Machine
+from khs.errors import EngineError
+from tests.host.system import Arch, Partition
+from tests.host.test_machine import BUSY, COUNT, archive
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def in_confinement(attempt: Callable[[], object]) -> str:
+    """What a confined process says of an attempt."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = "not confined"
+        if confine(writing):
+            try:
+                said = f"did {attempt()}"
+            except OSError as error:
+                said = type(error).__name__
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        said = stream.read()
+    os.waitpid(child, 0)
+    return said
+
+
+def mapped_file() -> object:
+    """An executable mapping of the program itself would be a way around openat."""
+    result = LIBC.mmap(None, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE, 0, 0)
+    if result == -1:
+        raise OSError(ctypes.get_errno(), "mmap")
+    return result
+
+
+REFUSED: dict[str, Callable[[], object]] = {
+    "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "create": lambda: os.open("/tmp/khs-escaped", os.O_CREAT | os.O_WRONLY),
+    "read": lambda: os.read(0, 1),
+    "write elsewhere": lambda: os.write(2, b"escaped"),
+    "socket": lambda: socket.socket(),
+    "fork": lambda: os.fork(),
+    "exec": lambda: os.execv("/bin/true", ["true"]),
+    "kill the parent": lambda: os.kill(os.getppid(), signal.SIGKILL),
+    "kill another": lambda: os.kill(1, 0),
+    "mmap a file": mapped_file,
+    "unlink": lambda: Path("/tmp/khs-escaped").unlink(),
+    "environment": lambda: list(Path("/proc").iterdir()),
+}
+
+
+@pytest.mark.parametrize("attempt", REFUSED)
+def test_refused(attempt: str) -> None:
+    library()  # loaded before the fork
+    assert in_confinement(REFUSED[attempt]) == "PermissionError"
+
+
+def test_allowed() -> None:
+    assert in_confinement(lambda: len(bytearray(64 << 20))) == f"did {64 << 20}"
+
+
+def children() -> list[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def test_guests_run_confined() -> None:
+    seen = []
+
+    def sink(view: memoryview) -> None:
+        status = Path(f"/proc/{children()[-1]}/status").read_text()
+        seen.append(dict(line.split(":\t") for line in status.splitlines() if ":\t" in line))
+
+    with Machine(BUSY, isolate=True) as machine:
+        machine.run(200, sink=sink)
+    assert seen
+    assert all((status["Seccomp"], status["NoNewPrivs"]) == ("2", "1") for status in seen)
+    assert children() == []
+
+
+def test_a_child_that_dies_is_an_error() -> None:
+    def sink(view: memoryview) -> None:
+        os.kill(children()[-1], signal.SIGKILL)
+
+    with (
+        Machine(BUSY, isolate=True) as machine,
+        pytest.raises(EngineError, match=r"died \(signal 9\)"),
+    ):
+        machine.run(100_000, sink=sink)
+
+
+def test_a_sink_that_fails_leaves_no_child() -> None:
+    def sink(view: memoryview) -> None:
+        raise ValueError("disk full")
+
+    with Machine(BUSY, isolate=True) as machine, pytest.raises(ValueError, match="disk full"):
+        machine.run(100_000, sink=sink)
+    assert children() == []
+
+
+def test_an_abort_of_the_engine_is_survived_in_confinement() -> None:
+    from khs.engine.native import Options
+
+    given = archive(Partition(b"\x90\xf0\x0f\xab\xd1"), Partition(COUNT))
+    assert given.system.arch is Arch.X86
+    with Machine(given, isolate=True, options=Options(unscanned=True)) as machine:
+        result = machine.run(3)
+    assert result.partitions["a"].faults == 1
+    assert result.partitions["b"].ticks == 30_000

@@ -57,13 +57,25 @@ khs_outcome khs_do_period_wait(khs_core *core, uint32_t self, const uint64_t *a)
     return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_PERIOD, .until = KHS_NEVER}};
 }
 
-/* Privilege first, then the handler, which asks KSS before it acts. */
-static khs_outcome call(khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
+static khs_outcome unknown(khs_core *core, uint32_t self, const uint64_t *a)
 {
+    (void)core, (void)self, (void)a;
+    return khs_done(KHS_CODE_UNKNOWN);
+}
+
+static khs_outcome unprivileged(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    (void)core, (void)self, (void)a;
+    return khs_done(KHS_CODE_INVALID_CONFIG);
+}
+
+/* Privilege first, then the handler, which asks KSS before it acts. */
+static khs_handler *handler_for(const khs_core *core, uint32_t self, uint32_t number)
+{
+    if (number >= KHS_HYPERCALLS)
+        return unknown;
     uint32_t needed = khs_hypercall_privilege[number];
-    if ((core->cfg_partitions[self].privileges & needed) != needed)
-        return khs_done(KHS_CODE_INVALID_CONFIG);
-    return handlers[number](core, self, a);
+    return (core->cfg_partitions[self].privileges & needed) == needed ? handlers[number] : unprivileged;
 }
 
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
@@ -107,18 +119,12 @@ static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)
 static void hypercall(khs_core *core, uint32_t self, uint32_t number)
 {
     khs_partition *p = &core->partitions[self];
-    uint64_t a[KHS_EVENT_ARGS_MAX] = {0};
-    uint32_t count = 0;
-    khs_outcome outcome = {.code = KHS_CODE_UNKNOWN};
+    uint64_t a[KHS_EVENT_ARGS_MAX] = {number}; /* unknown: wider than the record's `number` */
+    uint32_t count = number < KHS_HYPERCALLS ? khs_hypercall_arguments[number] : 1;
+    if (count && number < KHS_HYPERCALLS)
+        khs_port_arguments(core->port, self, count, a);
     p->hypercalls++;
-    if (number < KHS_HYPERCALLS) {
-        count = khs_hypercall_arguments[number];
-        if (count)
-            khs_port_arguments(core->port, self, count, a);
-        outcome = call(core, self, number, a);
-    } else {
-        a[count++] = number; /* wider than the record's `number` */
-    }
+    khs_outcome outcome = handler_for(core, self, number)(core, self, a);
     charge(core, self, &outcome);
     record(core, self, number, &outcome, a, count);
     if (outcome.kind == OUT_DONE)

@@ -4,12 +4,11 @@
 
 void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
 {
-    uint32_t body = (uint32_t)sizeof(khs_event) + record->args * 8u + record->size;
-    uint32_t size = (body + 7u) & ~7u;
-    if (core->ring_used + size > core->ring_size)
+    uint32_t words = (record->size + 7u) / 8u;
+    uint32_t size = (uint32_t)sizeof(khs_event) + (record->args + words) * 8u;
+    if (size > core->ring_size - core->ring_used)
         return; /* unreachable: see khs_ring_size */
-    uint8_t *at = core->ring + core->ring_used;
-    khs_event *event = (khs_event *)at;
+    khs_event *event = (khs_event *)(core->ring + core->ring_used);
     *event = (khs_event){
         .tick = core->state->now,
         .size = size,
@@ -23,9 +22,13 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
         .args = record->args,
         .data = record->size,
     };
-    khs_copy(at + sizeof(khs_event), record->arg, record->args * 8u);
-    khs_copy(at + sizeof(khs_event) + record->args * 8u, record->data, record->size);
-    khs_zero(at + body, size - body);
+    uint64_t *at = (uint64_t *)(event + 1);
+    for (uint32_t i = 0; i < record->args; i++)
+        *at++ = record->arg[i];
+    if (words) {
+        at[words - 1] = 0; /* the padding */
+        khs_copy(at, record->data, record->size);
+    }
     core->ring_used += size;
 }
 

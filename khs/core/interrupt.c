@@ -9,7 +9,7 @@ static bool blocking(const khs_partition *p)
 
 static bool deliverable(const khs_partition *p)
 {
-    return p->handler != 0 && !p->in_handler && (p->irq_pending & ~p->irq_mask) != 0;
+    return (p->irq_pending & ~p->irq_mask) != 0 && p->handler != 0 && !p->in_handler;
 }
 
 /* An interrupt that can be delivered ends khs_wait, and other waits if asked. */

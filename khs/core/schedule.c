@@ -112,7 +112,8 @@ khs_action khs_next(khs_core *core, uint64_t until)
         uint64_t limit = khs_min(khs_min(s->slot_end, s->next_due), until);
         if (pass(core, limit))
             continue;
-        khs_interrupt_deliver(core, s->slot_partition);
+        if (core->partitions[s->slot_partition].irq_pending)
+            khs_interrupt_deliver(core, s->slot_partition);
         return (khs_action){.kind = KHS_RUN, .partition = s->slot_partition, .budget = limit - s->now};
     }
 }

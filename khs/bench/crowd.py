@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from khs import resources
 from khs.bench.figures import Figure
@@ -44,23 +49,74 @@ env = {{ MODE = "rate" }}
 _WINDOW = '  {{ partition = "p{number}", start = "{start}us", length = "{length}us" }},'
 
 
-def crowd(partitions: int, arch: str = "armv7", board: str = "sabrelite") -> Iterator[Figure]:
-    """Figures of one system with so many partitions, all busy."""
-    name = f"{partitions} partitions"
+SIZES = (16, 64, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """One system of `partitions` busy partitions."""
+
+    partitions: int
+    build_s: float
+    boot_s: float  # and two frames, so that every partition has run
+    memory_bytes: int
+    window_ns: float
+
+
+def crowd(arch: str = "armv7") -> Iterator[Figure]:
+    """Memory and time of each of many partitions, and whether they grow with their number alone."""
+    crowds = [_measured(size) for size in SIZES]
+    many = crowds[-1]
+
+    def figure(name: str, value: float, unit: str) -> dict[str, Any]:
+        name = f"{many.partitions} partitions, {name}"
+        return {"section": "crowd", "name": name, "arch": arch, "value": value, "unit": unit}
+
+    yield Figure(**figure("build", many.build_s, "s"))
+    yield Figure(**figure(f"{WINDOW_US} us window", many.window_ns, "ns"))
+    memory = [crowd.memory_bytes / 1024 for crowd in crowds]
+    boot = [crowd.boot_s * 1e3 for crowd in crowds]
+    for name, unit, most, totals in (("memory", "KiB", 8192, memory), ("boot", "ms", 4, boot)):
+        each = totals[-1] / many.partitions
+        yield Figure.at_most(most, **figure(f"{name} of each", each, unit))
+        first, last = _slopes(totals)
+        growth = figure(f"{name} of one more", last, unit)
+        yield Figure.at_most(1.5, **growth, baseline=first, ratio=last / first)
+
+
+def _slopes(totals: list[float]) -> tuple[float, float]:
+    """What one partition more costs among few and among many."""
+    few, some, many = SIZES
+    return (totals[1] - totals[0]) / (some - few), (totals[2] - totals[1]) / (many - some)
+
+
+def _measured(partitions: int) -> Crowd:
+    """In a process of its own: memory that another run gave back would hide what this takes."""
+    text = subprocess.run(
+        [sys.executable, "-m", "khs.bench.crowd", str(partitions)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return Crowd(**json.loads(text))
+
+
+def _measure(partitions: int, board: str = "sabrelite") -> Crowd:
     began = time.perf_counter()
     archive = _archive(partitions, board)
-    yield Figure("crowd", f"{name}, build", arch, time.perf_counter() - began, "s")
+    built = time.perf_counter()
     resident = _resident()
-    began = time.perf_counter()
     with Machine(archive, seed=1) as machine:
         machine.run(frames=2)
-        booted = time.perf_counter() - began
+        booted = time.perf_counter()
         result = machine.run(frames=FRAMES)
-        memory = (_resident() - resident) / partitions
-    yield Figure("crowd", f"{name}, boot and two frames", arch, booted, "s")
-    yield Figure("crowd", f"{name}, memory of each", arch, memory / 1024, "KiB")
-    each = result.wall_s * 1e9 / (FRAMES * partitions)
-    yield Figure("crowd", f"{name}, {WINDOW_US} us window", arch, each, "ns")
+        return Crowd(
+            partitions=partitions,
+            build_s=built - began,
+            boot_s=booted - built,
+            memory_bytes=_resident() - resident,
+            window_ns=result.wall_s * 1e9 / (FRAMES * partitions),
+        )
 
 
 def _archive(partitions: int, board: str) -> Archive:
@@ -88,3 +144,7 @@ def _resident() -> int:
     """Bytes of memory that this process has in RAM."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(_measure(int(sys.argv[1])))))

@@ -18,7 +18,8 @@ static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
 static struct sigaction before[SIGNALS];
-static _Thread_local khs_guard *current;
+/* Of a model that a signal handler may read in any thread, without allocation. */
+static _Thread_local khs_guard *current __attribute__((tls_model("initial-exec")));
 
 static void chain(int number, siginfo_t *info, void *context)
 {

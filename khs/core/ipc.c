@@ -272,11 +272,14 @@ khs_outcome khs_do_reply(khs_core *core, uint32_t self, const uint64_t *a)
     header(message)->riid = asked->riid; /* a reply answers the method that was called */
     header(message)->mid = asked->mid;
     enum kss_kind kind = header(message)->flags == KSS_ERR ? KSS_ERROR : KSS_RESPONSE;
-    khs_outcome outcome = {.copied = length, .verdicts = 1};
-    if (!khs_judge(core, kind, khs_subject_of(core, self), khs_subject_of(core, client), 0, message, length))
-        outcome.code = KHS_CODE_DENIED;
-    else if (length > wait->capacity)
-        outcome.code = KHS_CODE_BAD_LENGTH;
+    khs_outcome outcome = {.copied = length};
+    if (length > wait->capacity) {
+        outcome.code = KHS_CODE_BAD_LENGTH; /* not judged: it will not be delivered */
+    } else {
+        outcome.verdicts = 1;
+        if (!khs_judge(core, kind, khs_subject_of(core, self), khs_subject_of(core, client), 0, message, length))
+            outcome.code = KHS_CODE_DENIED;
+    }
     uint64_t buffer = wait->buffer;
     end_call(core, client, outcome.code);
     if (outcome.code != KHS_CODE_OK) {

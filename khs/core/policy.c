@@ -128,7 +128,8 @@ void khs_rebind(khs_core *core)
     core->ring_used = 0;
 }
 
-/* Prepares a swap for the next frame boundary; a bad policy leaves everything as it is. */
+/* Prepares a swap for the next frame boundary. The last request before it counts: if that
+ * is a bad policy, the one in force stays. */
 bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size)
 {
     khs_state *s = core->state;

@@ -94,8 +94,8 @@ static uint32_t find(const khs_core *core, uint32_t self, uint64_t number, uint3
     return right ? KHS_CODE_OK : KHS_CODE_INVALID_CONFIG;
 }
 
-/* Gives the message in scratch to one reader; false: its queue is full. */
-static bool deliver(khs_core *core, uint32_t index, uint32_t length)
+/* Gives the message in scratch to one reader, who has room for it. */
+static void deliver(khs_core *core, uint32_t index, uint32_t length)
 {
     const khs_cfg_reader *reader = &core->cfg_readers[index];
     const khs_cfg_channel *channel = &core->cfg_channels[reader->channel];
@@ -103,17 +103,24 @@ static bool deliver(khs_core *core, uint32_t index, uint32_t length)
     if (channel->kind == KHS_SAMPLING) {
         queue->fill = 0;
         queue->written_at = core->state->now;
-        return push(queue, channel->message_size, 1, core->scratch, length);
+        push(queue, channel->message_size, 1, core->scratch, length);
+        return;
     }
-    if (!push(queue, channel->message_size, channel->depth, core->scratch, length))
-        return false;
+    push(queue, channel->message_size, channel->depth, core->scratch, length);
     const khs_waiting *wait = &core->partitions[reader->partition].wait;
     if (wait->kind == WAIT_RECEIVE) {
         khs_slice ports = core->cfg_partitions[reader->partition].ports;
         if (core->cfg_ports[ports.first + wait->port].reader == index)
             serve(core, reader->partition, queue, channel->message_size, channel->depth);
     }
-    return true;
+}
+
+static bool overflows(khs_core *core, uint32_t index, const khs_cfg_channel *channel)
+{
+    khs_queue *queue = reader_queue(core, index);
+    bool full = channel->kind == KHS_QUEUING && queue->fill == channel->depth;
+    queue->overflows += full;
+    return full;
 }
 
 /* One event per reader; the value says who got it, the code why not all did. Readers that
@@ -136,15 +143,20 @@ static khs_outcome write(khs_core *core, uint32_t self, const uint64_t *a, uint3
     khs_outcome outcome = {.copied = length};
     uint32_t denied = 0;
     for (uint32_t i = 0; i < channel->readers.count; i++) {
-        const khs_cfg_reader *reader = &core->cfg_readers[channel->readers.first + i];
+        uint32_t index = channel->readers.first + i;
+        const khs_cfg_reader *reader = &core->cfg_readers[index];
+        if (overflows(core, index, channel))
+            continue; /* not judged: the policy's state follows what was delivered */
         /* the channel, not the writer, says what the message is */
         *(kss_header *)core->scratch = (kss_header){reader->riid, (uint16_t)channel->mid, KSS_IN};
         outcome.verdicts++;
         if (!khs_judge(core, KSS_REQUEST, khs_subject_of(core, self), khs_subject_of(core, reader->partition),
-                       0, core->scratch, length))
+                       0, core->scratch, length)) {
             denied++;
-        else if (deliver(core, channel->readers.first + i, length))
-            outcome.value |= 1u << i;
+            continue;
+        }
+        deliver(core, index, length);
+        outcome.value |= 1u << i;
     }
     uint32_t all = (uint32_t)((1ull << channel->readers.count) - 1u);
     if (outcome.value == all)

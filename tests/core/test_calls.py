@@ -423,6 +423,7 @@ def test_a_client_s_buffer_that_is_too_small() -> None:
     done = run(SYSTEM, script, 1800)
     assert done.codes(0, Call.REPLY) == [Code.BAD_LENGTH] and done.codes(1) == [Code.BAD_LENGTH]
     assert done.peeked(1) == [bytes(16)]
+    assert [e for e in done.of(host.VERDICT) if e.kind == host.RESPONSE] == []
 
 
 def test_a_reply_with_bad_arguments_leaves_the_call_open() -> None:

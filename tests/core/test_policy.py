@@ -142,6 +142,14 @@ def test_a_number_that_does_not_exist() -> None:
     assert [(tick, value) for tick, _, value in applied(done)] == [(20, host.NONE), (21, host.NONE)]
 
 
+def test_a_bad_request_takes_an_earlier_one_back() -> None:
+    script = Script()
+    swap(script, 1, 2)
+    done = run(SYSTEM, script, 900, policies=[OPEN, CLOSED, OPEN[:-8]])
+    assert done.codes(0) == [Code.OK, Code.BAD_POLICY]
+    assert applied(done) == [(11, 2, host.NONE)]
+
+
 # ---- a policy that a partition passes -------------------------------------------------------------
 
 

@@ -189,6 +189,27 @@ def test_overflow_is_an_error_to_the_writer() -> None:
     ]
 
 
+def test_what_overflows_does_not_change_the_policy_s_state() -> None:
+    """A message that ages its reader is granted but does not fit: the reader stays young."""
+    rules = (
+        "policy object life : Flow {\n"
+        '    type State = "young" | "old"\n'
+        '    config = { states : ["young", "old"], initial : "young",\n'
+        '        transitions : { "young" : ["old"] } }\n}\n'
+        "execute src=Einit { life.init { sid : dst_sid } }\n"
+        "request src=test.A, dst=test.B, interface=test.Alarm {\n"
+        '    choice (message.code) { 1 : life.enter { sid : dst_sid, state : "old" }\n'
+        '    _ : life.allow { sid : dst_sid, states : ["young"] } }\n}\n'
+    )
+    script = Script()
+    write(write(script.start(0), QUEUING, 2, 1).wait(), QUEUING, 2)
+    take(script.start(1))
+    policies = [systems.policy(rules)]
+    done = run(fan_out(QUEUING, depth=1, to=(1,)), script, 800, policies=policies)
+    assert done.codes(0, Call.PORT_SEND) == [Code.OK, Code.NOT_AVAILABLE, Code.OK]
+    assert len([e for e in done.of(host.VERDICT) if e.kind == host.REQUEST]) == 2
+
+
 def test_none_got_it_for_different_reasons() -> None:
     """One queue is full, the other reader's is denied: that is no plain denial."""
     script = Script()

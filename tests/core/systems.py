@@ -38,9 +38,10 @@ PRIVILEGES = {
     "module-stop": 16,
 }
 
-CODE, CONSTANTS, DATA, KEEP, SHARED, GUARD = (n << 16 for n in range(1, 7))
-DATA_SIZE = 8192
 PAGE = 4096
+SHARED, CODE, CONSTANTS, DATA, GUARD = (n << 16 for n in range(1, 6))
+DATA_SIZE = 2 * PAGE
+KEEP = DATA + DATA_SIZE  # right behind it
 
 # Endpoints of every test class; RIIDs in this order.
 REPORT, ALARM, SERVICE, WIDE = range(4)
@@ -246,9 +247,8 @@ class System:
             records.Map(address=address, region=own + n, rights=right)
             for n, (address, right) in enumerate(rights)
         ]
-        if self.partitions[partition].shared:
-            shared = self.partitions[partition].shared
-            made.append(records.Map(address=SHARED, region=0, rights=shared))
+        if shared := self.partitions[partition].shared:
+            made.insert(0, records.Map(address=SHARED, region=0, rights=shared))
         return made
 
     def memory(self) -> bytes:

@@ -143,8 +143,9 @@ RECORDS = [
     ("regions", 0, "size", (1 << 40) + 4096),
     ("regions", 0, "file_size", 4097),
     ("regions", 0, "flags", 4),
-    ("maps", 0, "address", systems.CODE + 8),
-    ("maps", 1, "address", systems.CODE),
+    ("maps", 0, "address", systems.SHARED + 8),
+    ("maps", 1, "address", systems.SHARED),
+    ("maps", 4, "address", systems.DATA + systems.PAGE),
     ("maps", 4, "address", 1 << 32),
     ("maps", 4, "address", (1 << 32) - 4096 + 1),
     ("maps", 0, "region", 9),
@@ -186,6 +187,54 @@ def test_defects_of_records(
     edit = Edit()
     where = edit.set(table, index, field, value)
     assert check(bytes(edit.data), tmp_path) == (1, where)
+
+
+ACCEPTED = [
+    ("header", 0, "clock_hz", 10**10),
+    ("header", 0, "clock_hz", 1),
+    ("header", 0, "arch", 2),
+    ("header", 0, "arch", 3),
+    ("header", 0, "cost_call", 1_000_000),
+    ("header", 0, "cost_copy", 1_000_000),
+    ("header", 0, "cost_verdict", 1_000_000),
+    ("header", 0, "max_message", 512),
+    ("header", 0, "max_message", 1 << 20),
+    ("header", 0, "policy_image", 1 << 26),
+    ("header", 0, "policy_state", 1 << 28),
+    ("partitions", 0, "deadline", 100),
+    ("partitions", 0, "restart_limit", 16),
+    ("partitions", 0, "restart_then", systems.STOP),
+    ("partitions", 0, "privileges", 31),
+    ("partitions", 0, "maps", records.Slice(0, 0)),
+    ("partitions", 1, "maps", records.Slice(10, 0)),
+    ("partitions", 0, "phase", (1 << 56) - 1),
+    ("windows", 1, "length", 500),
+    ("windows", 2, "start", 0),
+    ("regions", 0, "file_size", 4096),
+    ("regions", 0, "flags", 3),
+    ("maps", 4, "address", (1 << 32) - 4096),
+    ("maps", 4, "rights", systems.R),
+    ("channels", 0, "message_size", 8),
+    ("channels", 0, "mid", 65535),
+    ("channels", 1, "message_size", 512),
+    ("channels", 1, "depth", 65536),
+    ("inputs", 0, "capacity", 512),
+    ("inputs", 0, "depth", 65536),
+    ("health", 0, "level", 2),
+    ("health", 0, "action", 5),
+]
+
+
+@pytest.mark.parametrize(("table", "index", "field", "value"), ACCEPTED)
+def test_the_last_good_value(
+    table: str, index: int, field: str, value: object, tmp_path: Path
+) -> None:
+    edit = Edit()
+    if table == "header":
+        edit.head(field, value)
+    else:
+        edit.set(table, index, field, value)
+    assert check(bytes(edit.data), tmp_path) == (0, 0)
 
 
 def fewer_health_rows(edit: Edit) -> int:

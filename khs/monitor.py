@@ -7,12 +7,13 @@ descriptions comes back as `ConfigError`, with the places KSS gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import kss
+from kss import cgen
 from kss.api import Policy, load_class, load_policy
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Finding as KssFinding
@@ -73,6 +74,7 @@ class MonitorPolicy:
     binary: bytes
     state_size: int
     root: Path  # places in `map` are relative to it
+    implicit: _Endpoints  # endpoints that port channels gave to classes
 
     def layout(self, class_name: str) -> EntityClass:
         """A class with its endpoints and message layouts; KeyError if the policy has no such."""
@@ -96,6 +98,15 @@ class MonitorPolicy:
             for entity in self.policy.tree.classes
             for endpoint in (*entity.endpoints, *entity.security)
         }
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """C headers for guest programs, by the name they are included with."""
+        classes = [
+            _declared(entity, self.implicit.get(entity.name, {}))
+            for entity in sorted(self.policy.tree.classes, key=lambda entity: entity.name)
+        ]
+        return cgen.headers(self.interfaces.values(), classes)
 
     def interface(self, name: str) -> Interface | None:
         """An interface by name, if a class offers it."""
@@ -172,12 +183,12 @@ def load_all(system: System) -> tuple[MonitorPolicy, ...]:
 def load_file(system: System, path: Path, name: str) -> MonitorPolicy:
     """The policy in file `path`, called `name`, for the classes and channels of `system`."""
     try:
-        policy = _read(system, path)
+        policy, implicit = _read(system, path)
         binary = compile_policy(policy.tree, max_sids=_max_sids(system))
         state_size = len(Vm(binary).snapshot())
     except KssError as error:
         raise ConfigError(map(_finding, error.findings)) from error
-    return MonitorPolicy(name, policy, binary, state_size, system.root)
+    return MonitorPolicy(name, policy, binary, state_size, system.root, implicit)
 
 
 def _max_sids(system: System) -> int:
@@ -185,8 +196,8 @@ def _max_sids(system: System) -> int:
     return max(64, 2 * (len(system.partitions) + 2))
 
 
-def _read(system: System, path: Path) -> Policy:
-    """The policy, with an endpoint for every port channel.
+def _read(system: System, path: Path) -> tuple[Policy, _Endpoints]:
+    """The policy, with an endpoint for every port channel, and those that it did not declare.
 
     It is read as it stands first: that tells which classes it knows and what they declare. It may
     fail at that because it names the endpoints that are still missing; then the classes' own
@@ -201,10 +212,10 @@ def _read(system: System, path: Path) -> Policy:
     _check_classes(system, path, policy)
     missing = _implicit_endpoints(system, policy.layout)
     if not missing:
-        return policy
+        return policy, extra
     for name, endpoints in missing.items():
         extra[name] = {**extra.get(name, {}), **endpoints}
-    return load_policy(path, system.include, extra_endpoints=extra)
+    return load_policy(path, system.include, extra_endpoints=extra), extra
 
 
 def _implicit_endpoints(
@@ -225,6 +236,12 @@ def _implicit_endpoints(
             if interface not in known | set(extra.get(name, {}).values()):
                 extra.setdefault(name, {})[channel.name] = interface
     return extra
+
+
+def _declared(entity: EntityClass, implicit: Mapping[str, str]) -> EntityClass:
+    """The class as its description has it."""
+    kept = (endpoint for endpoint in entity.endpoints if endpoint.name not in implicit)
+    return replace(entity, endpoints=tuple(kept))
 
 
 def _check_classes(system: System, path: Path, policy: Policy) -> None:

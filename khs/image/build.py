@@ -20,7 +20,6 @@ from khs.image.parts import Parts
 from khs.image.scan import scan
 from khs.image.wiring import Wiring, wire
 from khs.monitor import MonitorPolicy
-from khs.new.stubs import headers
 from khs.resources import shipped
 from khs.toolchain import Progress
 
@@ -114,13 +113,12 @@ def _same_wiring(system: System, wiring: Wiring, policy: MonitorPolicy) -> list[
 def _programs(
     system: System, policy: MonitorPolicy, progress: Progress | None
 ) -> tuple[dict[str, bytes], dict[str, Program], list[Finding]]:
-    stubs = headers(policy.interfaces.values())
     elfs: dict[str, bytes] = {}
     programs: dict[str, Program] = {}
     findings: list[Finding] = []
     for partition in system.partitions:
         try:
-            file, data = _elf(system, partition, stubs, progress)
+            file, data = _elf(system, partition, policy.headers, progress)
             programs[partition.name] = _read_elf(system, partition, file, data)
             elfs[partition.name] = data
         except ConfigError as error:

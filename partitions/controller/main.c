@@ -37,9 +37,9 @@ static void alarm(uint32_t code, int32_t value, const char *text)
     struct gateway_IAlarm_Raise_req m = {
         .header = gateway_IAlarm_Raise_req_header, .code = code, .value = value
     };
-    struct khs_arena arena = { m.arena, sizeof m.arena, 0 };
-    khs_put_text(&arena, &m.text, text, 63);
-    khs_port_send(port.alarms, &m, gateway_IAlarm_Raise_req_size + arena.used);
+    uint32_t length = gateway_IAlarm_Raise_req_size;
+    gateway_IAlarm_Raise_req_set_text(&m, &length, text);
+    khs_port_send(port.alarms, &m, length);
 }
 
 static bool read_temperature(void)

@@ -20,9 +20,9 @@ __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
     khs_format_list(line, sizeof line, format, values);
     va_end(values);
     struct gateway_IJournal_Note_req m = { .header = gateway_IJournal_Note_req_header };
-    struct khs_arena arena = { m.arena, sizeof m.arena, 0 };
-    khs_put_text(&arena, &m.text, line, 127);
-    khs_port_send(journal_port, &m, gateway_IJournal_Note_req_size + arena.used);
+    uint32_t length = gateway_IJournal_Note_req_size;
+    gateway_IJournal_Note_req_set_text(&m, &length, line);
+    khs_port_send(journal_port, &m, length);
 }
 
 /* ------------------------------------------------------------ steps */
@@ -35,7 +35,7 @@ uint32_t set_temperature(uintptr_t tenths, uintptr_t b, uintptr_t c)
     };
     union gateway_ISetpoint_Set_reply reply;
     uint32_t code = khs_call(setpoint_port, &m, sizeof m, &reply, sizeof reply, PATIENCE_US).code;
-    if (code == KHS_CODE_OK && reply.header.flags == KHS_RESPONSE)
+    if (code == KHS_CODE_OK && reply.header.flags == IDL_RESPONSE)
         note("setpoint %d instead of %d", m.temperature, reply.res.before);
     return code;
 }

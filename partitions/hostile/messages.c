@@ -38,7 +38,7 @@ ECHO(span_wrapping, SOUND, (m.data.offset = 0xfffffffe, m.data.size = 4))
 ECHO(span_too_large, SOUND, m.data.size = 33)
 ECHO(method_unknown, SOUND, m.header.mid = 77)
 ECHO(method_of_another_shape, SOUND, m.header.mid = hostile_IEcho_Forbidden_mid)
-ECHO(flags_response, SOUND, m.header.flags = KHS_RESPONSE)
+ECHO(flags_response, SOUND, m.header.flags = IDL_RESPONSE)
 ECHO(flags_unknown, SOUND, m.header.flags = 0xffff)
 /* The kernel names the endpoint itself: the call waits, and with no patience it ends. */
 ECHO(endpoint_of_another, SOUND, m.header.riid = 0xffff)
@@ -51,7 +51,7 @@ static khs_result method_without_rule(void)
     return khs_call(ends.service, &m, sizeof m, &reply, sizeof reply, 0);
 }
 
-static khs_result send(uint32_t length, struct khs_span span)
+static khs_result send(uint32_t length, struct idl_span span)
 {
     noise_message m = { .header = hostile_INoise_Make_req_header, .value = 7, .data = span };
     return khs_port_send(ends.noise, &m, length);
@@ -59,12 +59,12 @@ static khs_result send(uint32_t length, struct khs_span span)
 
 static khs_result noise_span_outside(void)
 {
-    return send(hostile_INoise_Make_req_size + 4, (struct khs_span){ 4, 1 });
+    return send(hostile_INoise_Make_req_size + 4, (struct idl_span){ 4, 1 });
 }
 
 static khs_result noise_too_long(void)
 {
-    return send(sizeof(noise_message) + 1, (struct khs_span){ 0, 4 });
+    return send(sizeof(noise_message) + 1, (struct idl_span){ 0, 4 });
 }
 
 /* The port, not the writer, says which method it carries. */
@@ -78,7 +78,7 @@ static khs_result queue_overflow(void)
 {
     khs_result r;
     uint32_t sent = 0;
-    while ((r = send(hostile_INoise_Make_req_size, (struct khs_span){ 0, 0 })).code == KHS_CODE_OK)
+    while ((r = send(hostile_INoise_Make_req_size, (struct idl_span){ 0, 0 })).code == KHS_CODE_OK)
         sent++;
     return (khs_result){ r.code, sent };
 }

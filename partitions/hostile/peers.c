@@ -109,7 +109,7 @@ static khs_result reply_malformed(void)
 {
     struct khs_recv_info info = { 0 };
     receive(&info);
-    struct khs_header m = { 0, 0, KHS_REQUEST };
+    struct idl_header m = { 0, 0, IDL_REQUEST };
     return reply(info.token, &m, sizeof m);
 }
 

@@ -14,7 +14,7 @@ static void log_alarms(uint32_t port)
     khs_result got;
     while ((got = khs_port_receive(port, &m, sizeof m, 0)).code == KHS_CODE_OK)
         khs_print("alarm %u (%d): %s\n", m.code, m.value,
-                  khs_text(&m, got.value, gateway_IAlarm_Raise_req_size, m.text));
+                  gateway_IAlarm_Raise_req_get_text(&m, got.value));
 }
 
 static void log_journal(uint32_t port)
@@ -22,7 +22,7 @@ static void log_journal(uint32_t port)
     struct gateway_IJournal_Note_req m;
     khs_result got;
     while ((got = khs_port_receive(port, &m, sizeof m, 0)).code == KHS_CODE_OK)
-        khs_print("gateway: %s\n", khs_text(&m, got.value, gateway_IJournal_Note_req_size, m.text));
+        khs_print("gateway: %s\n", gateway_IJournal_Note_req_get_text(&m, got.value));
 }
 
 static void log_reading(uint32_t port)

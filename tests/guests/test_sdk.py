@@ -10,7 +10,6 @@ from elftools.elf.elffile import ELFFile
 
 from khs import config, image, monitor
 from khs.config.model import Arch
-from khs.new.stubs import headers
 from khs.resources import shipped
 from khs.toolchain import read_program, zig
 from khs.trace import events
@@ -27,8 +26,7 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The headers of every interface of the shipped systems."""
     folder = tmp_path_factory.mktemp("stubs")
     for system in (*SYSTEMS, CHECKER):
-        policy = monitor.load(config.load(system))
-        for name, text in headers(policy.interfaces.values()).items():
+        for name, text in monitor.load(config.load(system)).headers.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

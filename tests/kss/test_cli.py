@@ -254,7 +254,7 @@ class TestCgen:
         path = tmp_path / "door.h"
         command = ["cgen", "bank.IDoor", "-I", LIB, "--class", "bank.Vault", "-o", path]
         assert run(monkeypatch, *command) == 0
-        assert "#define bank_Vault_door_RIID 3u" in path.read_text()
+        assert "#define bank_Vault_door_riid 3u" in path.read_text()
         again = tmp_path / "again.h"
         file = LIB / "bank/IDoor.idl"
         assert run(monkeypatch, "cgen", file, "--class", "bank.Vault", "-I", LIB, "-o", again) == 0

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "khs.monitor": {"khs.config", "khs.errors", "kss"},
 }
 NOBODY_IMPORTS = "khs.cli"
-FACADE = {"khs.monitor", "khs.new.stubs"}  # the stub writer reads KSS's message layouts
+FACADE = {"khs.monitor"}
 
 
 @cache

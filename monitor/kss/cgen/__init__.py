@@ -1,24 +1,31 @@
-"""C stubs of an interface for guest programs: freestanding C11, static inline, no allocation.
+"""C headers for the messages of an interface: `gateway.ISetpoint` -> `gateway/ISetpoint.idl.h`.
 
-For a method `Report` of `gateway.ITelemetry`, in each direction (`in`, `out`, `err`):
+Freestanding C11, static inline, no allocation, complete in itself. For a method `Set`:
 
-    gateway_ITelemetry_Report_MID                the method's number
-    struct gateway_ITelemetry_Report_in          the constant part, header first
-    gateway_ITelemetry_Report_in_SIZE, _ARENA    bytes of it, and of the arena at most
-    gateway_ITelemetry_Report_in_init (m, riid)  zeroes it and fills in the header
+    gateway_ISetpoint_Set_mid                  the method's number
+    struct gateway_ISetpoint_Set_req           its request; `_res` and `_err` are its answers
+    gateway_ISetpoint_Set_req_header           what .header is initialised with
+    gateway_ISetpoint_Set_req_size             bytes of the constant part
+    union gateway_ISetpoint_Set_reply          either answer, header.flags says which
 
-and, if the message has an arena,
+The struct lies in memory as the message does, on every architecture. With `bytes`, `string` or
+`sequence` parameters it ends in an arena, and the message has as many bytes as are in use:
 
-    struct gateway_ITelemetry_Report_in_buf      a whole message to build
-    ..._in_buf_init (b, riid), ..._in_buf_size (b)
-    ..._in_set_text (b, text, length)            for each bytes, string and sequence
-    ..._in_get_text (m, &length), ..._in_count_items (m), ..._in_get_items (m, index, &item)
+    struct gateway_IAlarm_Raise_req m = {.header = gateway_IAlarm_Raise_req_header, .code = 3};
+    uint32_t length = gateway_IAlarm_Raise_req_size;
+    gateway_IAlarm_Raise_req_set_text(&m, &length, "too hot");
 
-What lies within sequences and arrays takes an index for each. Setters and getters return 0 (or a
-null pointer) if something does not fit or is not there; getters rely on the message to conform,
-which the security monitor has checked before a message is delivered. Each parameter has its own
-place in the arena, so setters may be called in any order, those of a sequence before those of what
-lies within its elements. Variable-size members of unions have neither; `kss_msg_data` reads them.
+    _set_T(&m, &length, text)                  string, ends with zero
+    _set_B(&m, &length, data, size)            bytes
+    _set_S(&m, &length, items, count)          sequence; without items all zero
+    _get_T(&m, length)                         text, "" if there is none
+    _get_B(&m, length, &size)                  pointer, null if there are none
+    _count_S(&m, length), _get_S(&m, length, index, &item)
+
+What lies within arrays and sequences takes an index for each, after the length. Setters may be
+called in any order, that of a sequence before those of what lies within its elements; they answer
+false if something does not fit or is not there, as what lies in a member that a union's tag does
+not name. Getters never look behind the first `length` bytes, whatever the message says of itself.
 """
 
 from __future__ import annotations
@@ -26,88 +33,114 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kss import layout
-from kss.cgen.arena import accessors, spots
+from kss.cgen.accessors import accessors
 from kss.cgen.common import COMMON
-from kss.cgen.names import c_name, c_type
-from kss.layout import EntityClass, Interface, MessageType, Method, WireType
+from kss.cgen.names import SUFFIXES, Names, dimensions, flat, member_names
+from kss.cgen.spots import spots
+from kss.layout import Direction, EntityClass, Field, Interface, MessageType, Method, WireType
 
-_SUFFIXES = ("in", "out", "err")
+_FLAGS = {
+    Direction.IN: "IDL_REQUEST",
+    Direction.OUT: "IDL_RESPONSE",
+    Direction.ERROR: "IDL_ERROR",
+}
 
 
 def generate(interface: Interface, classes: Iterable[EntityClass] = ()) -> str:
     """The header of an interface. For endpoints of `classes` with this interface it defines
-    `<class>_<endpoint>_RIID`."""
-    prefix = c_name(interface.name)
-    guard = f"KSS_STUB_{prefix.upper()}_H"
+    `<class>_<endpoint>_riid`."""
+    names = Names(interface)
+    guard = f"IDL_{names.prefix}_H"
     parts = [
-        f"/* {interface.name}: generated from its interface description, do not edit. */",
+        f"/* Messages of {interface.name}, made from its interface description; do not edit. */",
         f"#ifndef {guard}\n#define {guard}\n",
-        "#include <stddef.h>\n#include <stdint.h>\n",
+        "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n",
         COMMON,
         *_riids(interface, classes),
-        *_types(interface, prefix),
+        *_types(interface, names),
     ]
     for method in interface.methods:
-        parts += _method(prefix, method)
-    parts.append("#endif")
-    return "\n".join(parts) + "\n"
+        parts += _method(names, method)
+    return "\n".join([*parts, "#endif", ""])
+
+
+def header_name(interface: Interface) -> str:
+    """What a header is included by: `gateway/ISetpoint.idl.h` for `gateway.ISetpoint`."""
+    return interface.name.replace(".", "/") + ".idl.h"
+
+
+def headers(interfaces: Iterable[Interface], classes: Iterable[EntityClass] = ()) -> dict[str, str]:
+    """The headers of interfaces by the name they are included with."""
+    known = list(classes)
+    return {header_name(interface): generate(interface, known) for interface in interfaces}
 
 
 def _riids(interface: Interface, classes: Iterable[EntityClass]) -> Iterator[str]:
     for item in classes:
         for endpoint in item.endpoints:
             if endpoint.interface.name == interface.name:
-                name = f"{c_name(item.name)}_{c_name(endpoint.name)}_RIID"
+                name = f"{flat(item.name)}_{flat(endpoint.name)}_riid"
                 yield f"#define {name} {endpoint.riid}u"
 
 
 # ---- types -----------------------------------------------------------------
 
 
-def _types(interface: Interface, prefix: str) -> Iterator[str]:
-    """Structs and unions, each after those it needs."""
-    seen: dict[str, None] = {}
+def _types(interface: Interface, names: Names) -> Iterator[str]:
+    """Structs and unions, each once and after those it needs."""
+    seen: set[WireType] = set()
 
     def visit(wire: WireType) -> Iterator[str]:
         match wire:
             case layout.Array(element, _) | layout.Sequence(element, _):
                 yield from visit(element)
-            case layout.Struct(name, members) | layout.Union(name, members):
-                if name not in seen:
-                    seen[name] = None
+            case layout.Struct(_, members) | layout.Union(_, members):
+                if wire not in seen:
+                    seen.add(wire)
                     for member in members:
                         yield from visit(member.type)
-                    yield from _composite(prefix, wire)
+                    yield from _composite(names, wire)
 
     for method in interface.methods:
-        for message in (method.request, method.response, method.error):
-            for field in message.fields:
+        for direction in Direction:
+            for field in method.message(direction).fields:
                 yield from visit(field.type)
 
 
-def _composite(prefix: str, wire: layout.Struct | layout.Union) -> Iterator[str]:
-    name = f"{prefix}_{wire.name}"
-    members = wire.fields if isinstance(wire, layout.Struct) else wire.members
-    body = [f"    {_member(prefix, member.type, member.name)};" for member in members]
-    if isinstance(wire, layout.Union):
-        for tag, member in enumerate(members):
-            yield f"#define {name}_{member.name}_TAG {tag}u"
-        body = ["    uint32_t tag;", "    union {", *(f"    {line}" for line in body), "    };"]
+def _composite(names: Names, wire: layout.Struct | layout.Union) -> Iterator[str]:
+    name = names.composite(wire)
+    if isinstance(wire, layout.Struct):
+        body, members = list(_members(names, wire.fields)), wire.fields
+    else:
+        members = wire.members
+        inner = [f"    {line}" for line in _members(names, members)]
+        body = ["    uint32_t tag;", "    union {", *inner, "    };"]
+        tags = ", ".join(f"{name}_{member.name} = {tag}" for tag, member in enumerate(members))
+        yield f"enum {{ {tags} }}; /* tag */"
     yield "\n".join([f"struct {name} {{", *body, "};"])
+    yield from _offsets(name, members)
     yield _assert(f"sizeof(struct {name})", wire.size)
-    for member in members:
-        yield _assert(f"offsetof(struct {name}, {c_name(member.name)})", member.offset)
 
 
-def _member(prefix: str, wire: WireType, name: str) -> str:
-    """A declaration; 64-bit members are aligned by hand, since i386 would align them to 4."""
-    dimensions = ""
-    while isinstance(wire, layout.Array):
-        dimensions += f"[{wire.count}]"
-        wire = wire.element
-    wide = isinstance(wire, layout.Integer) and wire.bits == 64
-    aligned = "_Alignas(8) " if wide else ""
-    return f"{aligned}{c_type(prefix, wire)} {c_name(name)}{dimensions}"
+def _members(names: Names, fields: Iterable[Field]) -> Iterator[str]:
+    """Declarations; 64-bit members are aligned by hand, since i386 would align them to 4."""
+    fields = list(fields)
+    known = member_names(fields)
+    for field in fields:
+        wire = field.type
+        while isinstance(wire, layout.Array):
+            wire = wire.element
+        aligned = "_Alignas(8) " if isinstance(wire, layout.Integer) and wire.bits == 64 else ""
+        member = f"{known[field.name]}{dimensions(field.type)};"
+        span = isinstance(wire, layout.Bytes | layout.String | layout.Sequence)
+        yield f"    {aligned}{names.type(wire)} {member}" + (f" /* {wire} */" if span else "")
+
+
+def _offsets(name: str, fields: Iterable[Field]) -> Iterator[str]:
+    fields = list(fields)
+    known = member_names(fields)
+    for field in fields:
+        yield _assert(f"offsetof(struct {name}, {known[field.name]})", field.offset)
 
 
 def _assert(expression: str, value: int) -> str:
@@ -117,51 +150,28 @@ def _assert(expression: str, value: int) -> str:
 # ---- messages --------------------------------------------------------------
 
 
-def _method(prefix: str, method: Method) -> Iterator[str]:
-    name = f"{prefix}_{method.name}"
-    yield f"\n/* ---- {method.name} */\n#define {name}_MID {method.mid}u"
-    for suffix, message in zip(
-        _SUFFIXES, (method.request, method.response, method.error), strict=True
-    ):
-        yield from _message(prefix, f"{name}_{suffix}", f"{name}_MID", message)
+def _method(names: Names, method: Method) -> Iterator[str]:
+    name = f"{names.prefix}_{method.name}"
+    yield f"\n/* ---- {method.name} */\n#define {name}_mid {method.mid}u"
+    for direction in Direction:
+        yield from _message(names, name, method.message(direction))
+    yield (
+        f"union {name}_reply {{ /* header.flags says which */\n"
+        "    struct idl_header header;\n"
+        f"    struct {name}_res res;\n    struct {name}_err err;\n}};"
+    )
 
 
-def _message(prefix: str, name: str, mid: str, message: MessageType) -> Iterator[str]:
-    body = [f"    {_member(prefix, field.type, field.name)};" for field in message.fields]
-    head = "    _Alignas(8) struct kss_msg_header header;"
-    yield f"#define {name}_SIZE {message.size}u\n#define {name}_ARENA {message.arena}u"
-    yield "\n".join([f"struct {name} {{", head, *body, "};"])
-    yield _assert(f"sizeof(struct {name})", message.size)
-    for field in message.fields:
-        yield _assert(f"offsetof(struct {name}, {c_name(field.name)})", field.offset)
-    yield f"""\
-static inline void {name}_init(struct {name} *m, uint32_t riid)
-{{
-    kss_msg_zero(m, sizeof *m);
-    m->header.riid = riid;
-    m->header.mid = {mid};
-    m->header.flags = {int(message.direction)};
-}}"""
+def _message(names: Names, method: str, message: MessageType) -> Iterator[str]:
+    name = f"{method}_{SUFFIXES[message.direction]}"
+    body = ["    _Alignas(8) struct idl_header header;", *_members(names, message.fields)]
     if message.arena:
-        yield from _buffer(name, message)
-        for spot in spots(message):
-            yield from accessors(prefix, name, spot)
-
-
-def _buffer(name: str, message: MessageType) -> Iterator[str]:
-    yield f"""\
-struct {name}_buf {{
-    struct {name} message;
-    uint8_t arena[{name}_ARENA];
-    uint32_t used; /* bytes of the arena in use; not part of the message */
-}};
-{_assert(f"offsetof(struct {name}_buf, arena)", message.size)}
-static inline void {name}_buf_init(struct {name}_buf *b, uint32_t riid)
-{{
-    kss_msg_zero(b, sizeof *b);
-    {name}_init(&b->message, riid);
-}}
-static inline uint32_t {name}_buf_size(const struct {name}_buf *b)
-{{
-    return {name}_SIZE + b->used;
-}}"""
+        body.append(f"    _Alignas(8) uint8_t arena[{message.arena}];")
+    yield "\n".join([f"struct {name} {{", *body, "};"])
+    yield f"#define {name}_header {{ 0u, {method}_mid, {_FLAGS[message.direction]} }}"
+    yield f"#define {name}_size {message.size}u"
+    yield from _offsets(name, message.fields)
+    size = f"offsetof(struct {name}, arena)" if message.arena else f"sizeof(struct {name})"
+    yield _assert(size, message.size)
+    for spot in spots(message):
+        yield from accessors(names, name, message, spot)

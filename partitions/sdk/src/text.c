@@ -1,4 +1,4 @@
-/* Text and messages. SPDX-License-Identifier: MIT */
+/* Text. SPDX-License-Identifier: MIT */
 #include <khs/khs.h>
 
 bool khs_starts_with(const char *text, size_t length, const char *prefix)
@@ -136,43 +136,4 @@ const char *khs_code_name(uint32_t code)
     };
     _Static_assert(sizeof names / sizeof names[0] == KHS_CODE_UNKNOWN + 1, "a name for every code");
     return code <= KHS_CODE_UNKNOWN ? names[code] : "?";
-}
-
-/* ------------------------------------------------------------ messages */
-
-bool khs_put(struct khs_arena *arena, struct khs_span *span, const void *data, uint32_t size,
-             uint32_t alignment)
-{
-    uint32_t offset = (arena->used + alignment - 1) & ~(alignment - 1);
-    if (offset > arena->capacity || size > arena->capacity - offset)
-        return false;
-    memset(arena->base + arena->used, 0, offset - arena->used);
-    memcpy(arena->base + offset, data, size);
-    *span = (struct khs_span){ offset, size };
-    arena->used = offset + size;
-    return true;
-}
-
-void khs_put_text(struct khs_arena *arena, struct khs_span *span, const char *text, uint32_t limit)
-{
-    *span = (struct khs_span){ 0, 0 };
-    uint32_t room = arena->capacity - arena->used;
-    if (room == 0)
-        return;
-    uint32_t length = (uint32_t)strnlen(text, limit < room ? limit : room - 1);
-    *span = (struct khs_span){ arena->used, length + 1 };
-    memcpy(arena->base + arena->used, text, length);
-    arena->base[arena->used + length] = 0;
-    arena->used += length + 1;
-}
-
-const char *khs_text(const void *message, uint32_t length, uint32_t constant, struct khs_span span)
-{
-    if (length < constant || span.size == 0)
-        return "";
-    uint32_t used = length - constant;
-    if (span.offset > used || span.size > used - span.offset)
-        return "";
-    const char *text = (const char *)message + constant + span.offset;
-    return text[span.size - 1] == 0 ? text : "";
 }

@@ -22,7 +22,6 @@
 #include "start.h"
 
 #include "format.h"
-#include "message.h"
 #include "string.h"
 
 /* What a lookup answers for a name that the partition was not given. */

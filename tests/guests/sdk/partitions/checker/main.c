@@ -158,32 +158,36 @@ static void send_every_shape(void)
         .register_ = 17,
     };
     const struct check_IShapes_Point points[2] = { { 1, 2 }, { 3, 4 } };
-    struct khs_arena arena = { m.arena, sizeof m.arena, 0 };
-    CHECK(khs_put(&arena, &m.bytes, "\1\2\3", 3, 1));
-    CHECK(khs_put(&arena, &m.points, points, sizeof points, 8));
-    khs_put_text(&arena, &m.text, "nine char", 9);
-    CHECK(!khs_put(&arena, &(struct khs_span){ 0, 0 }, &m, sizeof m, 8));
-    CHECK(khs_port_send(0, &m, check_IShapes_Every_req_size + arena.used).code == KHS_CODE_OK);
+    uint32_t length = check_IShapes_Every_req_size;
+    CHECK(check_IShapes_Every_req_set_bytes(&m, &length, "\1\2\3", 3));
+    CHECK(check_IShapes_Every_req_set_points(&m, &length, points, 2));
+    CHECK(!check_IShapes_Every_req_set_text(&m, &length, "ten chars!"));
+    CHECK(check_IShapes_Every_req_set_text(&m, &length, "nine char"));
+    CHECK(khs_port_send(0, &m, length).code == KHS_CODE_OK);
 }
 
 static void check_every_shape(const every_message *m, uint32_t length)
 {
-    const struct check_IShapes_Point *points = (const void *)(m->arena + m->points.offset);
-    CHECK(m->header.flags == KHS_REQUEST && m->header.mid == check_IShapes_Every_mid);
+    struct check_IShapes_Point point;
+    uint32_t size;
+    const uint8_t *bytes = check_IShapes_Every_req_get_bytes(m, length, &size);
+    CHECK(m->header.flags == IDL_REQUEST && m->header.mid == check_IShapes_Every_mid);
     CHECK(m->a == 0xab && m->b == -5 && m->pair[1] == UINT64_MAX && m->point.y == 1ull << 40);
     CHECK(m->choice.tag == check_IShapes_Choice_point && m->choice.point.y == 8);
     CHECK(m->grid[2][1] == 6 && m->register_ == 17);
-    CHECK(m->bytes.size == 3 && m->arena[m->bytes.offset] == 1);
-    CHECK(m->points.size == 32 && points[1].x == 3 && points[1].y == 4);
-    CHECK(strcmp(khs_text(m, length, check_IShapes_Every_req_size, m->text), "nine char") == 0);
-    CHECK(*khs_text(m, length, check_IShapes_Every_req_size, (struct khs_span){ 0xfffffff0, 0x20 }) == 0);
+    CHECK(bytes && size == 3 && bytes[2] == 3);
+    CHECK(check_IShapes_Every_req_count_points(m, length) == 2);
+    CHECK(check_IShapes_Every_req_get_points(m, length, 1, &point) && point.x == 3 && point.y == 4);
+    CHECK(!check_IShapes_Every_req_get_points(m, length, 2, &point));
+    CHECK(strcmp(check_IShapes_Every_req_get_text(m, length), "nine char") == 0);
+    CHECK(*check_IShapes_Every_req_get_text(m, check_IShapes_Every_req_size) == 0); /* cut off */
 }
 
 static void read(void)
 {
     every_message m;
     khs_result got = khs_port_receive(0, &m, sizeof m, KHS_TIMEOUT_MAX_US);
-    CHECK(got.code == KHS_CODE_OK);
+    CHECK(got.code == KHS_CODE_OK && m.header.riid == check_Checker_shapes_riid);
     check_every_shape(&m, got.value);
 }
 

@@ -40,10 +40,11 @@ static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
     cpu->now = (khs_block){.pc = pc, .size = INSTRUCTION, .ticks = 1};
 }
 
-static uint32_t word_at(const khs_cpu *cpu, uint64_t address)
+static uint32_t word_at(khs_cpu *cpu, uint64_t address)
 {
-    uint8_t b[INSTRUCTION] = {0};
-    khs_cpu_fetch(cpu, address, b, INSTRUCTION);
+    uint8_t buffer[INSTRUCTION] = {0};
+    uint32_t size = INSTRUCTION;
+    const uint8_t *b = khs_cpu_code(cpu, address, buffer, &size);
     return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
@@ -145,21 +146,23 @@ static void enter(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument, boo
         cpu->refused = (khs_latch){.kind = pc & 1 ? KHS_FAULT_ISA : KHS_FAULT_ALIGNMENT, .pc = pc, .address = pc};
 }
 
-static uint32_t distance(const khs_cpu *cpu, uint64_t from, uint64_t to)
+static uint32_t distance(khs_cpu *cpu, uint64_t from, uint64_t to)
 {
     (void)cpu;
     return (uint32_t)((to - from) / INSTRUCTION);
 }
 
-static bool idles(const khs_cpu *cpu)
+static bool idles(khs_cpu *cpu)
 {
     const uint32_t wfi = 0x0320f003;
     return cpu->pc == khs_block_end(cpu->last) && (word_at(cpu, cpu->pc - INSTRUCTION) & 0x0fffffffu) == wfi;
 }
 
-static void trapped(khs_cpu *cpu)
+static void set_result(khs_cpu *cpu, uint32_t code, uint32_t value)
 {
-    (void)cpu;
+    static const int to[] = {UC_ARM_REG_R0, UC_ARM_REG_R1};
+    void *values[] = {&code, &value};
+    uc_reg_write_batch(cpu->main, to, values, 2);
 }
 
 const khs_isa khs_isa_armv7 = {
@@ -181,5 +184,5 @@ const khs_isa khs_isa_armv7 = {
     .enter = enter,
     .distance = distance,
     .idles = idles,
-    .trapped = trapped,
+    .set_result = set_result,
 };

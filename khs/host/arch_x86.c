@@ -28,20 +28,15 @@ static bool is_wide(const khs_cpu *cpu)
 /* ------------------------------------------------------------ code */
 
 /* The instruction at `pc`, cut off at `end`; 0 if it is not whole. */
-static uint32_t decode_at(const khs_cpu *cpu, uint64_t pc, uint64_t end, enum khs_x86_kind *kind)
+static uint32_t decode_at(khs_cpu *cpu, uint64_t pc, uint64_t end, enum khs_x86_kind *kind)
 {
-    uint8_t code[LONGEST];
-    uint64_t room = 0;
-    const uint8_t *from = khs_guest_at(cpu->host, cpu->partition, pc, KHS_X, &room);
+    uint8_t buffer[LONGEST];
     uint32_t size = end - pc < LONGEST ? (uint32_t)(end - pc) : LONGEST;
-    if (from == NULL || room < size) { /* the region ends here */
-        size = khs_cpu_fetch(cpu, pc, code, size);
-        from = code;
-    }
-    return khs_x86_decode(from, size, is_wide(cpu), kind);
+    const uint8_t *code = khs_cpu_code(cpu, pc, buffer, &size);
+    return khs_x86_decode(code, size, is_wide(cpu), kind);
 }
 
-static uint32_t distance(const khs_cpu *cpu, uint64_t from, uint64_t to)
+static uint32_t distance(khs_cpu *cpu, uint64_t from, uint64_t to)
 {
     enum khs_x86_kind kind;
     uint32_t count = 0, length;
@@ -52,7 +47,7 @@ static uint32_t distance(const khs_cpu *cpu, uint64_t from, uint64_t to)
     return count;
 }
 
-uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge)
+uint64_t khs_x86_edge(khs_cpu *cpu, uint64_t pc, uint64_t edge)
 {
     enum khs_x86_kind kind;
     while (pc < edge) {
@@ -64,7 +59,7 @@ uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge)
     return pc;
 }
 
-bool khs_x86_refuses(const khs_cpu *cpu, const khs_block *block, khs_latch *fault)
+bool khs_x86_refuses(khs_cpu *cpu, const khs_block *block, khs_latch *fault)
 {
     uint64_t pc = block->pc, end = khs_block_end(block);
     while (pc < end) {
@@ -141,11 +136,11 @@ static void fault_here(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t deta
     khs_latch_fault(cpu, uc, &(khs_latch){.kind = kind, .detail = detail, .pc = pc_of(cpu, uc)}, true);
 }
 
-static uint8_t byte_at(const khs_cpu *cpu, uint64_t address)
+static uint8_t byte_at(khs_cpu *cpu, uint64_t address)
 {
-    uint8_t b = 0;
-    khs_cpu_fetch(cpu, address, &b, 1);
-    return b;
+    uint8_t none = 0;
+    uint32_t size = 1;
+    return *khs_cpu_code(cpu, address, &none, &size);
 }
 
 /* An `int` instruction, or another that traps behind itself. */
@@ -287,25 +282,27 @@ static void enter_x64(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument,
     cpu->pc = pc;
 }
 
-static bool idles(const khs_cpu *cpu)
+static bool idles(khs_cpu *cpu)
 {
     (void)cpu;
     return false; /* `pause` comes back by itself, and goes on */
 }
 
-static void trapped_x86(khs_cpu *cpu)
+static void set_result_x86(khs_cpu *cpu, uint32_t code, uint32_t value)
 {
-    (void)cpu;
+    static const int to[] = {UC_X86_REG_EAX, UC_X86_REG_EDX};
+    void *values[] = {&code, &value};
+    uc_reg_write_batch(cpu->main, to, values, 2);
 }
 
 /* `syscall` leaves the return address in rcx and the flags in r11. */
-static void trapped_x64(khs_cpu *cpu)
+static void set_result_x64(khs_cpu *cpu, uint32_t code, uint32_t value)
 {
-    static const int to[] = {UC_X86_REG_RCX, UC_X86_REG_R11};
-    uint64_t flags = 0;
-    void *values[] = {&cpu->pc, &flags};
+    static const int to[] = {UC_X86_REG_RAX, UC_X86_REG_RDX, UC_X86_REG_RCX, UC_X86_REG_R11};
+    uint64_t rax = code, rdx = value, flags = 0;
+    void *values[] = {&rax, &rdx, &cpu->pc, &flags};
     uc_reg_read(cpu->main, UC_X86_REG_RFLAGS, &flags);
-    uc_reg_write_batch(cpu->main, to, values, 2);
+    uc_reg_write_batch(cpu->main, to, values, 4);
 }
 
 /* ------------------------------------------------------------ user mode */
@@ -348,7 +345,7 @@ const khs_isa khs_isa_x86 = {
     .enter = enter_x86,
     .distance = distance,
     .idles = idles,
-    .trapped = trapped_x86,
+    .set_result = set_result_x86,
 };
 
 const khs_isa khs_isa_x64 = {
@@ -370,5 +367,5 @@ const khs_isa khs_isa_x64 = {
     .enter = enter_x64,
     .distance = distance,
     .idles = idles,
-    .trapped = trapped_x64,
+    .set_result = set_result_x64,
 };

@@ -21,18 +21,37 @@ uint8_t *khs_guest_at(const khs_host *host, uint32_t partition, uint64_t address
     return NULL;
 }
 
-uint32_t khs_cpu_fetch(const khs_cpu *cpu, uint64_t address, uint8_t *code, uint32_t size)
+/* Remembers the code region of an address. */
+static bool find_code(khs_cpu *cpu, uint64_t address)
 {
-    uint32_t done = 0;
-    while (done < size) {
-        uint64_t room;
-        const uint8_t *from = khs_guest_at(cpu->host, cpu->partition, address + done, KHS_X, &room);
-        if (from == NULL)
-            break;
-        for (; room > 0 && done < size; room--)
-            code[done++] = *from++;
+    const khs_host *host = cpu->host;
+    khs_slice slice = host->partitions[cpu->partition].maps;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        const khs_cfg_map *map = &host->maps[i];
+        const khs_region_memory *region = &host->memory.regions[map->region];
+        if (!(map->rights & KHS_X) || address < map->address || address - map->address >= region->size)
+            continue;
+        cpu->code = region->base;
+        cpu->code_start = map->address;
+        cpu->code_size = region->size;
+        return true;
     }
-    return done;
+    return false;
+}
+
+const uint8_t *khs_cpu_code(khs_cpu *cpu, uint64_t address, uint8_t *buffer, uint32_t *size)
+{
+    uint64_t offset = address - cpu->code_start;
+    if (offset < cpu->code_size && cpu->code_size - offset >= *size)
+        return cpu->code + offset;
+    uint32_t done = 0;
+    while (done < *size && find_code(cpu, address + done)) {
+        offset = address + done - cpu->code_start;
+        while (offset < cpu->code_size && done < *size)
+            buffer[done++] = cpu->code[offset++];
+    }
+    *size = done;
+    return buffer;
 }
 
 /* ------------------------------------------------------------ latches */

@@ -94,11 +94,11 @@ typedef struct khs_isa {
     /* Calls a guest function: a start (`fresh`) or a virtual interrupt. */
     void (*enter)(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument, bool fresh);
     /* Instructions of straight-line code from `from` to `to`. */
-    uint32_t (*distance)(const khs_cpu *cpu, uint64_t from, uint64_t to);
+    uint32_t (*distance)(khs_cpu *cpu, uint64_t from, uint64_t to);
     /* The engine came back of itself behind the instruction that ends at cpu->pc. */
-    bool (*idles)(const khs_cpu *cpu);
-    /* Result registers of the trap instruction beside those of the hypercall. */
-    void (*trapped)(khs_cpu *cpu);
+    bool (*idles)(khs_cpu *cpu);
+    /* Sets the result registers, and what else the trap instruction changes. */
+    void (*set_result)(khs_cpu *cpu, uint32_t code, uint32_t value);
 } khs_isa;
 
 extern const khs_isa khs_isa_armv7, khs_isa_x86, khs_isa_x64;
@@ -116,10 +116,10 @@ enum khs_x86_kind {
 uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_x86_kind *kind);
 /* Whether a block holds an instruction that must not run; `fault` is what the first such
  * one is answered with. */
-bool khs_x86_refuses(const khs_cpu *cpu, const khs_block *block, khs_latch *fault);
+bool khs_x86_refuses(khs_cpu *cpu, const khs_block *block, khs_latch *fault);
 /* Where straight-line code from `pc` meets the unexecutable `edge`: the address of the
  * instruction that reaches over it or begins there. */
-uint64_t khs_x86_edge(const khs_cpu *cpu, uint64_t pc, uint64_t edge);
+uint64_t khs_x86_edge(khs_cpu *cpu, uint64_t pc, uint64_t edge);
 
 /* scan.c */
 uint64_t khs_scan(uint32_t arch, const uint8_t *code, uint64_t size);
@@ -167,6 +167,9 @@ struct khs_cpu {
 
     uint32_t partition;
     khs_host *host;
+    const uint8_t *code; /* the code region that was looked into last */
+    uint64_t code_start;
+    uint64_t code_size;
     uc_engine *main;
     uc_engine *twin;         /* opened on first use */
     uc_context *transfer;    /* between the two */
@@ -204,8 +207,9 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why);
 /* Memory of a partition by its addresses: a pointer to the byte and how many follow it in
  * the same region; NULL if nothing with all `rights` is mapped there. */
 uint8_t *khs_guest_at(const khs_host *host, uint32_t partition, uint64_t address, uint32_t rights, uint64_t *room);
-/* Copies code, across regions that follow each other; returns the bytes there are. */
-uint32_t khs_cpu_fetch(const khs_cpu *cpu, uint64_t address, uint8_t *code, uint32_t size);
+/* Code at `address`: where it lies or, from several regions that follow each other, copied
+ * to `buffer`. `size`: bytes wanted, then bytes there. */
+const uint8_t *khs_cpu_code(khs_cpu *cpu, uint64_t address, uint8_t *buffer, uint32_t *size);
 
 static inline uint64_t khs_block_end(const khs_block *block)
 {

@@ -85,12 +85,8 @@ void khs_port_arguments(void *port, uint32_t partition, uint32_t count, uint64_t
 void khs_port_result(void *port, uint32_t partition, uint32_t code, uint32_t value)
 {
     khs_cpu *cpu = live(port, partition);
-    uint64_t results[] = {code, value};
-    void *values[] = {&results[0], &results[1]};
-    if (cpu == NULL)
-        return;
-    uc_reg_write_batch(cpu->main, cpu->host->arch->results, values, 2);
-    cpu->host->arch->trapped(cpu);
+    if (cpu != NULL)
+        cpu->host->arch->set_result(cpu, code, value);
 }
 
 void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32_t irq)

@@ -158,7 +158,5 @@ khs_status khs_boot(khs_core *core, const khs_config *config, void *state, void 
     if (status != KHS_OK_STATUS)
         return status;
     khs_partition_boot(core);
-    if (!core->state->stop_cause)
-        khs_schedule_start(core);
     return KHS_OK_STATUS;
 }

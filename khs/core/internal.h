@@ -241,7 +241,6 @@ void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t app
                 const uint8_t *text, uint32_t size);
 
 /* schedule.c */
-void khs_schedule_start(khs_core *core);
 void khs_due_at(khs_core *core, uint64_t tick);
 
 /* due.c: what becomes due at a tick */

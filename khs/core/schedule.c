@@ -46,11 +46,7 @@ static void enter_frame(khs_core *core)
     enter_slot(core);
 }
 
-void khs_schedule_start(khs_core *core)
-{
-    enter_frame(core);
-}
-
+/* Also enters the first window of all: at tick 0 nothing has been entered yet. */
 static void leave_slot(khs_core *core)
 {
     khs_state *s = core->state;

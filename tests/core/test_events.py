@@ -104,6 +104,20 @@ def test_a_ring_that_is_too_small_is_refused() -> None:
         run(SYSTEM, Script(), 100, ring=smallest - 1)
 
 
+def test_the_smallest_ring_holds_the_widest_write() -> None:
+    """32 verdicts with the largest message each, through a channel that is not the first."""
+    wide = Channel(SAMPLING, 0, (1,) * 32, REPORT, size=512)
+    system = System([A, B], [(100, [(0, 0, 100)])], [Channel(SAMPLING, 0, (1,), REPORT), wide])
+    script = Script()
+    guest = script.start(0)
+    for _ in range(3):
+        guest.call(Call.PORT_WRITE, 1, DATA, 512)
+    done = run(system, script, 100)
+    assert done.codes(0) == [Code.DENIED] * 3
+    verdicts = [event for event in done.of(host.VERDICT) if event.kind == host.REQUEST]
+    assert [len(event.data) for event in verdicts] == [512] * 96
+
+
 def test_events_are_complete(whole: host.Run) -> None:
     for number, view in enumerate(whole.views):
         calls = whole.of(host.HYPERCALL, number)

@@ -56,7 +56,8 @@ class Event:
     (denied by default, before the message is looked at) or, for `dst_class`, for security events.
 
     `released_sid` (execute only, 0 = none) is the dead SID whose contexts go in the same
-    transaction, before any rule is called.
+    transaction, before any rule is called. A `trial` is judged like any event but changes no
+    state: the kernel will not carry it out even if it is granted.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Event:
     dst_sid: int = 0
     message: bytes = b""
     released_sid: int = 0
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

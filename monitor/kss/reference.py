@@ -34,7 +34,7 @@ class Reference:
             self._contexts["Base"][AUDIT_LEVEL] = policy.audit_default[1]
 
     def judge(self, event: Event) -> Decision:
-        """Decides one event; the state changes only if it is granted."""
+        """Decides one event; the state changes only if it is granted and no trial."""
         if not self._classes_known(event):
             return Decision(False, Reason.DEFAULT)
         called = None
@@ -47,7 +47,7 @@ class Reference:
             self.release(event.released_sid)
         evaluation = _Evaluation(self.policy, self._contexts, event, called)
         decision = evaluation.run()
-        if not decision.granted:
+        if event.trial or not decision.granted:
             self._contexts = before
         return decision
 

@@ -52,6 +52,7 @@ class _Event(ctypes.Structure):
         ("released_sid", ctypes.c_uint32),
         ("message", ctypes.c_char_p),
         ("message_size", ctypes.c_uint32),
+        ("trial", ctypes.c_uint32),
     ]
 
 
@@ -154,7 +155,7 @@ class Vm:
             raise PolicyRefusedError(status, 0)
 
     def judge(self, event: Event) -> Decision:
-        """Judges one event; state changes last only if it is granted."""
+        """Judges one event; state changes last only if it is granted and no trial."""
         message = None if event.kind is Kind.EXECUTE else event.message
         asked = _Event(
             event.kind,
@@ -165,6 +166,7 @@ class Vm:
             event.released_sid,
             message,
             len(message or b""),
+            event.trial,
         )
         verdict = self._library.kss_judge(self._policy, asked)
         calls = self._library.kss_calls(self._policy)

@@ -65,7 +65,7 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
                                 .calls = (uint16_t)entry->count,
                                 .rule = entry->rule};
     }
-    if (verdict.granted)
+    if (verdict.granted && !event->trial)
         commit(&tx);
     else
         kss_undo(&tx);

@@ -67,6 +67,8 @@ typedef struct kss_event {
                               transaction; 0 = none */
     const uint8_t *message; /* whole message, header first; NULL for execute */
     uint32_t message_size;
+    uint32_t trial; /* not 0: the kernel will not carry the event out even if it is
+                       granted (a full queue, say): judged, but no state changes */
 } kss_event;
 
 typedef struct kss_verdict {
@@ -126,7 +128,7 @@ uint32_t kss_migrate(kss_policy *to, const kss_policy *from);
 uint32_t kss_find_class(const kss_policy *policy, uint64_t name_hash);
 
 /* Judges one event: all matching rules must grant. State changes apply only if the
- * event is granted. Always ends: programs only jump forward. */
+ * event is granted and no trial. Always ends: programs only jump forward. */
 kss_verdict kss_judge(kss_policy *policy, const kss_event *event);
 
 /* The rules called by the last kss_judge, `verdict.calls` of them. */

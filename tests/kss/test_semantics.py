@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -329,6 +330,18 @@ def test_choice_on_a_state_and_match_within(load: Load, start: Start) -> None:
 
 
 # ---- Flow and transactions -------------------------------------------------
+
+
+def test_a_trial_is_judged_but_changes_nothing(load: Load, start: Start) -> None:
+    policy = load(FLOW + "execute { life.init { sid : dst_sid } }")
+    engine = start(policy)
+    birth = Event(Kind.EXECUTE, CORE, TELLER, 1, 7)
+    for _ in range(2):
+        assert engine.judge(replace(birth, trial=True)).granted
+        assert engine.state() == {"life": {}}
+    assert engine.judge(birth).granted
+    assert not engine.judge(replace(birth, trial=True)).granted
+    assert engine.state() == {"life": {7: "idle"}}
 
 
 def restart(sid: int, released: int = 0) -> Event:

@@ -39,13 +39,16 @@ enum khs_event_flag {
 /* arg[] of KHS_EV_VERDICT; sids are here because `arg` of an invisible record is no
  * partition's to see. */
 enum khs_verdict_arg {
-    KHS_V_KIND = 0,   /* enum kss_kind | policy sequence << 32 */
+    KHS_V_KIND = 0,   /* enum kss_kind, KHS_V_TRIAL | policy sequence << 32 */
     KHS_V_CLASSES = 1, /* src class | dst class << 32 */
     KHS_V_SIDS = 2,   /* src sid | dst sid << 32 */
     KHS_V_RULE = 3,   /* deciding rule | rules called << 32 */
     KHS_V_PARTITIONS = 4, /* src partition | dst partition << 32; KHS_NONE: kernel or Einit */
     KHS_V_ARGS = 5,
 };
+
+/* The event could not be carried out even if granted (a full queue, say): no state changed. */
+#define KHS_V_TRIAL 0x80000000u
 
 enum khs_fault {
     KHS_FAULT_READ = 1,    /* memory: detail 0 unmapped, 1 no right */

@@ -86,8 +86,8 @@ static bool still_granted(khs_core *core, uint32_t client, uint32_t server, uint
         return true;
     call->policy_seq = core->state->policy_seq;
     (*verdicts)++;
-    return khs_judge(core, KSS_REQUEST, khs_subject_of(core, client), khs_subject_of(core, server), 0,
-                     core->base + core->call_at[client], call->length);
+    return khs_judge_message(core, KSS_REQUEST, client, server, core->base + core->call_at[client],
+                             call->length, true);
 }
 
 /* Hands the oldest request to the server, whose addresses were checked before. Returns
@@ -154,12 +154,15 @@ static khs_outcome check_call(khs_core *core, uint32_t self, const uint64_t *a,
     if (khs_span(core, self, a[1], length, KHS_R) == NULL ||
         khs_span(core, self, a[3], (uint32_t)a[4], KHS_W) == NULL)
         return khs_done(KHS_CODE_BAD_POINTER);
-    uint32_t server = core->cfg_readers[(*channel)->readers.first].partition;
-    if (core->partitions[server].mode == KHS_MODE_IDLE)
-        return khs_done(KHS_CODE_NOT_AVAILABLE);
-    if (closes_cycle(core, self, server))
-        return khs_done(KHS_CODE_WOULD_DEADLOCK);
     return khs_done(KHS_CODE_OK);
+}
+
+/* Why a granted call could still not be sent. */
+static uint32_t obstacle(const khs_core *core, uint32_t self, uint32_t server)
+{
+    if (core->partitions[server].mode == KHS_MODE_IDLE)
+        return KHS_CODE_NOT_AVAILABLE;
+    return closes_cycle(core, self, server) ? KHS_CODE_WOULD_DEADLOCK : KHS_CODE_OK;
 }
 
 khs_outcome khs_do_call(khs_core *core, uint32_t self, const uint64_t *a)
@@ -175,11 +178,11 @@ khs_outcome khs_do_call(khs_core *core, uint32_t self, const uint64_t *a)
     header(message)->riid = reader->riid; /* the channel, not the caller, names the endpoint */
     outcome.copied = length;
     outcome.verdicts = 1;
-    if (!khs_judge(core, KSS_REQUEST, khs_subject_of(core, self), khs_subject_of(core, server), 0, message,
-                   length)) {
+    outcome.code = obstacle(core, self, server);
+    if (!khs_judge_message(core, KSS_REQUEST, self, server, message, length, outcome.code == KHS_CODE_OK))
         outcome.code = KHS_CODE_DENIED;
+    if (outcome.code != KHS_CODE_OK)
         return outcome;
-    }
     khs_outgoing *call = &core->partitions[self].call;
     call->stage = CALL_QUEUED;
     call->reader = channel->readers.first;
@@ -272,14 +275,12 @@ khs_outcome khs_do_reply(khs_core *core, uint32_t self, const uint64_t *a)
     header(message)->riid = asked->riid; /* a reply answers the method that was called */
     header(message)->mid = asked->mid;
     enum kss_kind kind = header(message)->flags == KSS_ERR ? KSS_ERROR : KSS_RESPONSE;
-    khs_outcome outcome = {.copied = length};
-    if (length > wait->capacity) {
-        outcome.code = KHS_CODE_BAD_LENGTH; /* not judged: it will not be delivered */
-    } else {
-        outcome.verdicts = 1;
-        if (!khs_judge(core, kind, khs_subject_of(core, self), khs_subject_of(core, client), 0, message, length))
-            outcome.code = KHS_CODE_DENIED;
-    }
+    khs_outcome outcome = {.copied = length, .verdicts = 1};
+    bool fits = length <= wait->capacity;
+    if (!khs_judge_message(core, kind, self, client, message, length, fits))
+        outcome.code = KHS_CODE_DENIED;
+    else if (!fits)
+        outcome.code = KHS_CODE_BAD_LENGTH;
     uint64_t buffer = wait->buffer;
     end_call(core, client, outcome.code);
     if (outcome.code != KHS_CODE_OK) {

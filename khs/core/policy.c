@@ -33,7 +33,7 @@ static void record(khs_core *core, const kss_event *event, kss_verdict verdict, 
                    khs_subject dst)
 {
     uint64_t arg[KHS_V_ARGS] = {
-        [KHS_V_KIND] = pair(event->kind, (uint32_t)core->state->policy_seq),
+        [KHS_V_KIND] = pair(event->kind | (event->trial ? KHS_V_TRIAL : 0u), (uint32_t)core->state->policy_seq),
         [KHS_V_CLASSES] = pair(src.class_number, dst.class_number),
         [KHS_V_SIDS] = pair(src.sid, dst.sid),
         [KHS_V_RULE] = pair(verdict.rule, verdict.calls),
@@ -44,27 +44,36 @@ static void record(khs_core *core, const kss_event *event, kss_verdict verdict, 
                            .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
 }
 
-/* Asks KSS; nothing has happened yet, and nothing happens if the answer is false. */
-bool khs_judge(khs_core *core, enum kss_kind kind, khs_subject src, khs_subject dst,
-               uint32_t released_sid, const uint8_t *message, uint32_t size)
+static bool judge(khs_core *core, kss_event *event, khs_subject src, khs_subject dst)
 {
-    kss_event event = {
-        .kind = kind,
-        .src_class = src.class_number,
-        .dst_class = dst.class_number,
-        .src_sid = src.sid,
-        .dst_sid = dst.sid,
-        .released_sid = released_sid,
-        .message = message,
-        .message_size = size,
-    };
-    kss_verdict verdict = kss_judge(khs_policy(core), &event);
-    record(core, &event, verdict, src, dst);
+    event->src_class = src.class_number;
+    event->dst_class = dst.class_number;
+    event->src_sid = src.sid;
+    event->dst_sid = dst.sid;
+    kss_verdict verdict = kss_judge(khs_policy(core), event);
+    record(core, event, verdict, src, dst);
     if (src.partition != KHS_NONE) {
         khs_partition *p = &core->partitions[src.partition];
         *(verdict.granted ? &p->granted : &p->denied) += 1;
     }
     return verdict.granted;
+}
+
+/* Asks KSS; nothing has happened yet, and nothing happens if the answer is false. */
+bool khs_judge(khs_core *core, enum kss_kind kind, khs_subject src, khs_subject dst,
+               uint32_t released_sid, const uint8_t *message, uint32_t size)
+{
+    kss_event event = {.kind = kind, .released_sid = released_sid, .message = message, .message_size = size};
+    return judge(core, &event, src, dst);
+}
+
+/* Asks KSS about a message between partitions. One that cannot be delivered is judged all
+ * the same, so that who is denied learns nothing else, but moves no state. */
+bool khs_judge_message(khs_core *core, enum kss_kind kind, uint32_t from, uint32_t to,
+                       const uint8_t *message, uint32_t size, bool deliverable)
+{
+    kss_event event = {.kind = kind, .message = message, .message_size = size, .trial = !deliverable};
+    return judge(core, &event, khs_subject_of(core, from), khs_subject_of(core, to));
 }
 
 /* Every class of the system must be known to the policy, or it cannot judge it. */

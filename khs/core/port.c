@@ -115,12 +115,9 @@ static void deliver(khs_core *core, uint32_t index, uint32_t length)
     }
 }
 
-static bool overflows(khs_core *core, uint32_t index, const khs_cfg_channel *channel)
+static bool has_room(const khs_core *core, uint32_t index, const khs_cfg_channel *channel)
 {
-    khs_queue *queue = reader_queue(core, index);
-    bool full = channel->kind == KHS_QUEUING && queue->fill == channel->depth;
-    queue->overflows += full;
-    return full;
+    return channel->kind == KHS_SAMPLING || reader_queue(core, index)->fill < channel->depth;
 }
 
 /* One event per reader; the value says who got it, the code why not all did. Readers that
@@ -145,18 +142,18 @@ static khs_outcome write(khs_core *core, uint32_t self, const uint64_t *a, uint3
     for (uint32_t i = 0; i < channel->readers.count; i++) {
         uint32_t index = channel->readers.first + i;
         const khs_cfg_reader *reader = &core->cfg_readers[index];
-        if (overflows(core, index, channel))
-            continue; /* not judged: the policy's state follows what was delivered */
         /* the channel, not the writer, says what the message is */
         *(kss_header *)core->scratch = (kss_header){reader->riid, (uint16_t)channel->mid, KSS_IN};
         outcome.verdicts++;
-        if (!khs_judge(core, KSS_REQUEST, khs_subject_of(core, self), khs_subject_of(core, reader->partition),
-                       0, core->scratch, length)) {
+        bool room = has_room(core, index, channel);
+        if (!khs_judge_message(core, KSS_REQUEST, self, reader->partition, core->scratch, length, room)) {
             denied++;
-            continue;
+        } else if (!room) {
+            reader_queue(core, index)->overflows++;
+        } else {
+            deliver(core, index, length);
+            outcome.value |= 1u << i;
         }
-        deliver(core, index, length);
-        outcome.value |= 1u << i;
     }
     uint32_t all = (uint32_t)((1ull << channel->readers.count) - 1u);
     if (outcome.value == all)

@@ -38,6 +38,9 @@ ARGUMENTS_MAX = 6
 _HEAD = struct.Struct("<QIHHQHHIIHHII")
 HEAD_SIZE = _HEAD.size
 
+#: KHS_V_TRIAL of event.h
+TRIAL = 0x8000_0000
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -101,10 +104,12 @@ class Resume(Event):
 @dataclass(frozen=True, slots=True)
 class Verdict(Event):
     """`rule` decided (None: none was called); partitions are None for the kernel and Einit;
-    `destination_class` is None for a security event. `message` is the whole message."""
+    `destination_class` is None for a security event. `message` is the whole message. A `trial`
+    could not be delivered whatever the verdict (a full queue, say): no state changed."""
 
     kind = EventType.VERDICT
     event: SecurityEvent
+    trial: bool
     granted: bool
     reason: Reason
     sequence: int
@@ -255,7 +260,8 @@ def _verdict(common: Common, _n: int, code: int, value: int, a: Arguments, d: by
     kind, classes, sids, rule, partitions = a
     return Verdict(
         *common,
-        event=SecurityEvent(_low(kind)),
+        event=SecurityEvent(_low(kind) & ~TRIAL),
+        trial=bool(kind & TRIAL),
         granted=bool(value),
         reason=Reason(code),
         sequence=kind >> 32,

@@ -114,7 +114,8 @@ def verdict(event: events.Verdict, names: Names) -> str:
     """`denied    request A -> B endpoint.Method {..}  because ...`."""
     answer = "granted" if event.granted else "denied"
     reason = why(event, names)
-    return f"{answer:<9} {judged(event, names)}" + (f"  {reason}" if reason else "")
+    undelivered = "  (could not be delivered)" if event.trial else ""
+    return f"{answer:<9} {judged(event, names)}{undelivered}" + (f"  {reason}" if reason else "")
 
 
 def judged(event: events.Verdict, names: Names) -> str:

@@ -240,7 +240,15 @@ def test_a_stopped_server_is_not_available() -> None:
     ask(script.start(1), 1)
     done = run(SYSTEM, script, 900)
     assert done.codes(1) == [Code.NOT_AVAILABLE]
-    assert done.views[1].granted == 0
+    assert done.views[1].granted == 1
+
+
+def test_who_is_denied_learns_nothing_of_a_stopped_server() -> None:
+    script = Script()
+    script.start(0).call(Call.PARTITION_MODE_SET, IDLE)
+    ask(script.start(1), 1)
+    done = run(SYSTEM, script, 900, policies=[systems.policy(systems.STARTS + systems.KERNEL)])
+    assert done.codes(1) == [Code.DENIED]
 
 
 # ---- cycles -----------------------------------------------------------------------------------
@@ -273,7 +281,7 @@ def test_a_cycle_of_calls_is_refused(length: int) -> None:
         caller(script, n, system.port(n, n))
     done = run(system, script, 400)
     assert done.codes(length - 1) == [Code.WOULD_DEADLOCK]
-    assert done.views[length - 1].granted + done.views[length - 1].denied == 0
+    assert done.views[length - 1].granted == 1  # judged, but the policy's state stays
     for n in range(length - 1):
         assert done.codes(n) == []
 

@@ -207,7 +207,16 @@ def test_what_overflows_does_not_change_the_policy_s_state() -> None:
     policies = [systems.policy(rules)]
     done = run(fan_out(QUEUING, depth=1, to=(1,)), script, 800, policies=policies)
     assert done.codes(0, Call.PORT_SEND) == [Code.OK, Code.NOT_AVAILABLE, Code.OK]
-    assert len([e for e in done.of(host.VERDICT) if e.kind == host.REQUEST]) == 2
+    assert len([e for e in done.of(host.VERDICT) if e.kind & 0xFF == host.REQUEST]) == 3
+
+
+def test_who_is_denied_learns_nothing_of_a_full_queue() -> None:
+    rules = "request src=test.A, dst=test.B, interface=test.Alarm { assert (message.code == 1) }\n"
+    script = Script()
+    write(script.start(0), QUEUING, 1, 1, 2)
+    policies = [systems.policy(systems.STARTS + rules)]
+    done = run(fan_out(QUEUING, depth=1, to=(1,)), script, 400, policies=policies)
+    assert done.codes(0, Call.PORT_SEND) == [Code.OK, Code.NOT_AVAILABLE, Code.DENIED]
 
 
 def test_none_got_it_for_different_reasons() -> None:

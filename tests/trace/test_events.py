@@ -64,6 +64,7 @@ def test_layout_is_the_kernels() -> None:
     assert f"#define KHS_TRACE_VERSION {events.VERSION}u" in text
     assert f"#define KHS_EVENT_MODULE_BYTES {events.MODULE_BYTES}u" in text
     assert f"#define KHS_EVENT_ARGS_MAX {events.ARGUMENTS_MAX}u" in text
+    assert f"#define KHS_V_TRIAL {events.TRIAL:#x}u" in text
     struct = re.search(r"typedef struct khs_event {(.*?)} khs_event;", text, re.DOTALL)
     assert struct is not None
     fields = re.findall(r"^\s*uint(\d+)_t (\w+);", struct[1], re.MULTILINE)
@@ -74,10 +75,10 @@ def test_layout_is_the_kernels() -> None:
 
 
 def test_verdict_decodes_every_part() -> None:
-    args = [1 | 3 << 32, 4 | 5 << 32, 6 | 7 << 32, 8 | 2 << 32, 0 | events.NONE << 32]
+    args = [1 | events.TRIAL | 3 << 32, 4 | 5 << 32, 6 | 7 << 32, 8 | 2 << 32, 0 | events.NONE << 32]
     event = decode(make_record(6, code=0, value=1, args=args, data=b"12345678"))
     assert event == events.Verdict(
-        1_250_000, 0, True, 0, event=kinds.SecurityEvent.REQUEST, granted=True,
+        1_250_000, 0, True, 0, event=kinds.SecurityEvent.REQUEST, trial=True, granted=True,
         reason=kinds.Reason.RULES, sequence=3, source_class=4, destination_class=5, source_sid=6,
         destination_sid=7, source=0, destination=None, rule=8, calls=2, message=b"12345678",
     )  # fmt: skip

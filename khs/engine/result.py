@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from khs.engine.hashes import StreamHashes
 from khs.engine.native import Drained, View
 from khs.trace.kinds import Mode, StopCause
 
@@ -59,24 +59,16 @@ class Result:
         return document
 
 
-@dataclass
 class Tally:
-    """Follows the event stream of one run: hashes and counts."""
+    """Follows the event stream of a machine: hashes and counts."""
 
-    names: Sequence[str]
-    granted: int = 0
-    denied: int = 0
-    stop_cause: int = 0
-    whole: Any = field(default_factory=hashlib.sha256)
-    parts: list[Any] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.parts = [hashlib.sha256() for _ in self.names]
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.granted = self.denied = self.stop_cause = 0
+        self.hashes = StreamHashes(len(names))
 
     def add(self, drained: Drained) -> None:
-        self.whole.update(drained.records)
-        for number, part in drained.parts:
-            self.parts[number].update(part)
+        self.hashes.update(drained)
         self.granted += drained.granted
         self.denied += drained.denied
         self.stop_cause = self.stop_cause or drained.stop_cause
@@ -89,8 +81,16 @@ class Tally:
     def verdicts(self) -> dict[str, int]:
         return {"granted": self.granted, "denied": self.denied}
 
+    @property
+    def trace_sha256(self) -> str:
+        """Of all records so far."""
+        self.hashes.settle()
+        return self.hashes.digests()[0]
+
     def partitions(self, views: Sequence[View]) -> dict[str, PartitionResult]:
         """By name, in the order of the system's description."""
+        self.hashes.settle()
+        digests = self.hashes.digests()[1]
         return {
             name: PartitionResult(
                 mode=Mode(view.mode).word,
@@ -102,7 +102,7 @@ class Tally:
                 denied=view.denied,
                 faults=view.faults,
                 restarts=view.restarts,
-                trace_sha256=part.hexdigest(),
+                trace_sha256=digest,
             )
-            for name, view, part in zip(self.names, views, self.parts, strict=True)
+            for name, view, digest in zip(self.names, views, digests, strict=True)
         }

@@ -136,7 +136,7 @@ class Machine:
             reproducible=True,
             interrupted=self._interrupted,
             stopped=tally.stopped,
-            trace_sha256=tally.whole.hexdigest(),
+            trace_sha256=tally.trace_sha256,
             verdicts=tally.verdicts,
             partitions=tally.partitions(views),
             wall_s=time.perf_counter() - began,

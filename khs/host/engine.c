@@ -147,15 +147,34 @@ static bool map_regions(khs_cpu *cpu, uc_engine *uc)
     return true;
 }
 
+/* Unicorn makes every store to an address slow while any hook for memory covers it, also
+ * one for invalid accesses. So those leave out what may be read and written, where only a
+ * fetch can fault; came_back sees that without a hook. */
+static bool hook_memory(khs_cpu *cpu, uc_engine *uc)
+{
+    const khs_host *host = cpu->host;
+    khs_slice slice = host->partitions[cpu->partition].maps;
+    uint64_t begin = 0;
+    uc_hook hook;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        const khs_cfg_map *map = &host->maps[i];
+        if (map->rights != (KHS_R | KHS_W))
+            continue;
+        if (map->address > begin &&
+            uc_hook_add(uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_memory, cpu, begin, map->address - 1) != UC_ERR_OK)
+            return false;
+        begin = map->address + host->regions[map->region].size;
+    }
+    return uc_hook_add(uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_memory, cpu, begin, UINT64_MAX) == UC_ERR_OK;
+}
+
 static bool add_hooks(khs_cpu *cpu, uc_engine *uc, bool twin)
 {
     const khs_isa *arch = cpu->host->arch;
     uc_hook hook;
     int unit = twin ? UC_HOOK_CODE : UC_HOOK_BLOCK;
     void *on_unit = (void *)(twin ? arch->on_code : arch->on_block);
-    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK &&
-           uc_hook_add(uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_memory, cpu, 1, 0) == UC_ERR_OK &&
-           arch->hooks(cpu, uc);
+    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK && hook_memory(cpu, uc) && arch->hooks(cpu, uc);
 }
 
 /* The CPU model comes first, then the cache size: later they have no effect. */
@@ -165,7 +184,8 @@ static uc_engine *open_blank(const khs_host *host, uint32_t cache)
     if (uc_open(host->arch->arch, host->arch->mode, &uc) != UC_ERR_OK)
         return NULL;
     if (uc_ctl_set_cpu_model(uc, host->arch->model) == UC_ERR_OK &&
-        uc_ctl_set_tcg_buffer_size(uc, cache) == UC_ERR_OK && uc_ctl_exits_enable(uc) == UC_ERR_OK)
+        uc_ctl_set_tcg_buffer_size(uc, cache) == UC_ERR_OK && uc_ctl_exits_enable(uc) == UC_ERR_OK &&
+        uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL) == UC_ERR_OK)
         return uc;
     uc_close(uc);
     return NULL;
@@ -211,11 +231,29 @@ void khs_engine_refuse(khs_cpu *cpu, uint32_t detail)
     cpu->refused = cpu->fault;
 }
 
+/* Code was to be fetched from where no hook is: data, at the pc or, as x86 blocks are
+ * translated over page ends, behind the code there. */
+static void fetch_fault(khs_cpu *cpu)
+{
+    uint8_t byte;
+    uint32_t size = 1;
+    uint64_t address = cpu->pc;
+    khs_cpu_code(cpu, address, &byte, &size);
+    while (size > 0) {
+        address = cpu->code_start + cpu->code_size;
+        khs_cpu_code(cpu, address, &byte, &size);
+    }
+    cpu->reason = KHS_AT_FAULT;
+    cpu->fault = (khs_latch){.kind = KHS_FAULT_EXECUTE, .detail = 1, .pc = cpu->pc, .address = address};
+}
+
 /* The engine came back without a hook having stopped it. */
 static void came_back(khs_cpu *cpu, uc_engine *uc, uc_err err)
 {
     cpu->pc = engine_pc(cpu, uc);
-    if (err != UC_ERR_OK)
+    if (err == UC_ERR_FETCH_PROT)
+        fetch_fault(cpu);
+    else if (err != UC_ERR_OK)
         khs_engine_refuse(cpu, (uint32_t)err);
     else if (cpu->host->arch->idles(cpu))
         cpu->reason = KHS_AT_WAIT;

@@ -10,7 +10,7 @@
 #define CACHE_DEFAULT (256 * MIB)
 #define CACHE_LEAST (1 * MIB)
 #define CACHE_MOST (32 * MIB)
-#define RING_DEFAULT (1 * MIB)
+#define RING_DEFAULT (MIB / 4)
 #define ABANDONED_DEFAULT 64u
 
 void khs_host_fail(khs_host_error *error, uint32_t failure, uint64_t where, const char *text)

@@ -30,7 +30,7 @@ enum khs_host_flag {
 /* 0 means the default. */
 typedef struct khs_host_options {
     uint64_t cache_bytes;    /* code caches of all partitions together: 256 MiB */
-    uint64_t ring_bytes;     /* event ring: 1 MiB */
+    uint64_t ring_bytes;     /* event ring: 256 KiB, or what the system needs */
     uint32_t abandoned_most; /* engines that may be lost to aborts: 64 */
     uint32_t flags;          /* bits of enum khs_host_flag */
 } khs_host_options;

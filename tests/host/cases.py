@@ -209,7 +209,9 @@ _X86_CASES = [
     *_both("call nowhere", f"b8{_u32(NOWHERE)}ffd0", Fault(Kind.EXECUTE, 0, NOWHERE, 2, NOWHERE)),
     *_both("store over the end", f"bb{_u32(RAM + 0xFFFE)}8903", Fault(Kind.WRITE, 0, 5, 1, RAM + 0x10000)),
     *_both("long double nowhere", f"d9e8bb{_u32(NOWHERE)}db3b", Fault(Kind.WRITE, 0, 7, 2, NOWHERE)),
-    *_x64("read at the top", "4831db48ffcb8a03", Fault(Kind.READ, 0, 6, 2, (1 << 52) - 1)),
+    *_x64("read at the top", "4831db48ffcb8a03", Fault(Kind.READ, 0, 6, 2, (1 << 64) - 1)),
+    *_x64("read far above own memory", f"48bb{_u32(RAM)}000000808a03", Fault(Kind.READ, 0, 10, 1, RAM | 1 << 63)),
+    *_x64("write far above own memory", f"48bb{_u32(RAM)}000010008803", Fault(Kind.WRITE, 0, 10, 1, RAM | 1 << 52)),
 ]  # fmt: skip
 
 _NOP, _SVC = 0xE1A00000, 0xEF000000

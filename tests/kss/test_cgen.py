@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +13,10 @@ from kss.describe import load_described_class, load_described_interface
 from kss.layout import Interface, MessageType
 from kss.message import decode, encode, header
 
+from tests.kss.cgen_tools import STRICT, TARGETS, ZIG, compiled, needs_zig
 from tests.kss.conftest import LIB
 
 HERE = Path(__file__).parent
-STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion"]
-ZIG = [sys.executable, "-m", "ziglang", "cc"]
-needs_zig = pytest.mark.skipif(
-    importlib.util.find_spec("ziglang") is None, reason="needs ziglang, the C compiler of the tests"
-)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +31,7 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_zig
-@pytest.mark.parametrize(
-    "target", ["arm-freestanding-eabi", "x86-freestanding", "x86_64-freestanding"]
-)
+@pytest.mark.parametrize("target", TARGETS)
 def test_compiles_freestanding(stubs: Path, target: str) -> None:
     source = stubs / "both.c"
     source.write_text('#include "every.h"\n#include "door.h"\n#include "every.h"\n')
@@ -63,6 +54,60 @@ def test_constants() -> None:
         "union bank_IDoor_Open_reply { /* header.flags says which */",
     ]:
         assert line in text.split("\n")
+
+
+NAMES = {
+    "Deep": "struct Point { UInt8 x; }",
+    "Shapes": "import names.Deep struct Line { Point from; Point to; }",
+    "INames": """import names.Shapes
+        struct Point { UInt64 y; }
+        struct Set_req { UInt8 x; string<3> arena; }
+        union Set { UInt8 mid; bytes<2> reply; }
+        union Set_set { UInt8 text; }
+        struct Flat { bytes<2> b_c; }
+        interface {
+            Set(in Point p, in Line l, in Set_req r, in Set s, in Set_set t, in string<2> text,
+                in string<2> size, in Flat a, in bytes<2> a_b_c,
+                out UInt8 register, out UInt8 register_, out UInt8 tag, out UInt8 header,
+                out UInt8 NULL, out UInt8 linux, out UInt8 _Bool, out UInt8 __LINE__,
+                out UInt8 INT8_MAX, out UInt8 offsetof, out UInt8 true, out UInt8 errno);
+        }""",
+}
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> str:
+    (tmp_path / "names").mkdir()
+    for name, text in NAMES.items():
+        (tmp_path / f"names/{name}.idl").write_text(f"package names.{name} {text}")
+    return generate(load_described_interface("names.INames", [tmp_path]))
+
+
+@needs_zig
+@pytest.mark.parametrize("standard", ["c11", "gnu11"])
+def test_names_that_c_or_another_needs(named: str, tmp_path: Path, standard: str) -> None:
+    (tmp_path / "names.h").write_text(named)
+    source = tmp_path / "names.c"
+    source.write_text(
+        '#include "names.h"\n'
+        "struct names_INames_Set_req m = {.p = {.y = 1}, .l = {.from = {.x = 1}}, .r = {.x = 2}};\n"
+        "struct names_INames_Set_res r = {.register_ = 1, .register__ = 2, .true_ = 3};\n"
+    )
+    command = [*ZIG, *STRICT, f"-std={standard}", "-c", str(source), "-o", str(tmp_path / "n.o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_types_with_one_name_are_two(named: str) -> None:
+    for line in [
+        "struct names_INames_Point {",
+        "    _Alignas(8) uint64_t y;",
+        "struct names_INames_type_Point {",
+        "    struct names_INames_type_Point from;",
+        "struct names_INames_type_Set_req {",
+        "enum { names_INames_type_Set_mid = 0, names_INames_type_Set_reply = 1 }; /* tag */",
+    ]:
+        assert line in named.split("\n")
 
 
 VALUES = {
@@ -94,15 +139,9 @@ VALUES = {
 @pytest.fixture(scope="module")
 def program(stubs: Path) -> Path:
     """Builds the message of VALUES with the stubs; or prints one that it reads."""
-    path = stubs / "program"
-    # the system's compiler starts much faster, where there is one
-    system = shutil.which("cc")
-    native = [system, "-fsanitize=undefined", "-fno-sanitize-recover=all"] if system else ZIG
-    command = [*native, *STRICT, "-O1", "-I", str(stubs)]
-    command += [str(HERE / "stubs_program.c"), "-o", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return path
+    source = stubs / "program.c"
+    source.write_text((HERE / "stubs_program.c").read_text())
+    return compiled(source, stubs)
 
 
 def request() -> MessageType:

@@ -32,8 +32,10 @@ def member_names(fields: Iterable[Field]) -> dict[str, str]:
     found = {}
     for name in sorted(names):
         new = name
-        while new in _WORDS or _MACROS.fullmatch(new) or (new != name and new in names):
-            new += "_"
+        if name in _WORDS or _MACROS.fullmatch(name):
+            new = f"{name}_"
+            while new in names:
+                new += "_"
         names.add(new)
         found[name] = new
     return found

@@ -47,17 +47,26 @@ class ProgramSources:
 
 def find_program(name: str, root: Path, shipped: Path) -> Path:
     """The folder of program `name`: in `partitions/` of the system's folder, or among the shipped
-    ones. ImageError naming the places looked at if there is none."""
-    own = root / "partitions"
-    for base in (own, shipped):
-        if (base / name).is_dir():
-            return (base / name).resolve()
-    known = sorted({path.name for base in (own, shipped) for path in base.glob("*/")} - {"sdk"})
+    ones. A folder without sources is none: interface descriptions may lie in one of that name.
+    ImageError naming the places looked at if there is no program."""
+    places = (root / "partitions" / name, shipped / name)
+    for folder in places:
+        if _is_program(folder):
+            return folder.resolve()
+    folders = [path for place in places for path in place.parent.glob("*/")]
+    known = sorted({path.name for path in folders if _is_program(path)} - {"sdk"})
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
-    raise ImageError(
-        f"there is no program '{name}' (looked at {own / name}, {shipped / name})\n  help: {hint}"
-    )
+    bare = next((folder for folder in places if folder.is_dir()), None)
+    if bare:
+        raise ImageError(f"{bare}: a program needs at least one .c or .S file\n  help: {hint}")
+    looked = ", ".join(map(str, places))
+    raise ImageError(f"there is no program '{name}' (looked at {looked})\n  help: {hint}")
+
+
+def _is_program(folder: Path) -> bool:
+    places = [folder, *(folder / arch.name.lower() for arch in Arch)]
+    return (folder / "program.toml").is_file() or bool(_all(places))
 
 
 def read_program(folder: Path, arch: Arch) -> ProgramSources:

@@ -244,8 +244,26 @@ def test_nothing_to_compile(tmp_path: Path) -> None:
 def test_own_programs_come_before_shipped_ones(tmp_path: Path) -> None:
     partitions = shipped("partitions")
     assert find_program("sensor", tmp_path, partitions) == (partitions / "sensor").resolve()
-    own = tmp_path / "partitions" / "sensor"
-    own.mkdir(parents=True)
+    own = write(tmp_path / "partitions" / "sensor")
     assert find_program("sensor", tmp_path, partitions) == own.resolve()
     with pytest.raises(ImageError, match="did you mean 'sensor'"):
         find_program("senser", tmp_path, partitions)
+
+
+@pytest.mark.parametrize("file", ["main.c", "start.S", "x86/main.c", "program.toml"])
+def test_a_folder_without_sources_is_no_program(file: str, tmp_path: Path) -> None:
+    """A package `sensor` of interface descriptions may lie beside the programs."""
+    partitions = shipped("partitions")
+    folder = tmp_path / "partitions" / "sensor"
+    (folder / "x86").mkdir(parents=True)
+    (folder / "Sensor.edl").write_text("task class sensor.Sensor\n")
+    (folder / "sensor.h").write_text("")
+    assert find_program("sensor", tmp_path, partitions) == (partitions / "sensor").resolve()
+    (folder / file).write_text("")
+    assert find_program("sensor", tmp_path, partitions) == folder.resolve()
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "partitions" / "mine").mkdir(parents=True)
+    with pytest.raises(ImageError, match=r"mine: a program needs at least one \.c or \.S file"):
+        find_program("mine", tmp_path, shipped("partitions"))

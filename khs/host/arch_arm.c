@@ -20,7 +20,6 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
     khs_cpu *cpu = data;
     uint32_t ticks = (size + INSTRUCTION - 1) / INSTRUCTION;
     if (KHS_RARE(ticks > cpu->left)) {
-        cpu->stopped_at = &cpu->now;
         khs_latch_budget(cpu, uc, pc);
         return;
     }
@@ -58,7 +57,7 @@ static uint64_t pc_of(uc_engine *uc)
 /* The one hypercall is `svc #0`; Unicorn does not pass the number in the instruction. */
 static void on_svc(khs_cpu *cpu, uc_engine *uc)
 {
-    uint32_t comment = word_at(cpu, khs_block_end(cpu->last) - INSTRUCTION) & 0xffffffu;
+    uint32_t comment = word_at(cpu, khs_block_end(&cpu->now) - INSTRUCTION) & 0xffffffu;
     if (comment == 0)
         khs_latch_trap(cpu, uc);
     else
@@ -88,7 +87,7 @@ static bool on_illegal(uc_engine *uc, void *data)
 {
     khs_cpu *cpu = data;
     uint64_t pc = pc_of(uc);
-    if (pc == khs_block_end(cpu->last) && cpu->reason == KHS_RUNNING_ON)
+    if (pc == khs_block_end(&cpu->now) && cpu->reason == KHS_RUNNING_ON)
         return true;
     khs_latch_fault(cpu, uc, &(khs_latch){.kind = KHS_FAULT_UNDEFINED, .pc = pc}, true);
     return false;
@@ -155,7 +154,7 @@ static uint32_t distance(khs_cpu *cpu, uint64_t from, uint64_t to)
 static bool idles(khs_cpu *cpu)
 {
     const uint32_t wfi = 0x0320f003;
-    return cpu->pc == khs_block_end(cpu->last) && (word_at(cpu, cpu->pc - INSTRUCTION) & 0x0fffffffu) == wfi;
+    return cpu->pc == khs_block_end(&cpu->now) && (word_at(cpu, cpu->pc - INSTRUCTION) & 0x0fffffffu) == wfi;
 }
 
 static void set_result(khs_cpu *cpu, uint32_t code, uint32_t value)

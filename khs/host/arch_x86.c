@@ -79,35 +79,52 @@ bool khs_x86_refuses(khs_cpu *cpu, const khs_block *block, khs_latch *fault)
 
 /* ------------------------------------------------------------ counting */
 
-/* The block exists, so asking for it is only a lookup. */
-static __attribute__((noinline)) void learn(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size, khs_block *block)
+/* Known blocks, by the low bits of their address: from the top the rest of the address,
+ * the size, the number of instructions. Code never changes, so neither does this. */
+#define TICKS_BITS 10 /* a block has at most 512 instructions */
+#define SIZE_BITS 13  /* and spans less than two pages */
+
+static uint64_t entry_of(uint64_t pc, uint32_t size, uint64_t ticks)
+{
+    return (pc / KHS_BLOCKS << SIZE_BITS | size) << TICKS_BITS | ticks;
+}
+
+/* The block exists, so asking for it is only a look-up. */
+static uint32_t count(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
 {
     uc_tb tb = {0};
-    *block = (khs_block){.pc = pc, .size = size};
-    if (uc_ctl_request_cache(uc, pc, &tb) == UC_ERR_OK && tb.size == size)
-        block->ticks = tb.icount;
-    else
-        block->ticks = distance(cpu, pc, pc + size);
-    if (block->ticks == 0)
-        block->ticks = 1; /* a block that costs nothing would loop for ever */
-    khs_latch fault;
-    if (khs_x86_refuses(cpu, block, &fault))
-        block->ticks = KHS_BLOCK_REFUSED;
+    bool known = uc_ctl_request_cache(uc, pc, &tb) == UC_ERR_OK && tb.size == size;
+    uint32_t ticks = known ? tb.icount : distance(cpu, pc, pc + size);
+    return ticks ? ticks : 1; /* a block that costs nothing would loop for ever */
+}
+
+/* A block that is not known, must not run, or does not fit into the budget. */
+static __attribute__((noinline)) void on_rare_block(uc_engine *uc, uint64_t pc, uint32_t size, khs_cpu *cpu)
+{
+    khs_block block = {.pc = pc, .size = size, .ticks = count(cpu, uc, pc, size)};
+    bool refused = khs_x86_refuses(cpu, &block, &cpu->ahead);
+    if (!refused)
+        cpu->ahead = (khs_latch){0};
+    if (refused || block.ticks > cpu->left) {
+        khs_latch_budget(cpu, uc, pc);
+        return;
+    }
+    cpu->left -= block.ticks;
+    cpu->now = block;
+    if (block.ticks < 1u << TICKS_BITS && size < 1u << SIZE_BITS)
+        cpu->blocks[pc % KHS_BLOCKS] = entry_of(pc, size, block.ticks);
 }
 
 static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
     khs_cpu *cpu = data;
-    khs_block *block = &cpu->blocks[(pc ^ pc >> 11) % KHS_BLOCKS];
-    if (KHS_RARE(block->pc != pc || block->size != size))
-        learn(cpu, uc, pc, size, block);
-    if (KHS_RARE(block->ticks > cpu->left)) {
-        cpu->stopped_at = block;
-        khs_latch_budget(cpu, uc, pc);
+    uint64_t ticks = cpu->blocks[pc % KHS_BLOCKS] ^ entry_of(pc, size, 0);
+    if (KHS_RARE(ticks >= 1u << TICKS_BITS || ticks > cpu->left)) {
+        on_rare_block(uc, pc, size, cpu);
         return;
     }
-    cpu->left -= block->ticks;
-    cpu->last = block;
+    cpu->left -= ticks;
+    cpu->now = (khs_block){.pc = pc, .size = size, .ticks = (uint32_t)ticks};
 }
 
 static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
@@ -119,7 +136,6 @@ static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
     }
     cpu->left--;
     cpu->now = (khs_block){.pc = pc, .size = size, .ticks = 1};
-    cpu->last = &cpu->now;
 }
 
 /* ------------------------------------------------------------ events */
@@ -146,7 +162,7 @@ static uint8_t byte_at(khs_cpu *cpu, uint64_t address)
 /* An `int` instruction, or another that traps behind itself. */
 static void on_software(khs_cpu *cpu, uc_engine *uc, uint32_t number)
 {
-    uint64_t end = khs_block_end(cpu->last);
+    uint64_t end = khs_block_end(&cpu->now);
     uint8_t last = byte_at(cpu, end - 1), first = byte_at(cpu, end - 2);
     if (number == DEBUG && !(first == 0xcd && last == DEBUG)) {
         /* single step: the instruction before was carried out */
@@ -182,7 +198,7 @@ static void on_interrupt(uc_engine *uc, uint32_t number, void *data)
     khs_cpu *cpu = data;
     if (number == HYPERCALL_X86 && !is_wide(cpu))
         khs_latch_trap(cpu, uc);
-    else if (number >= VECTORS || pc_of(cpu, uc) == khs_block_end(cpu->last))
+    else if (number >= VECTORS || pc_of(cpu, uc) == khs_block_end(&cpu->now))
         on_software(cpu, uc, number);
     else
         on_exception(cpu, uc, number);

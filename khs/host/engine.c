@@ -70,7 +70,7 @@ static bool latch(khs_cpu *cpu, uc_engine *uc, uint32_t reason)
 
 void khs_latch_fault(khs_cpu *cpu, uc_engine *uc, const khs_latch *fault, bool begun)
 {
-    const khs_block *block = cpu->last;
+    const khs_block *block = &cpu->now;
     if (!latch(cpu, uc, KHS_AT_FAULT))
         return;
     if (begun && fault->pc >= block->pc && fault->pc < khs_block_end(block))
@@ -84,7 +84,7 @@ void khs_latch_trap(khs_cpu *cpu, uc_engine *uc)
     if (cpu->reason == KHS_RUNNING_ON && khs_host_trap(cpu, uc))
         return;
     if (latch(cpu, uc, KHS_AT_TRAP))
-        cpu->pc = khs_block_end(cpu->last);
+        cpu->pc = khs_block_end(&cpu->now);
 }
 
 void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint32_t size)
@@ -92,7 +92,7 @@ void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t d
     if (!latch(cpu, uc, KHS_AT_FAULT))
         return;
     cpu->kept++;
-    cpu->pc = khs_block_end(cpu->last) - size;
+    cpu->pc = khs_block_end(&cpu->now) - size;
     cpu->fault = (khs_latch){.kind = kind, .detail = detail, .pc = cpu->pc};
 }
 
@@ -147,6 +147,23 @@ static bool map_regions(khs_cpu *cpu, uc_engine *uc)
     return true;
 }
 
+/* Address translation is the identity. An entry of the TLB grants what the map does; where
+ * that is not enough Unicorn finds the region's own rights in the way, and faults. */
+static bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry, void *data)
+{
+    const khs_cpu *cpu = data;
+    uint64_t room;
+    (void)uc;
+    uint32_t needed = type == UC_MEM_FETCH ? UC_PROT_EXEC : type == UC_MEM_WRITE ? UC_PROT_WRITE : UC_PROT_READ;
+    uint32_t granted = needed;
+    if (khs_guest_at(cpu->host, cpu->partition, address, KHS_R | KHS_W, &room) != NULL)
+        granted |= UC_PROT_READ | UC_PROT_WRITE;
+    else if (khs_guest_at(cpu->host, cpu->partition, address, KHS_R | KHS_X, &room) != NULL)
+        granted |= UC_PROT_READ | UC_PROT_EXEC;
+    *entry = (uc_tlb_entry){.paddr = address, .perms = (uc_prot)granted};
+    return true;
+}
+
 /* Unicorn makes every store to an address slow while any hook for memory covers it, also
  * one for invalid accesses. So those leave out what may be read and written, where only a
  * fetch can fault; came_back sees that without a hook. */
@@ -198,7 +215,9 @@ uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare)
     if (uc == NULL)
         return NULL;
     /* Hooks are seen only by code translated after them. */
-    if ((bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) &&
+    uc_hook hook;
+    if (uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, cpu, 1, 0) == UC_ERR_OK &&
+        (bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) &&
         uc_context_restore(uc, host->initial) == UC_ERR_OK)
         return uc;
     uc_close(uc);

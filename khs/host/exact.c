@@ -59,14 +59,12 @@ static void tail_until(khs_cpu *cpu, const khs_latch *fault)
 /* The main engine stopped before a block: too long for the budget, or refused. */
 static void before_block(khs_cpu *cpu)
 {
-    const khs_block *block = cpu->stopped_at;
-    if (block->ticks != KHS_BLOCK_REFUSED) {
+    khs_latch fault = cpu->ahead;
+    cpu->ahead = (khs_latch){0};
+    if (fault.kind == 0)
         tail(cpu);
-        return;
-    }
-    khs_latch fault;
-    khs_x86_refuses(cpu, block, &fault);
-    tail_until(cpu, &fault);
+    else
+        tail_until(cpu, &fault);
 }
 
 /* QEMU translates x86 blocks over page ends and reports code that runs off executable
@@ -138,7 +136,6 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
 {
     cpu->left = cpu->budget = budget;
     cpu->reason = KHS_RUNNING_ON;
-    cpu->last = &cpu->now;
     cpu->now = (khs_block){.pc = cpu->pc};
     if (KHS_RARE(cpu->refused.kind != 0)) {
         cpu->reason = KHS_AT_FAULT;

@@ -60,10 +60,8 @@ typedef struct khs_cpu khs_cpu;
 typedef struct khs_block {
     uint64_t pc;
     uint32_t size;
-    uint32_t ticks; /* instructions; KHS_BLOCK_REFUSED if it must not run */
+    uint32_t ticks; /* instructions */
 } khs_block;
-
-#define KHS_BLOCK_REFUSED UINT32_MAX
 
 /* A fault as a hook saw it. */
 typedef struct khs_latch {
@@ -146,22 +144,21 @@ typedef struct khs_postponed {
     uint64_t handler;
 } khs_postponed;
 
-#define KHS_BLOCKS 8192u
+#define KHS_BLOCKS 16384u
 
 struct khs_cpu {
     /* what every block touches */
-    uint64_t left;         /* ticks not yet given to a block; 0 once something is latched */
-    const khs_block *last; /* the block, or instruction on the twin, that was entered last */
-    khs_block now;         /* what `last` points to unless that is in `blocks` */
+    uint64_t left; /* ticks not yet given to a block; 0 once something is latched */
+    khs_block now; /* entered last */
     /* where and why it stopped */
-    uint64_t pc;                 /* next instruction */
-    uint64_t kept;               /* `left` when something was latched */
-    const khs_block *stopped_at; /* the block that was not entered */
+    uint64_t pc;   /* next instruction */
+    uint64_t kept; /* `left` when something was latched */
     uint32_t reason;             /* enum khs_reason */
     uint64_t budget;             /* of the run, or since the last hypercall */
     bool in_hook;                /* the kernel is at work inside a hook */
     khs_postponed postponed;
     khs_latch fault;
+    khs_latch ahead;   /* in the block that was not entered */
     khs_latch refused; /* it cannot go on until it is started again */
     bool tainted;      /* its engines translated what they must not run */
 
@@ -175,7 +172,7 @@ struct khs_cpu {
     uc_context *transfer;    /* between the two */
     uc_context *interrupted; /* kept for khs_port_interrupt_return */
     uint64_t interrupted_pc;
-    khs_block blocks[KHS_BLOCKS]; /* x86: instructions of each block seen */
+    uint64_t blocks[KHS_BLOCKS]; /* x86: what is known of blocks, see arch_x86.c */
 };
 
 /* An engine for the partition, without hooks if `bare`; NULL if Unicorn refuses. */

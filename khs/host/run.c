@@ -44,7 +44,7 @@ bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
     if (!host->running || uc != cpu->main || is_due(host))
         return false;
     host->guard.armed = 0; /* a crash of the kernel is none of the engine's */
-    cpu->pc = khs_block_end(cpu->last);
+    cpu->pc = khs_block_end(&cpu->now);
     uc_reg_read(uc, host->arch->number, &number);
     cpu->in_hook = true;
     tell(host, cpu->partition,

@@ -8,7 +8,9 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] monitor/vm/*.[ch]) scripts/build_native.py
 NATIVE         := build/.native
 WORKERS        ?= 2
-ROUNDS         ?= 5
+FUZZERS        ?=
+SECONDS        ?= 60
+SEED           ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint fuzz bench wheel clean
@@ -38,10 +40,8 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-fuzz: setup ## property tests with new random examples, ROUNDS times
-	for round in $$(seq $(ROUNDS)); do \
-	  $(BIN)/python -m pytest -q -n $(WORKERS) -m hypothesis --hypothesis-profile fuzz $(TESTS) || exit 1; \
-	done
+fuzz: setup ## every fuzzer for SECONDS with a seed, SEED; FUZZERS="guests core" for some
+	$(BIN)/python scripts/fuzz.py $(FUZZERS) --seconds $(SECONDS) --seed $(SEED)
 
 bench: setup ## measure against bare Unicorn
 	$(BIN)/khs bench

@@ -80,7 +80,6 @@ class Trace:
                 if partition in self.parts:
                     self.parts[partition] += part
 
-
     def engine_detail(self) -> int:
         """How the engine gave up, if it did: `detail` of the last fault."""
         found = [events.decode(record) for record in events.split(self.last)]
@@ -103,7 +102,7 @@ class Benign:
     def __init__(self, arch: Arch) -> None:
         self.host, self.trace = _open(system.system(arch, ()), ring=1024 * KIB)
         self.frames = 0
-        self.sizes = [{partition: 0 for partition in APART}]
+        self.sizes = [dict.fromkeys(APART, 0)]
         self.memories = [b""]
 
     def _reach(self, frames: int) -> None:
@@ -172,7 +171,7 @@ def _go(host: Host, count: int, trace: Trace) -> int | None:
     while host.view(HOSTILE).restarts < count and frames <= count + STEP:
         frames += STEP
         if forward(host, frames, trace) is End.STOPPED:
-            return host.view(HOSTILE).restarts % count
+            return int(host.view(HOSTILE).restarts) % count
     return None
 
 

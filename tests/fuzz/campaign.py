@@ -112,7 +112,7 @@ def _shorter(
 ) -> bytes:
     """The case cut at its end and at its beginning, in words, as long as it fails."""
     code = codes[number]
-    for cut in (lambda code: code[:-4], lambda code: code[4:]):
-        while len(code) > 4 and fails({**codes, number: cut(code)}):
-            code = cut(code)
+    for begin, end in ((0, -4), (4, None)):
+        while len(code) > 4 and fails({**codes, number: code[begin:end]}):
+            code = code[begin:end]
     return code

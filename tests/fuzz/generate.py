@@ -32,8 +32,45 @@ Random = random.Random
 #: The last unit of a slot stays filler, so that cases cannot join.
 ROOM = SLOT - 8
 
-_SPECIAL = [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 24, 32, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 513]
-_SPECIAL += [4095, 4096, 8191, 8192, 8193, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF8, 0xFFFFFFFF]
+_SPECIAL = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    15,
+    16,
+    17,
+    24,
+    32,
+    63,
+    64,
+    65,
+    127,
+    128,
+    129,
+    255,
+    256,
+    257,
+    512,
+    513,
+]
+_SPECIAL += [
+    4095,
+    4096,
+    8191,
+    8192,
+    8193,
+    0xFFFF,
+    0x10000,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFF8,
+    0xFFFFFFFF,
+]
 _HIGH = [1 << 32, 1 << 47, (1 << 52) - 1, 1 << 63, (1 << 64) - 1, (1 << 64) - 8, 0xFFFFFFFF << 32]
 _NUMBERS = [*range(27), 27, 28, 99, 1023, 0xFFFF, 0x10000, 0x80000000, 0xFFFFFFFF]
 
@@ -47,7 +84,15 @@ def _pointers(count: int) -> list[int]:
     """Around the ends of everything that is mapped, and of some things that are not."""
     size = count * SLOT
     image = image_address(bytes(size))
-    starts = [systems.CODE, systems.CONSTANTS, systems.DATA, systems.KEEP, systems.SHARED, CASES, image]
+    starts = [
+        systems.CODE,
+        systems.CONSTANTS,
+        systems.DATA,
+        systems.KEEP,
+        systems.SHARED,
+        CASES,
+        image,
+    ]
     ends = [start + systems.PAGE for start in starts[:5]]
     ends += [systems.DATA + systems.DATA_SIZE, CASES + size, image + 4096, image + 8192, 1 << 32]
     made = [start + 64 * n for start in starts for n in range(5)]
@@ -138,7 +183,11 @@ class Source:
         """Prefixes, an opcode of some map, and whatever follows it."""
         rng = self.rng
         prefixes = bytes(rng.choices(_PREFIXES, k=rng.choice((0, 0, 1, 1, 2, 3))))
-        rex = bytes([0x40 | rng.randrange(16)]) if self.arch is Arch.X64 and rng.random() < 0.4 else b""
+        rex = (
+            bytes([0x40 | rng.randrange(16)])
+            if self.arch is Arch.X64 and rng.random() < 0.4
+            else b""
+        )
         return prefixes + rex + rng.choice(_MAPS) + rng.randbytes(rng.choice((2, 2, 3, 4, 6, 7)))
 
     def damaged(self) -> bytes:
@@ -173,7 +222,10 @@ class Source:
     def _call(self) -> bytes:
         rng, arch = self.rng, self.arch
         count = rng.choice((1, 2, 3, 3, 4, 6))
-        made = b"".join(load(arch, register, self.argument(n)) for n, register in enumerate(ARGUMENTS[arch][:count]))
+        made = b"".join(
+            load(arch, register, self.argument(n))
+            for n, register in enumerate(ARGUMENTS[arch][:count])
+        )
         if rng.random() < 0.2:
             made += fetch(arch, ARGUMENTS[arch][0], STATUS + 4 * rng.randrange(8))
         number = rng.choice(_NUMBERS)
@@ -206,7 +258,9 @@ class Source:
     def loaded(self) -> bytes:
         """Registers full of pointers and odd numbers, then code that uses them."""
         rng, arch = self.rng, self.arch
-        registers = rng.sample(range(15 if arch is Arch.ARMV7 else 8 if arch is Arch.X86 else 16), rng.randint(1, 6))
+        registers = rng.sample(
+            range(15 if arch is Arch.ARMV7 else 8 if arch is Arch.X86 else 16), rng.randint(1, 6)
+        )
         made = b"".join(load(arch, register, self.value()) for register in registers)
         what = rng.random()
         if what < 0.3:
@@ -220,7 +274,9 @@ class Source:
 
 def make_cases(arch: Arch, seed: int, count: int) -> tuple[list[bytes], int]:
     """That many cases the loader accepts, and how many it refused."""
-    source, made, refused = Source.of(arch, seed, count), [], 0
+    source = Source.of(arch, seed, count)
+    made: list[bytes] = []
+    refused = 0
     while len(made) < count:
         code = source.case()
         if 0xF0 in code and scan(arch, code + FILLER[arch]) is not None:
@@ -228,4 +284,3 @@ def make_cases(arch: Arch, seed: int, count: int) -> tuple[list[bytes], int]:
         else:
             made.append(code)
     return made, refused
-

@@ -31,7 +31,7 @@ CANARIES = (
 #: Where `messages` are.
 REPORT, ALARM, ASK, ANSWER, WIDE = (systems.CONSTANTS + 64 * n for n in range(5))
 
-_POLICY_HM = {systems.HARDWARE: (systems.MODULE, systems.STOP)}
+_HEALTH: dict[object, tuple[int, int]] = {systems.HARDWARE: (systems.MODULE, systems.STOP)}
 
 RULES = systems.EVERYTHING + (
     "execute src=test.D { grant () }\n"
@@ -179,7 +179,7 @@ def system(arch: Arch, cases: Sequence[bytes]) -> Fuzzed:
             systems.Channel(systems.CALLS, HOSTILE, (NEIGHBOUR,), systems.SERVICE),
             systems.Channel(systems.SAMPLING, BYSTANDER, (WARDEN,), systems.REPORT),
         ],
-        health=_POLICY_HM,
+        health=_HEALTH,
         costs=(10, 1, 3),
         arch=arch,
         image=policy(),

@@ -34,7 +34,12 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -60,7 +65,11 @@ class Worker:
         hangs = child.poll() is None and not self._ended(child)
         child.kill()
         child.communicate()
-        return Outcome(wrong=["the host hangs" if hangs else f"the host process died: {_how(child.returncode)}"])
+        return Outcome(
+            wrong=[
+                "the host hangs" if hangs else f"the host process died: {_how(child.returncode)}"
+            ]
+        )
 
     def _start(self) -> subprocess.Popen[str]:
         if self._child is None:

@@ -101,10 +101,17 @@ static uint32_t count(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
 /* A block that is not known, must not run, or does not fit into the budget. */
 static __attribute__((noinline)) void on_rare_block(uc_engine *uc, uint64_t pc, uint32_t size, khs_cpu *cpu)
 {
+    bool known = (cpu->blocks[pc % KHS_BLOCKS] ^ entry_of(pc, size, 0)) < 1u << TICKS_BITS;
+    cpu->ahead = (khs_latch){0};
+    if (known) {
+        khs_latch_budget(cpu, uc, pc);
+        return;
+    }
     khs_block block = {.pc = pc, .size = size, .ticks = count(cpu, uc, pc, size)};
-    bool refused = khs_x86_refuses(cpu, &block, &cpu->ahead);
-    if (!refused)
-        cpu->ahead = (khs_latch){0};
+    khs_latch fault;
+    bool refused = khs_x86_refuses(cpu, &block, &fault);
+    if (refused)
+        cpu->ahead = fault;
     if (refused || block.ticks > cpu->left) {
         khs_latch_budget(cpu, uc, pc);
         return;

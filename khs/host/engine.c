@@ -147,8 +147,9 @@ static bool map_regions(khs_cpu *cpu, uc_engine *uc)
     return true;
 }
 
-/* Address translation is the identity. An entry of the TLB grants what the map does; where
- * that is not enough Unicorn finds the region's own rights in the way, and faults. */
+/* Unicorn's TLB for guests without an MMU; with the usual one every store is slow. An entry
+ * grants what the map does; where that is not enough Unicorn finds the region's own rights
+ * in the way, and faults. */
 static bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry, void *data)
 {
     const khs_cpu *cpu = data;
@@ -164,8 +165,8 @@ static bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tl
     return true;
 }
 
-/* Unicorn makes every store to an address slow while any hook for memory covers it, also
- * one for invalid accesses. So those leave out what may be read and written, where only a
+/* Stores to an address are slow, too, while any hook for memory covers it, also one for
+ * invalid accesses. So those leave out what may be read and written, where only a
  * fetch can fault; came_back sees that without a hook. */
 static bool hook_memory(khs_cpu *cpu, uc_engine *uc)
 {
@@ -191,18 +192,20 @@ static bool add_hooks(khs_cpu *cpu, uc_engine *uc, bool twin)
     uc_hook hook;
     int unit = twin ? UC_HOOK_CODE : UC_HOOK_BLOCK;
     void *on_unit = (void *)(twin ? arch->on_code : arch->on_block);
-    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK && hook_memory(cpu, uc) && arch->hooks(cpu, uc);
+    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK &&
+           uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, cpu, 1, 0) == UC_ERR_OK &&
+           hook_memory(cpu, uc) && arch->hooks(cpu, uc);
 }
 
 /* The CPU model comes first, then the cache size: later they have no effect. */
-static uc_engine *open_blank(const khs_host *host, uint32_t cache)
+static uc_engine *open_blank(const khs_host *host, uint32_t cache, uc_tlb_type tlb)
 {
     uc_engine *uc = NULL;
     if (uc_open(host->arch->arch, host->arch->mode, &uc) != UC_ERR_OK)
         return NULL;
     if (uc_ctl_set_cpu_model(uc, host->arch->model) == UC_ERR_OK &&
         uc_ctl_set_tcg_buffer_size(uc, cache) == UC_ERR_OK && uc_ctl_exits_enable(uc) == UC_ERR_OK &&
-        uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL) == UC_ERR_OK)
+        uc_ctl_tlb_mode(uc, tlb) == UC_ERR_OK)
         return uc;
     uc_close(uc);
     return NULL;
@@ -211,13 +214,12 @@ static uc_engine *open_blank(const khs_host *host, uint32_t cache)
 uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare)
 {
     const khs_host *host = cpu->host;
-    uc_engine *uc = open_blank(host, twin ? host->cache_twin : host->cache_main);
+    uc_tlb_type tlb = bare ? UC_TLB_CPU : UC_TLB_VIRTUAL;
+    uc_engine *uc = open_blank(host, twin ? host->cache_twin : host->cache_main, tlb);
     if (uc == NULL)
         return NULL;
     /* Hooks are seen only by code translated after them. */
-    uc_hook hook;
-    if (uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, cpu, 1, 0) == UC_ERR_OK &&
-        (bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) &&
+    if ((bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) &&
         uc_context_restore(uc, host->initial) == UC_ERR_OK)
         return uc;
     uc_close(uc);
@@ -232,7 +234,7 @@ void khs_context_free(uc_context *context)
 
 bool khs_engine_prototype(khs_host *host)
 {
-    uc_engine *uc = open_blank(host, host->cache_twin);
+    uc_engine *uc = open_blank(host, host->cache_twin, UC_TLB_VIRTUAL);
     if (uc == NULL)
         return false;
     bool fine = host->arch->user_mode(uc) && uc_context_alloc(uc, &host->initial) == UC_ERR_OK &&

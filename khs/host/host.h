@@ -183,7 +183,8 @@ typedef struct khs_host_timing {
     uint64_t windows;
 } khs_host_timing;
 
-/* Unicorn with no hook but the one for hypercalls; each reads three registers and writes one. */
+/* Unicorn as it comes, with no hook but the one for hypercalls; at each three registers are
+ * read and one is written. */
 KHS_API bool khs_host_bench_raw(khs_host *host, uint32_t partition, uint64_t traps,
                                 khs_host_timing *timing);
 /* The same image under exact windows of `window` ticks. */

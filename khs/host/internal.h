@@ -175,7 +175,8 @@ struct khs_cpu {
     uint64_t blocks[KHS_BLOCKS]; /* x86: what is known of blocks, see arch_x86.c */
 };
 
-/* An engine for the partition, without hooks if `bare`; NULL if Unicorn refuses. */
+/* An engine for the partition, or with `bare` one as Unicorn comes, without hooks; NULL if
+ * Unicorn refuses. */
 uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare);
 /* Runs until a hook stops it. An engine lost to an abort becomes NULL. */
 void khs_engine_start(khs_cpu *cpu, uc_engine **engine);

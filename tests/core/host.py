@@ -211,6 +211,7 @@ class Run:
     views: list[View]
     now: int
     frames: int
+    frame_end: int
     schedule: int
     stopped: bool
 
@@ -304,6 +305,7 @@ def run(
         views=[View(*map(int, line.split())) for line in views],
         now=int(words[1]),
         frames=int(words[3]),
+        frame_end=int(words[5]),
         schedule=int(words[7]),
         stopped=words[9] == "1",
     )

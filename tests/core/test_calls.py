@@ -434,6 +434,14 @@ def test_a_client_s_buffer_that_is_too_small() -> None:
     assert [e for e in done.of(host.VERDICT) if e.kind == host.RESPONSE] == []
 
 
+def test_a_client_s_buffer_that_just_fits() -> None:
+    script = Script()
+    server(script)
+    guest = script.start(1).poke(ASK, message(1, 0))
+    guest.call(Call.CALL, 0, ASK, 16, DATA + systems.DATA_SIZE - 16, 16, LONG)
+    assert run(SYSTEM, script, 1800).codes(1) == [Code.OK]
+
+
 def test_a_reply_with_bad_arguments_leaves_the_call_open() -> None:
     script = Script()
     guest = recv(script.start(0))

@@ -392,6 +392,16 @@ def test_the_kernel_s_services_are_requests_to_it() -> None:
     assert types == {host.BOOT, host.START, host.MODE, host.VERDICT, host.HYPERCALL}
 
 
+def test_a_service_s_message_has_no_rest_of_the_one_before() -> None:
+    script = Script()
+    guest = script.start(0).poke(DATA, b"\xff" * 64).call(Call.SECURITY, DATA, 64)
+    guest.call(Call.PARTITION_MODE_SET, 3).call(Call.SECURITY, DATA, 64)
+    guest.call(Call.POLICY_SWAP, 0, 0, 0)
+    done = run(SYSTEM, script, 100)
+    asked = [e.data for e in done.of(host.VERDICT, 0) if e.kind == host.REQUEST]
+    assert asked == [message(3, riid=0), message(0, riid=5)]
+
+
 def test_output_goes_to_the_console_if_granted() -> None:
     script = Script()
     guest = script.start(0).poke(DATA, b"hello\0\xff world")

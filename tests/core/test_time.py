@@ -32,7 +32,7 @@ def test_windows_are_exact() -> None:
         assert ticks == [tick for tick in expected if tick <= 3000]
         view = done.views[partition]
         assert (view.ticks, view.idle) == (3 * length, 0)
-    assert (done.now, done.frames) == (3000, 3)
+    assert (done.now, done.frames, done.frame_end) == (3000, 3, 4000)
 
 
 def test_windows_are_not_work_conserving() -> None:
@@ -222,7 +222,7 @@ def test_a_schedule_is_switched_at_the_major_frame() -> None:
     assert status == [(0, 1, 0), (1, 0, 1000 * 1000)]
     assert done.schedule == 0
     assert done.views[1].ticks == 500 + 400 + 3 * 500
-    assert done.frames == 5
+    assert (done.frames, done.frame_end) == (5, 5600)
 
 
 def test_a_switch_can_be_taken_back_before_the_frame_ends() -> None:

@@ -60,7 +60,7 @@ def same(arch: Arch, one: Outcome, other: Outcome) -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 1 << 32), windows=st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_random_programs_in_random_windows(arch: Arch, seed: int, windows: list[int]) -> None:
     code = program(arch, seed)
@@ -70,7 +70,7 @@ def test_random_programs_in_random_windows(arch: Arch, seed: int, windows: list[
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 1 << 32), windows=st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_hostile_programs_in_random_windows(arch: Arch, seed: int, windows: list[int]) -> None:
     code = program(arch, seed, wild=True, length=12)

@@ -102,15 +102,20 @@ static bool is_ahead(const khs_latch *fault)
     return fault->kind == KHS_FAULT_EXECUTE || fault->kind == KHS_FAULT_ISA || fault->kind == KHS_FAULT_ALIGNMENT;
 }
 
+uint32_t khs_cpu_number(const khs_cpu *cpu)
+{
+    uint64_t number = 0; /* Unicorn writes registers in their own width */
+    uc_reg_read(cpu->main, cpu->host->arch->number, &number);
+    return number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+}
+
 static void report(khs_cpu *cpu, khs_return *why)
 {
     *why = (khs_return){.kind = KHS_RET_BUDGET, .ticks = cpu->budget - cpu->left};
     switch (cpu->reason) {
     case KHS_AT_TRAP: {
-        uint64_t number = 0;
-        uc_reg_read(cpu->main, cpu->host->arch->number, &number);
         why->kind = KHS_RET_HYPERCALL;
-        why->number = (uint32_t)number;
+        why->number = khs_cpu_number(cpu);
         break;
     }
     case KHS_AT_WAIT:

@@ -199,6 +199,8 @@ void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc);
 /* Takes the partition to its entry point; false if no engine can be had. */
 bool khs_cpu_start(khs_cpu *cpu);
 void khs_cpu_close(khs_cpu *cpu);
+/* Number of the hypercall just made; UINT32_MAX, which is none, if it is wider. */
+uint32_t khs_cpu_number(const khs_cpu *cpu);
 /* Runs for at most `budget` ticks. */
 void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why);
 

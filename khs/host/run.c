@@ -40,15 +40,14 @@ static void tell(khs_host *host, uint32_t partition, const khs_return *why)
 bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
 {
     khs_host *host = cpu->host;
-    uint64_t number = 0;
     if (!host->running || uc != cpu->main || is_due(host))
         return false;
     host->guard.armed = 0; /* a crash of the kernel is none of the engine's */
     cpu->pc = khs_block_end(&cpu->now);
-    uc_reg_read(uc, host->arch->number, &number);
+    uint32_t number = khs_cpu_number(cpu);
     cpu->in_hook = true;
     tell(host, cpu->partition,
-         &(khs_return){.kind = KHS_RET_HYPERCALL, .number = (uint32_t)number, .ticks = cpu->budget - cpu->left});
+         &(khs_return){.kind = KHS_RET_HYPERCALL, .number = number, .ticks = cpu->budget - cpu->left});
     host->next = khs_next(host->core, host->limit);
     cpu->in_hook = false;
     host->guard.armed = 1;

@@ -400,8 +400,8 @@ static inline khs_result khs_partition_status(struct khs_partition_status *statu
 }
 
 /* Sets the caller's mode: NORMAL, IDLE, or a restart by COLD_START or WARM_START, which do not
- * return.
- * Errors: INVALID_PARAM, NO_ACTION, DENIED.
+ * return. No warm start out of a cold one: INVALID_MODE.
+ * Errors: INVALID_PARAM, NO_ACTION, INVALID_MODE, DENIED.
  */
 static inline khs_result khs_partition_mode_set(uint32_t mode)
 {

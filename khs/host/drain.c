@@ -31,21 +31,25 @@ static void count(const khs_event *event, khs_host_events *events)
         events->stop_cause = event->code;
 }
 
-/* First the room each partition needs, then the parts in place: a counting sort. */
-static void measure(khs_host *host, khs_host_events *events)
+/* First the room each partition needs, then the parts in place: a counting sort. False if
+ * these are no whole records: what came through a pipe is not trusted to be that. */
+static bool measure(khs_host *host, khs_host_events *events)
 {
-    uint64_t *at = host->parts_at;
+    uint64_t *at = host->parts_at, done = 0;
     uint32_t partitions = host->config->partitions.count;
     memset(at, 0, (partitions + 2u) * sizeof *at);
-    for (const uint8_t *r = events->records; r < events->records + events->size;) {
-        const khs_event *event = (const void *)r;
+    while (events->size - done >= sizeof(khs_event)) {
+        const khs_event *event = (const void *)(events->records + done);
+        if (event->size < sizeof(khs_event) || event->size % 8u || event->size > events->size - done)
+            return false;
         if (is_part(host, event))
             at[event->partition + 2u] += event->size - KHS_EVENT_MODULE_BYTES;
         count(event, events);
-        r += event->size;
+        done += event->size;
     }
     for (uint32_t i = 2; i < partitions + 2u; i++)
         at[i] += at[i - 1];
+    return done == events->size;
 }
 
 /* at[p + 1] moves from the beginning of p's parts to their end, which is p + 1's beginning. */
@@ -62,25 +66,11 @@ static void sort(khs_host *host, const khs_host_events *events)
     }
 }
 
-/* Whole records only: what came through a pipe is not trusted to be that. */
-static bool whole(const uint8_t *records, uint64_t size)
-{
-    uint64_t at = 0;
-    while (size - at >= sizeof(khs_event)) {
-        const khs_event *event = (const void *)(records + at);
-        if (event->size < sizeof(khs_event) || event->size % 8u || event->size > size - at)
-            return false;
-        at += event->size;
-    }
-    return at == size;
-}
-
 bool khs_host_split(khs_host *host, const void *records, uint64_t size, khs_host_events *events)
 {
     *events = (khs_host_events){.records = records, .size = size, .at = host->parts_at};
-    if ((uintptr_t)records % 8u || !whole(records, size) || !make_room(host, size))
+    if ((uintptr_t)records % 8u || !measure(host, events) || !make_room(host, size))
         return false;
-    measure(host, events);
     sort(host, events);
     events->parts = host->parts;
     return true;

@@ -46,6 +46,7 @@ def run_table(result: dict[str, Any], summary: Summary) -> None:
     screen.print(table)
     for heading, groups in (
         ("denied", summary.denials.values()),
+        ("refused", summary.refusals.values()),
         ("fault", summary.faults.values()),
         ("health", summary.health.values()),
     ):

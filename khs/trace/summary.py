@@ -1,4 +1,5 @@
-"""What a run's events boil down to: each distinct denial and fault once, with count and first time.
+"""What a run's events boil down to: each distinct denial, refusal and fault once, with count and
+first time.
 
 `Summary` is a sink for drained records; it decodes only the rare events it keeps.
 """
@@ -8,17 +9,25 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from khs.abi.hypercalls import CODES
 from khs.trace import events, text
 from khs.trace.events import Event
 from khs.trace.kinds import EventType
 from khs.trace.names import Names
 
-_SIZE_TYPE_VALUE = struct.Struct("<8xI12xH6xI")
+_SIZE_TYPE_CODE_VALUE = struct.Struct("<8xI12xH2xII")
 _VERDICT = int(EventType.VERDICT)
 _ALWAYS = frozenset(
     int(kind) for kind in (EventType.FAULT, EventType.HEALTH, EventType.POLICY, EventType.STOP)
 )
 _CONSOLE = int(EventType.CONSOLE)
+_HYPERCALL = int(EventType.HYPERCALL)
+#: Answers to hypercalls that a sound program does not make: no such right, address or number.
+_REFUSED = frozenset(
+    code.number
+    for code in CODES
+    if code.name in ("INVALID_CONFIG", "BAD_POINTER", "NO_CALL", "WOULD_DEADLOCK", "UNKNOWN")
+)
 
 
 @dataclass
@@ -38,6 +47,7 @@ class Summary:
     names: Names
     keep_console: bool = False
     denials: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    refusals: dict[tuple[object, ...], Group] = field(default_factory=dict)
     faults: dict[tuple[object, ...], Group] = field(default_factory=dict)
     health: dict[tuple[object, ...], Group] = field(default_factory=dict)
     notes: list[Event] = field(default_factory=list)  # policy swaps and the module's stop
@@ -47,11 +57,12 @@ class Summary:
         view = memoryview(records)
         at = 0
         while at + events.HEAD_SIZE <= len(view):
-            size, kind, value = _SIZE_TYPE_VALUE.unpack_from(view, at)
+            size, kind, code, value = _SIZE_TYPE_CODE_VALUE.unpack_from(view, at)
             if size < events.HEAD_SIZE:
                 break
             denied = kind == _VERDICT and not value
-            if denied or kind in _ALWAYS or (kind == _CONSOLE and self.keep_console):
+            refused = kind == _HYPERCALL and code in _REFUSED
+            if denied or refused or kind in _ALWAYS or (kind == _CONSOLE and self.keep_console):
                 self._keep(events.decode(view[at : at + size]))
             at += size
 
@@ -64,6 +75,10 @@ class Summary:
                 method = event.message[:6]
                 key = (*parties, method, event.reason, event.rule, event.sequence)
                 _count(self.denials, key, event, what, why)
+            case events.Hypercall():
+                what, why = text.called(event, self.names), text.refusal(event)
+                key = (event.partition, event.number, event.arguments[:1], event.code)
+                _count(self.refusals, key, event, what, why)
             case events.Fault():
                 what = text.fault(event, self.names)
                 key = (event.partition, event.fault, event.pc, event.address)

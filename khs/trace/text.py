@@ -91,6 +91,21 @@ def _hypercall(event: events.Hypercall | events.Resume, names: Names) -> str:
     return f"{name} -> {code(event.code)}{value}{data}"
 
 
+def called(event: events.Hypercall, names: Names) -> str:
+    """The hypercall with its arguments."""
+    return _hypercall(event, names).partition(" -> ")[0]
+
+
+def refusal(event: events.Hypercall) -> str:
+    """Why the kernel refused a hypercall before anybody was asked."""
+    row = HYPERCALLS[event.number] if event.number < len(HYPERCALLS) else None
+    if event.code is None or event.code >= len(CODES):
+        return ""
+    answer = CODES[event.code]
+    needs = f" (it needs the privilege {row.privilege})" if row and row.privilege else ""
+    return f"{answer.name}: {answer.doc}{needs if answer.name == 'INVALID_CONFIG' else ''}"
+
+
 def _argument(argument: Argument, value: int, event: events.Hypercall, names: Names) -> str:
     if argument.kind != "u32":
         return f"{argument.name}={value:#x}"

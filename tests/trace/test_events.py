@@ -75,7 +75,13 @@ def test_layout_is_the_kernels() -> None:
 
 
 def test_verdict_decodes_every_part() -> None:
-    args = [1 | events.TRIAL | 3 << 32, 4 | 5 << 32, 6 | 7 << 32, 8 | 2 << 32, 0 | events.NONE << 32]
+    args = [
+        1 | events.TRIAL | 3 << 32,
+        4 | 5 << 32,
+        6 | 7 << 32,
+        8 | 2 << 32,
+        0 | events.NONE << 32,
+    ]
     event = decode(make_record(6, code=0, value=1, args=args, data=b"12345678"))
     assert event == events.Verdict(
         1_250_000, 0, True, 0, event=kinds.SecurityEvent.REQUEST, trial=True, granted=True,

@@ -42,6 +42,15 @@ def test_faults_health_and_console() -> None:
     ]
 
 
+def test_refused_hypercalls_say_what_they_lacked() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    stop = make_record(4, number=10, code=4)
+    summary(stop + make_record(4, number=0, code=0) + stop)
+    (group,) = summary.refusals.values()
+    assert (group.count, group.what) == (2, "khs_module_stop()")
+    assert group.why.endswith("missing privilege (it needs the privilege module-stop)")
+
+
 def test_console_lines_are_kept_only_if_asked_for() -> None:
     summary = Summary(Names.from_header(HEADER))
     summary(make_record(11, data=b"hi"))

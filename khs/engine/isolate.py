@@ -74,10 +74,13 @@ def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
 
 
 def _packets(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Whole packets; a child that dies may leave a part of one."""
     while len(head := stream.read(_HEADER.size)) == _HEADER.size:
         kind, size = _HEADER.unpack(head)
         data = stream.read(size)
-        if len(data) < size or kind not in (_EVENTS, _END):
+        if len(data) < size:
+            return
+        if kind not in (_EVENTS, _END):
             raise EngineError("the confined process wrote nonsense")
         yield kind, data
 

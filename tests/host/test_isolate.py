@@ -88,7 +88,7 @@ def test_guests_run_confined() -> None:
         seen.append(dict(line.split(":\t") for line in status.splitlines() if ":\t" in line))
 
     with Machine(BUSY, isolate=True) as machine:
-        machine.run(200, sink=sink)
+        machine.run(10, sink=sink)
     assert seen
     assert all((status["Seccomp"], status["NoNewPrivs"]) == ("2", "1") for status in seen)
     assert children() == []

@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -62,7 +63,10 @@ def run_isolated(
 
 def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Threads do not matter: the child runs nothing but the library.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         try:
             os.close(reading)

@@ -442,6 +442,14 @@ def test_a_client_s_buffer_that_just_fits() -> None:
     assert run(SYSTEM, script, 1800).codes(1) == [Code.OK]
 
 
+def test_a_reply_of_a_header_alone_is_judged() -> None:
+    script = Script()
+    recv(script.start(0)).call(Call.REPLY, f"@{INFO}", REPLY, 8)
+    ask(script.start(1), 1)
+    done = run(SYSTEM, script, 1800)
+    assert done.codes(0, Call.REPLY) == [Code.DENIED] and done.codes(1) == [Code.DENIED]
+
+
 def test_a_reply_with_bad_arguments_leaves_the_call_open() -> None:
     script = Script()
     guest = recv(script.start(0))

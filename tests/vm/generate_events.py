@@ -70,7 +70,9 @@ class Events:
         security, execute = kind is Kind.SECURITY, kind is Kind.EXECUTE
         released = rng.randint(1, 5) if execute and rng.random() < 0.3 else 0
         sids = rng.randint(0, 5), 0 if security else rng.randint(0, 5)
-        return Event(kind, src, None if security else dst, *sids, message, released, rng.random() < 0.1)
+        return Event(
+            kind, src, None if security else dst, *sids, message, released, rng.random() < 0.1
+        )
 
     def _target(self, kind: Kind) -> tuple[Target, Condition]:
         if self.asked[kind] and self.rng.random() < 0.8:

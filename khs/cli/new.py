@@ -51,6 +51,8 @@ def _add_method(folder: Path, method: str, parameters: str, as_json: bool) -> in
     from khs.new import add_method
 
     interface, _, last = method.rpartition(".")
+    if not all(part.isidentifier() for part in method.split(".")) or not interface:
+        common.usage(f"'{method}' is no INTERFACE.METHOD\n  help: demo.IControl.Pause")
     added = add_method(folder, interface, last, parameters)
     _print(added.files, as_json)
     for line in added.advice:

@@ -77,6 +77,7 @@ def run(
         result, summary = runs.run(plan, reporter.frames)
     _report(result, summary, as_json)
     if result.interrupted:
+        common.note(f"interrupted after {result.frames} of {plan.frames} frames: results so far")
         return common.INTERRUPTED
     return common.OK if result.healthy else common.FINDINGS
 

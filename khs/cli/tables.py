@@ -129,5 +129,6 @@ def doctor_table(items: Iterable[Item]) -> None:
     table = new_table("", "what", "found", "wanted", "help")
     for item in items:
         mark = ("ok", "green") if item.ok else ("--", "yellow") if item.optional else ("NO", "red")
-        table.add_row(Text(*mark), item.name, item.found, item.wanted, item.help)
+        cells = (item.name, item.found, item.wanted, item.help)
+        table.add_row(Text(*mark), *map(Text, cells))
     console().print(table)

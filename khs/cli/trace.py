@@ -38,6 +38,8 @@ def trace(
     khs trace --diff before.trace after.trace
     """
     if diff is not None:
+        if kinds or denied:
+            common.usage("--diff compares all events; only --partition narrows it")
         return _diff(*diff, partition, as_json)
     if file is None:
         common.usage("give a trace file, or two with --diff")

@@ -72,10 +72,12 @@ def check(
 def resolve(system: Path, *, overlays: Sequence[Path] = (), board: str | None = None) -> str:
     """The effective document: overlays and board applied, defaults written out.
 
-    It may break rules; ConfigError only if it cannot be read at all.
+    It may break rules of the whole; ConfigError if a key or a value is wrong in itself.
     """
+    draft = _draft(system, overlays, board)
+    if _has_errors(draft.findings):
+        raise ConfigError(draft.findings)
     try:
-        draft = _draft(system, overlays, board)
         return render(draft.document)
     except UnreadableError:
         raise ConfigError(draft.findings) from None

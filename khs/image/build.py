@@ -9,7 +9,7 @@ from typing import Any
 import khs
 from khs import monitor, toolchain
 from khs.config.checks import pinned
-from khs.config.model import Partition, System
+from khs.config.model import Partition, Right, System
 from khs.errors import ConfigError, Finding, ImageError
 from khs.image import archive, configbin, elf, report, startinfo
 from khs.image.archive import Archive
@@ -61,7 +61,10 @@ def check(system: System) -> list[Finding]:
     for partition in system.partitions:
         try:
             if partition.image is not None:
-                _read_elf(system, partition, *_elf(system, partition, {}, None))
+                program = _read_elf(system, partition, *_elf(system, partition, {}, None))
+                for segment in program.segments:
+                    if segment.rights & Right.X:
+                        findings += scan(program, segment.address, segment.data)
             else:
                 _program_folder(system, partition)
         except ConfigError as error:

@@ -284,7 +284,7 @@ def _check_entry(reader: _Reader, segments: list[Segment], entry: int) -> None:
         reader.error(
             "ELF-006",
             f"the entry point {entry:#x} is not in the code",
-            "name it in the linker script: ENTRY(khs_start)",
+            "name it in the linker script: ENTRY(_start)",
         )
     elif reader.arch is Arch.ARMV7 and entry & 3 == 2:
         reader.error("ELF-006", f"the entry point {entry:#x} is not aligned to 4", _BUILD_AGAIN)

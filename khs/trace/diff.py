@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from khs.errors import TraceError
 from khs.trace import events
 from khs.trace.file import Reader
 from khs.trace.names import Names
@@ -50,6 +51,13 @@ def diff(
     """
     before: deque[str] = deque(maxlen=CONTEXT)
     with Reader(a) as one, Reader(b) as two:
+        for reader in (one, two) if partition is not None else ():
+            known = Names.from_header(reader.header).partitions
+            if partition not in known:
+                raise TraceError(
+                    f"{reader.path}: there is no partition '{partition}'\n"
+                    f"  help: one of {', '.join(known)}"
+                )
         pairs = zip_longest(_records(one, partition), _records(two, partition))
         start = 0 if partition is None else events.MODULE_BYTES
         for index, (left, right) in enumerate(pairs):

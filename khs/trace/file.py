@@ -9,6 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -32,13 +33,23 @@ class Writer:
             self._file: BinaryIO = Path(path).open("wb")  # noqa: SIM115 (closed by close)
         except OSError as error:
             raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
-        self._file.write(_PREFIX.pack(MAGIC, events.VERSION, len(text)) + text)
+        self._path = str(path)
+        self(_PREFIX.pack(MAGIC, events.VERSION, len(text)) + text)
 
     def __call__(self, records: memoryview | bytes) -> None:
-        self._file.write(records)
+        with self._reported():
+            self._file.write(records)
 
     def close(self) -> None:
-        self._file.close()
+        with self._reported():
+            self._file.close()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TraceError(f"{self._path}: cannot be written: {error.strerror}") from None
 
     def __enter__(self) -> Writer:
         return self

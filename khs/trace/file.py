@@ -30,15 +30,17 @@ class Writer:
     def __init__(self, path: str | os.PathLike[str], header: Header) -> None:
         text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
         try:
-            self._file: BinaryIO = Path(path).open("wb")  # noqa: SIM115 (closed by close)
+            self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115 (closed by close)
         except OSError as error:
             raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
         self._path = str(path)
         self(_PREFIX.pack(MAGIC, events.VERSION, len(text)) + text)
 
     def __call__(self, records: memoryview | bytes) -> None:
+        left = memoryview(records).cast("B")
         with self._reported():
-            self._file.write(records)
+            while left:
+                left = left[self._file.write(left) :]
 
     def close(self) -> None:
         with self._reported():
@@ -49,6 +51,7 @@ class Writer:
         try:
             yield
         except OSError as error:
+            self._file.close()
             raise TraceError(f"{self._path}: cannot be written: {error.strerror}") from None
 
     def __enter__(self) -> Writer:

@@ -94,6 +94,14 @@ def test_resolve_prints_the_effective_document(khs: Khs) -> None:
     assert plain["schedule"] == laid_over["schedule"]
 
 
+def test_resolve_hides_no_misspelt_key(khs: Khs, system: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "wrong.toml"
+    overlay.write_text('[partition.sensor]\nprogam = "sensor"\n')
+    done = khs("resolve", system, "--with", overlay)
+    assert (done.code, done.out) == (2, "")
+    assert "progam" in done.err
+
+
 def test_schema_is_json_schema(khs: Khs) -> None:
     schema = json.loads(khs("schema").out)
     assert "$schema" in schema
@@ -166,6 +174,13 @@ def test_diff(khs: Khs, trace: Path, tmp_path: Path) -> None:
     assert told["first_difference"]["a"] != told["first_difference"]["b"]
 
 
+def test_diff_refuses_what_would_compare_nothing(khs: Khs, trace: Path) -> None:
+    done = khs("trace", "--diff", trace, trace, "--partition", "nope")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no partition 'nope'" in done.err
+    assert khs("trace", "--diff", trace, trace, "--denied").code == 2
+
+
 def test_a_damaged_trace_is_bad_input(khs: Khs, trace: Path) -> None:
     trace.write_bytes(trace.read_bytes()[:-3])
     done = khs("trace", trace)
@@ -210,6 +225,13 @@ def test_new_refuses_bad_names_and_full_folders(khs: Khs, tmp_path: Path) -> Non
     done = khs("new", "full", "-o", tmp_path / "full")
     assert done.code == 2
     assert "is not empty" in done.err
+
+
+@pytest.mark.parametrize("method", ["Foo", ".Foo", "a..b"])
+def test_add_method_wants_interface_and_method(khs: Khs, method: str) -> None:
+    done = khs("new", "--add-method", method)
+    assert done.code == 2
+    assert "INTERFACE.METHOD" in done.err
 
 
 def test_doctor_finds_what_the_tests_need(khs: Khs) -> None:

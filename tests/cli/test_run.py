@@ -101,6 +101,12 @@ def test_looking_changes_nothing(khs: Khs, tmp_path: Path) -> None:
     assert digest.hexdigest() == plain["trace_sha256"]
 
 
+def test_a_full_disk_is_told_in_words(khs: Khs) -> None:
+    done = khs("run", "iot-gateway", "--trace", "/dev/full")
+    assert done.code == 2
+    assert "/dev/full: cannot be written: No space left on device" in done.err
+
+
 def test_isolation_changes_nothing(khs: Khs) -> None:
     done = khs("run", "iot-gateway", *ATTACK, "--isolate", "--json")
     if "seccomp" in done.err and done.code == 2:

@@ -68,11 +68,19 @@ def plan(
     trace: Path | None = None,
     console: bool = False,
 ) -> Plan:
-    """A plan; frames and seed default to what the system's description says."""
+    """A plan; frames and seed default to what the system's description says. KhsError if a policy
+    would come after the run's end."""
     declared = archive.manifest["run"]
+    wanted = declared["frames"] if frames is None else frames
+    for swap in swaps:
+        if swap.frame >= wanted:
+            raise KhsError(
+                f"--policy-at {swap.frame}={swap.name}: the run ends after {wanted} frames\n"
+                f"  help: a frame from 1 to {wanted - 1}, or a longer run with --frames"
+            )
     return Plan(
         archive,
-        declared["frames"] if frames is None else frames,
+        wanted,
         declared["seed"] if seed is None else seed,
         sorted(swaps, key=lambda swap: swap.frame),
         isolate,

@@ -160,6 +160,12 @@ def test_a_policy_can_be_replaced_at_a_frame(khs: Khs, system: Path, tmp_path: P
     assert all("no rule matches" in line for line in denials)
 
 
+def test_a_policy_after_the_end_is_refused(khs: Khs, system: Path) -> None:
+    done = khs("run", system, "--frames", "5", "--policy-at", f"5={system / 'security.psl'}")
+    assert done.code == 2
+    assert "the run ends after 5 frames" in done.err
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

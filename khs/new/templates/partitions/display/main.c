@@ -12,10 +12,10 @@ static void reset(uint32_t control, int32_t value)
     };
     union ${package}_IControl_Reset_reply reply;
     uint32_t code = khs_call(control, &m, sizeof m, &reply, sizeof reply, PATIENCE_US).code;
-    if (code == KHS_CODE_OK)
+    if (code == KHS_CODE_OK && reply.header.flags == IDL_RESPONSE)
         khs_print("reset to %d, was %d\n", value, reply.res.before);
     else
-        khs_print("reset to %d: %s\n", value, khs_code_name(code));
+        khs_print("reset to %d: %s\n", value, code == KHS_CODE_OK ? "refused by the meter" : khs_code_name(code));
 }
 
 void main(void)

@@ -4,3 +4,5 @@ Programs that embed KSS use `kss.api` and `kss.errors` and nothing else of this 
 """
 
 from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -52,16 +52,18 @@ def message_json(message: MessageType) -> dict[str, Any]:
 def check_json(findings: Iterable[Finding]) -> dict[str, Any]:
     """What `kss check` found: `ok` if there is no error."""
     listed = list(findings)
-    shown = [
-        {
-            "rule": finding.rule,
-            "severity": finding.severity,
-            "file": finding.file,
-            "line": finding.line,
-            "column": finding.column,
-            "message": finding.message,
-            "help": finding.help,
-        }
-        for finding in listed
-    ]
-    return {"ok": all(finding.severity != "error" for finding in listed), "findings": shown}
+    ok = all(finding.severity != "error" for finding in listed)
+    return {"ok": ok, "findings": [finding_json(finding) for finding in listed]}
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding without the source text."""
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "file": finding.file,
+        "line": finding.line,
+        "column": finding.column,
+        "message": finding.message,
+        "help": finding.help,
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from kss import cli
 
+import khs
 from tests.kss.conftest import LIB, PRELUDE
 
 POLICY = (
@@ -41,7 +42,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, stdin: str = "") ->
     monkeypatch.setattr(
         "sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "surrogateescape")))
     )
-    return cli.main()
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code if isinstance(end.value.code, int) else 0
 
 
 class TestCheck:
@@ -80,7 +83,7 @@ class TestCheck:
 
     def test_no_such_file(self, monkeypatch: Any, capsys: Any) -> None:
         assert run(monkeypatch, "check", "nowhere.psl") == 2
-        assert capsys.readouterr().err == "there is no file nowhere.psl\n"
+        assert capsys.readouterr().err == "kss: error: there is no file nowhere.psl\n"
 
     @pytest.mark.parametrize("arguments", [["check"], ["chek", "x"], ["check", "--what"]])
     def test_usage(self, arguments: list[str], monkeypatch: Any, capsys: Any) -> None:
@@ -272,6 +275,65 @@ def test_defects_of_ours_exit_3(policy: Path, monkeypatch: Any, capsys: Any) -> 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "load_policy", broken)
+    monkeypatch.setattr("kss.cli.inputs.load_policy", broken)
     assert run(monkeypatch, "check", policy) == 3
-    assert "this is a defect of kss" in capsys.readouterr().err
+    assert "this is a defect of kss: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_interrupted(policy: Path, monkeypatch: Any, capsys: Any) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kss.cli.inputs.load_policy", interrupted)
+    assert run(monkeypatch, "check", policy) == 130
+    assert capsys.readouterr().err == "kss: interrupted\n"
+
+
+class TestErrorsAsJson:
+    """With --json stdout is JSON even if the command cannot do its work."""
+
+    COMMANDS = (
+        ["check", "nowhere.psl", "--json"],
+        ["check", "nowhere.psl", "--format", "json"],
+        ["eval", "nowhere.psl", "--events", "-", "--json"],
+        ["layout", "no.Where", "--json"],
+        ["cgen", "no.Where", "-o", "x.h", "--json"],
+    )
+
+    @pytest.mark.parametrize("arguments", COMMANDS)
+    def test_bad_input(self, arguments: list[str], monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, *arguments) == 2
+        shown = capsys.readouterr()
+        document = json.loads(shown.out)
+        assert document["ok"] is False
+        assert arguments[1] in document["error"] and arguments[1] in shown.err
+
+    def test_findings_where_a_policy_is_needed(
+        self, policy: Path, monkeypatch: Any, capsys: Any
+    ) -> None:
+        policy.write_text(PRELUDE + "request src=bank.Teler { grant () }\n")
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--json"]
+        assert run(monkeypatch, *arguments) == 2
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert (finding["rule"], finding["line"]) == ("PSL-012", 7)
+
+
+class TestHelp:
+    def test_top(self, monkeypatch: Any, capsys: Any) -> None:
+        for option in ("-h", "--help"):
+            assert run(monkeypatch, option) == 0
+            shown = " ".join(capsys.readouterr().out.split())
+            assert "0 fine, 1 findings, 2 bad input or usage, 3 a defect of kss, 130" in shown
+            assert "kss check security.psl -I interfaces" in shown
+
+    def test_every_command_has_an_example(self, monkeypatch: Any, capsys: Any) -> None:
+        from typer.main import get_command
+
+        for name in get_command(cli.app).commands:  # type: ignore[attr-defined]
+            assert run(monkeypatch, name, "-h") == 0
+            usage, *text = capsys.readouterr().out.split(f"kss {name} ")
+            assert "Usage:" in usage and len(text) > 1
+
+    def test_version_is_that_of_khs(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "--version") == 0
+        assert capsys.readouterr().out == f"kss {khs.__version__}\n"

@@ -1,0 +1,38 @@
+"""kss eval"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kss.cli import common, options
+
+
+def evaluate(
+    file: options.Policy,
+    events: Annotated[
+        str, typer.Option(metavar="FILE", help="Events, a JSON line each; - is stdin.")
+    ],
+    include: options.Include = None,
+    engine: options.Judge = options.Engine.VM,
+    as_json: options.Json = False,
+) -> int:
+    """Judge events against a policy, one after the other; prints a JSON line for each.
+
+    A denial is no error: exits 2 only if a line is no event.
+
+        kss eval security.psl -I interfaces --events events.jsonl
+        echo '{"event":"execute","dst":"Einit"}' | kss eval a.psl --events -
+    """
+    from kss.cli import inputs
+    from kss.evaluate import Evaluation
+
+    policy = inputs.policy(file, include)
+    evaluation = Evaluation(policy, inputs.engine(engine, policy))
+    failed = False
+    with inputs.lines(events) as lines:
+        for result in evaluation.lines(lines):
+            failed |= "error" in result
+            common.print_line(result)
+    return common.BAD_INPUT if failed else common.OK

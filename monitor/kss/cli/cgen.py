@@ -22,7 +22,8 @@ def cgen(
 ) -> int:
     """Make the C header of an interface for guest programs.
 
-    The header stands alone: the messages as C structs with setters and getters, nothing else.
+    The header stands alone: the interface's messages as C structs with setters and getters, which
+    check every size, and static assertions on the layout.
 
         kss cgen interfaces/gateway/ITelemetry.idl -o telemetry.h
         kss cgen gateway.ITelemetry -I interfaces --class gateway.Controller -o telemetry.h

@@ -20,7 +20,8 @@ def evaluate(
 ) -> int:
     """Judge events against a policy, one after the other; prints a JSON line for each.
 
-    A denial is no error: exits 2 only if a line is no event.
+    A denial is no error. A line that is no event is answered with what is wrong with it, and the
+    exit code is 2 at the end.
 
         kss eval security.psl -I interfaces --events events.jsonl
         echo '{"event":"execute","dst":"Einit"}' | kss eval a.psl --events -

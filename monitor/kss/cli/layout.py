@@ -16,7 +16,8 @@ def layout(
 ) -> int:
     """Show endpoints, method numbers and message layouts of a process class, as JSON.
 
-    A class is named by its .edl file, or by its name if it lies in a folder of -I.
+    The class is given by its .edl file, or by name: then it is searched for in the folders of -I
+    and among the kernel's own.
 
         kss layout interfaces/gateway/Controller.edl
         kss layout gateway.Controller -I interfaces

@@ -198,10 +198,21 @@ static bool region(reader *r, const khs_cfg_region *g)
     return true;
 }
 
-static bool health(reader *r, const khs_cfg_health *h)
+/* The partition goes on after such an error, so that its own handler can deal with it. */
+static bool goes_on(uint32_t error)
+{
+    return error == KHS_ERROR_DEADLINE_MISSED || error == KHS_ERROR_APPLICATION || error == KHS_ERROR_INPUT_OVERFLOW;
+}
+
+/* Level and action have to go together. At process level a handler is told, and the action
+ * is for partitions without one; a module is neither restarted nor idle. */
+static bool health(reader *r, const khs_cfg_health *h, uint32_t error)
 {
     REQUIRE(h->level < KHS_LEVELS, &h->level);
     REQUIRE(h->action < KHS_HM_ACTIONS, &h->action);
+    REQUIRE(h->level != KHS_LEVEL_PROCESS || goes_on(error), &h->level);
+    REQUIRE(h->level != KHS_LEVEL_PROCESS || (h->action != KHS_IGNORE && h->action != KHS_MODULE_STOP), &h->action);
+    REQUIRE(h->level != KHS_LEVEL_MODULE || h->action <= KHS_LOG || h->action == KHS_MODULE_STOP, &h->action);
     return true;
 }
 
@@ -223,7 +234,7 @@ static bool everything(reader *r, const khs_config *c)
     EACH(khs_cfg_reader, readers, reader_ok(r, c, &record[i], i));
     EACH(khs_cfg_schedule, schedules, windows(r, c, &record[i]));
     EACH(khs_cfg_input, inputs, input(r, c, &record[i]));
-    EACH(khs_cfg_health, health, health(r, &record[i]));
+    EACH(khs_cfg_health, health, health(r, &record[i], i % KHS_ERRORS));
     for (uint32_t i = 0; i < c->partitions.count; i++)
         if (!owned(r, c, i))
             return false;

@@ -46,14 +46,11 @@ static void act(khs_core *core, uint32_t partition, uint32_t action)
     }
 }
 
-/* A fault cannot be handled by the code that faulted: only errors that leave the
- * partition able to run go to its handler at process level. */
-static bool handled_inside(const khs_core *core, uint32_t partition, uint32_t level, uint32_t error)
+/* Only errors that leave the partition able to run are of process level: see check.c. */
+static bool handled_inside(const khs_core *core, uint32_t partition, uint32_t level)
 {
     const khs_partition *p = &core->partitions[partition];
-    bool runnable = error == KHS_ERROR_DEADLINE_MISSED || error == KHS_ERROR_APPLICATION ||
-                    error == KHS_ERROR_INPUT_OVERFLOW;
-    return level == KHS_LEVEL_PROCESS && runnable && p->handler != 0 && p->wait.kind != WAIT_FAULT;
+    return level == KHS_LEVEL_PROCESS && p->handler != 0 && p->wait.kind != WAIT_FAULT;
 }
 
 static bool restarts(uint32_t action)
@@ -71,7 +68,7 @@ void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t app
     bool denied_start = error == KHS_ERROR_START_DENIED;
     if (action == KHS_IGNORE && !denied_start)
         return;
-    bool inside = handled_inside(core, partition, health->level, error);
+    bool inside = handled_inside(core, partition, health->level);
     if (inside)
         action = KHS_LOG;
     else if (denied_start && restarts(action))

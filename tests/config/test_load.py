@@ -116,7 +116,7 @@ def test_inputs(complete: config.System) -> None:
 
 
 def test_health_rows_override_in_order(complete: config.System) -> None:
-    sensor, controller, _ = complete.partitions
+    sensor, controller, logger = complete.partitions
     initialising, running = State.INITIALISING, State.RUNNING
 
     def cell(partition: Any, error: Error, state: State) -> tuple[Level, Action]:
@@ -137,6 +137,9 @@ def test_health_rows_override_in_order(complete: config.System) -> None:
     # a row of the partition for one state leaves the other
     assert cell(sensor, Error.MEMORY_FAULT, running) == (Level.PARTITION, Action.WARM_RESTART)
     assert cell(sensor, Error.MEMORY_FAULT, initialising) == (Level.MODULE, Action.MODULE_STOP)
+    # the level of a more general row that does not go with the action is passed over
+    for state in State:
+        assert cell(logger, Error.MEMORY_FAULT, state) == (Level.PARTITION, Action.IDLE)
     assert sensor.limit == Limit(3, 1000 * MS, Action.IDLE) and controller.limit is None
 
 

@@ -136,6 +136,13 @@ def _channel(random: Random, count: int) -> Channel:
     )
 
 
+def _response(random: Random, error: int, action: int) -> tuple[int, int]:
+    """The action at a level that goes with it."""
+    handled = error in systems.HANDLED and action != systems.IGNORE
+    levels = [systems.PROCESS, systems.PARTITION] if handled else [systems.PARTITION]
+    return random.choice(levels), action
+
+
 def system(random: Random) -> System:
     """A system of two to five partitions in which most things happen."""
     count = random.randint(2, 5)
@@ -145,10 +152,7 @@ def system(random: Random) -> System:
         schedules=[schedule(random, count) for _ in range(random.randint(1, 3))],
         channels=[_channel(random, count) for _ in range(random.randint(1, 3 * count))],
         health={
-            (partition, error, state): (
-                random.choice([systems.PROCESS, systems.PARTITION]),
-                random.choice(actions),
-            )
+            (partition, error, state): _response(random, error, random.choice(actions))
             for partition in range(count)
             for error in range(systems.ERRORS)
             for state in (systems.INITIALISING, systems.RUNNING)

@@ -220,8 +220,10 @@ ACCEPTED = [
     ("channels", 1, "depth", 65536),
     ("inputs", 0, "capacity", 512),
     ("inputs", 0, "depth", 65536),
-    ("health", 0, "level", 2),
-    ("health", 0, "action", 5),
+    ("health", 0, "level", systems.PROCESS),
+    ("health", 1, "level", systems.PROCESS),
+    ("health", 16, "level", systems.PROCESS),
+    ("health", 0, "action", systems.STOP),
 ]
 
 
@@ -234,6 +236,37 @@ def test_the_last_good_value(
         edit.head(field, value)
     else:
         edit.set(table, index, field, value)
+    assert check(bytes(edit.data), tmp_path) == (0, 0)
+
+
+MISFITS = [
+    *((systems.MODULE, action) for action in (systems.WARM, systems.COLD, systems.IDLE)),
+    *((systems.PROCESS, action) for action in (systems.IGNORE, systems.STOP)),
+]
+
+
+@pytest.mark.parametrize(("level", "action"), MISFITS)
+def test_level_and_action_go_together(level: int, action: int, tmp_path: Path) -> None:
+    edit = Edit()
+    edit.set("health", systems.DEADLINE, "level", level)
+    where = edit.set("health", systems.DEADLINE, "action", action)
+    assert check(bytes(edit.data), tmp_path) == (1, where)
+
+
+@pytest.mark.parametrize("error", sorted({*range(systems.ERRORS)} - {*systems.HANDLED}))
+@pytest.mark.parametrize("state", [systems.INITIALISING, systems.RUNNING])
+def test_no_fault_is_of_process_level(error: int, state: int, tmp_path: Path) -> None:
+    edit = Edit()
+    cell = state * systems.ERRORS + error
+    where = edit.set("health", cell, "level", systems.PROCESS)
+    assert check(bytes(edit.data), tmp_path) == (1, where)
+
+
+@pytest.mark.parametrize("action", [systems.IGNORE, systems.LOG, systems.STOP])
+def test_a_module_ignores_logs_or_stops(action: int, tmp_path: Path) -> None:
+    edit = Edit()
+    edit.set("health", 0, "level", systems.MODULE)
+    edit.set("health", 0, "action", action)
     assert check(bytes(edit.data), tmp_path) == (0, 0)
 
 

@@ -55,10 +55,16 @@ ACTIONS = {
 }
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("level", [systems.PROCESS, systems.PARTITION, systems.MODULE])
+FITTING = [
+    *((systems.PROCESS, action) for action in (systems.LOG, *range(systems.WARM, systems.STOP))),
+    *((systems.PARTITION, action) for action in ACTIONS),
+    *((systems.MODULE, action) for action in (systems.IGNORE, systems.LOG, systems.STOP)),
+]
+
+
+@pytest.mark.parametrize(("level", "action"), FITTING)
 @pytest.mark.parametrize("state", [systems.INITIALISING, systems.RUNNING])
-def test_the_table_decides_by_error_and_state(action: int, level: int, state: int) -> None:
+def test_the_table_decides_by_error_and_state(level: int, action: int, state: int) -> None:
     """Every other cell of the table would show in the outcome."""
     other = systems.LOG if action == systems.IDLE else systems.IDLE
     system = System(
@@ -108,7 +114,7 @@ def test_a_blocked_partition_s_missed_deadline_acts_on_it() -> None:
     """Its own handler cannot run any more: the table's action is taken."""
     partition = Partition("test.A", period=1000, deadline=100)
     health = {
-        systems.NUMERIC: (systems.PROCESS, systems.LOG),
+        systems.NUMERIC: (systems.PARTITION, systems.LOG),
         systems.DEADLINE: (systems.PROCESS, systems.COLD),
     }
     script = Script()
@@ -146,7 +152,7 @@ def test_process_level_goes_to_the_handler_of_an_error_that_leaves_it_running() 
 
 
 def test_a_fault_never_goes_to_the_handler() -> None:
-    table = {systems.NUMERIC: (systems.PROCESS, systems.WARM)}
+    table = {systems.NUMERIC: (systems.PARTITION, systems.WARM)}
     script = Script()
     script.start(0).call(Call.INTERRUPT_ATTACH, CODE, 0).fault(6)
     script.start(0, 2).run(1)

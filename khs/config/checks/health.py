@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from khs.config.document import Document, PartitionHealthTable, RowTable
-from khs.config.health import cell
+import itertools
+from collections.abc import Iterator
+
+from khs.config.document import Document, PartitionHealthTable, RowTable, UnreadableError
+from khs.config.health import FITTING, Deciding, cell, deciding
 from khs.config.model import ERRORS, STATES, Action, Error, State
 from khs.config.rules import Context, Problem, Problems, at, readable, rule, suggest
 
@@ -58,21 +61,21 @@ def row_says_something(c: Context, subject: tuple[str, RowTable]) -> Problems:
         yield Problem(row.path, f"the row of {key} says nothing", 'e.g. { action = "log" }')
 
 
-@rule("HEALTH-005", Context.rows, "warning")
+@rule("HEALTH-005", Context.rows)
 def process_level(c: Context, subject: tuple[str, RowTable]) -> Problems:
-    """Process level is for errors after which the partition can go on: deadline-missed,
-    application-error, input-overflow. For others no handler is told; the action is taken."""
+    """Process level is for errors after which the partition can go on and tell its own handler:
+    deadline-missed, application-error, input-overflow."""
     key, row = subject
     error = key.partition(".")[0]
     if row.level == "process" and error in ERRORS and error not in HANDLED_INSIDE:
         yield Problem(
             at(row, "level"),
-            f"code cannot handle its own {error}: the action is taken at once",
+            f"code cannot handle its own {error}",
             'level = "partition"; process level is for ' + ", ".join(HANDLED_INSIDE),
         )
 
 
-@rule("HEALTH-006", Context.whole, "warning")
+@rule("HEALTH-006", Context.whole)
 def default_level(c: Context, document: Document) -> Problems:
     """The default row is not of process level: it is also for errors that no code can handle."""
     row = document.health.default
@@ -81,32 +84,57 @@ def default_level(c: Context, document: Document) -> Problems:
         yield Problem(at(row, "level"), message, 'level = "partition"')
 
 
-@rule("HEALTH-007", Context.rows)
-def process_action(c: Context, subject: tuple[str, RowTable]) -> Problems:
+def _misfits(document: Document, level: str) -> Iterator[Deciding]:
+    """Rows of this level and those their actions come from, where the two do not go together."""
+    seen = set()
+    for partition in document.partition:
+        for error, state in itertools.product(Error, State):
+            try:
+                rows = deciding(document.health, partition, error, state)
+                misfit = rows.level.level == level and rows.action.action not in FITTING[level]
+            except UnreadableError:
+                continue
+            if misfit and (rows.level.path, rows.action.path) not in seen:
+                seen.add((rows.level.path, rows.action.path))
+                yield rows
+
+
+def _misfit(rows: Deciding, message: str, help: str) -> Problem:
+    """At the less general row, and where the other half comes from."""
+    row = rows.first
+    message = f"{row.path[-1]}: {message}"
+    if rows.level is rows.action:
+        return Problem(row.path, message, help)
+    key, other = ("level", "action") if row is rows.level else ("action", "level")
+    origin = ".".join(map(str, getattr(rows, other).path))
+    return Problem(at(row, key), f"{message} (the {other} is that of {origin})", help)
+
+
+@rule("HEALTH-007", Context.whole)
+def process_action(c: Context, document: Document) -> Problems:
     """An error of process level neither stops the module nor is ignored: the partition's handler
     is told, and the action is for partitions without one."""
-    _, row = subject
-    if row.level == "process" and row.action in ("ignore", "module_stop"):
-        yield Problem(
-            at(row, "action"),
-            f'{row.action} does not go with level = "process"',
-            "log, warm_restart, cold_restart or idle: for partitions without a handler",
-        )
+    for rows in _misfits(document, "process"):
+        message = f"an error of process level ends in {rows.action.action}"
+        help = "log, warm_restart, cold_restart or idle: for partitions without a handler"
+        yield _misfit(rows, message, help)
 
 
-@rule("HEALTH-008", Context.rows, "warning")
-def level_fits_action(c: Context, subject: tuple[str, RowTable]) -> Problems:
-    """module_stop goes with module level; restarts and idle, which concern a partition, do not."""
-    key, row = subject
-    stops = row.action == "module_stop"
-    if stops and row.level == "partition":
-        message, help = "an error of partition level stops the module", 'level = "module"'
-    elif row.level == "module" and row.action in (*_RESTARTS, "idle"):
-        message = f"an error of module level ends in {row.action} of a single partition"
-        help = 'level = "partition", or action = "module_stop"'
-    else:
-        return
-    yield Problem(row.path, f"{key}: {message}", help)
+@rule("HEALTH-008", Context.whole)
+def module_action(c: Context, document: Document) -> Problems:
+    """An error of module level is ignored, logged or stops the module: restarts and idle concern
+    a partition, and a module does not restart."""
+    for rows in _misfits(document, "module"):
+        message = f"an error of module level ends in {rows.action.action} of a single partition"
+        yield _misfit(rows, message, 'level = "partition", or action = "module_stop"')
+
+
+@rule("HEALTH-014", Context.whole, "warning")
+def partition_action(c: Context, document: Document) -> Problems:
+    """An error that stops the module is of module level."""
+    for rows in _misfits(document, "partition"):
+        message = "an error of partition level stops the module"
+        yield _misfit(rows, message, 'level = "module"')
 
 
 @rule("HEALTH-009", Context.healths)

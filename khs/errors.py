@@ -13,18 +13,32 @@ escapes is a defect of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
+
+
+def shown(path: str | Path) -> str:
+    """A path as findings name it: relative to the current folder when inside it, else absolute;
+    without `..` either way."""
+    whole = Path(path).absolute()
+    if ".." in whole.parts:
+        with suppress(OSError, RuntimeError):  # a loop of links leads nowhere
+            whole = whole.resolve()
+    here = Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One defect of an input file.
 
-    `rule` is stable (`SCHED-003`); `line` and `column` count from 1, 0 where the file has no such
-    place; `help` says what would be right.
+    `rule` is stable (`SCHED-003`); `file` is a path, told as `shown` has it; `line` and `column`
+    count from 1, 0 where the file cannot be read as text or is missing; `help` says what would be
+    right.
     """
 
     rule: str
@@ -37,7 +51,7 @@ class Finding:
 
     def text(self) -> str:
         """`file:line:column: error SCHED-003: message`, and a help line if there is help."""
-        place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n > 0)])
+        place = ":".join([shown(self.file), *(str(n) for n in (self.line, self.column) if n > 0)])
         head = f"{place}: {self.severity} {self.rule}: {self.message}"
         return f"{head}\n  help: {self.help}" if self.help else head
 
@@ -46,7 +60,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """The finding as `--json` prints it."""
-        return asdict(self)
+        return asdict(self) | {"file": shown(self.file)}
 
 
 class KhsError(Exception):

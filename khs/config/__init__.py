@@ -11,8 +11,8 @@ schema      the JSON Schema
 
 from __future__ import annotations
 
-from khs.config.load import check, load, resolve
+from khs.config.load import check, check_text, load, resolve
 from khs.config.model import System
 from khs.config.schema import schema
 
-__all__ = ["System", "check", "load", "resolve", "schema"]
+__all__ = ["System", "check", "check_text", "load", "resolve", "schema"]

@@ -12,6 +12,8 @@ from khs.errors import ConfigError
 from khs.resources import shipped
 
 ARCHES = {"armv7": Arch.ARMV7, "x86": Arch.X86, "x64": Arch.X64}
+#: The processor model that guests run on (khs/host/arch_*.c).
+PROCESSORS = {Arch.ARMV7: "cortex-a9", Arch.X86: "qemu64", Arch.X64: "qemu64"}
 
 
 def folder() -> Path:
@@ -39,7 +41,11 @@ def find(name_or_path: str, root: Path | None = None) -> Path | None:
 
 def load(path: Path) -> Board:
     """Reads and checks a board file; ConfigError with all findings."""
-    source = toml.read(path)
+    return check(toml.read(path), path)
+
+
+def check(source: toml.Source, path: Path) -> Board:
+    """The board that `source`, read from `path`, describes; ConfigError with all findings."""
     reader = Reader(source, str(path))
     document: BoardDocument = reader.document(BoardDocument)
     context = rules.BoardContext(document, source)

@@ -115,7 +115,11 @@ class RunTable(Table):
     """Defaults of a run."""
 
     frames: int = key("length of a run in major frames", 100)
-    seed: int = key("seed of everything random", 1)
+    seed: int = key(
+        "recorded in results and traces; reserved: nothing in a run is random so far, so that no "
+        "seed changes one",
+        1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +156,11 @@ class PartitionTable(Table):
     period: Duration | None = key("time between two release points", None)
     deadline: Duration | None = key("from a release point to `khs_period_wait`", None)
     privileges: tuple[str, ...] = key("what it may ask of the kernel", ())
-    devices: tuple[str, ...] = key("devices of the board that it owns", ())
+    devices: tuple[str, ...] = key(
+        "devices of the board that it owns alone; reserved for boards in QEMU: the unicorn engine "
+        "has no devices, and `khs run` says so",
+        (),
+    )
     args: tuple[str, ...] = key("arguments of the program", ())
     env: dict[str, str] = key("environment of the program", {})
 
@@ -264,7 +272,7 @@ class BoardTable(Table):
     name: str = key("name of the board, also that of its file")
     title: str = key("what the board is, in words")
     arch: ArchName = key("architecture")
-    cpu: str = key("processor model")
+    cpu: str = key("processor model; fixed by the architecture")
     clock: Frequency = key("nominal clock: ticks, retired guest instructions, per second")
     console: str | None = key("the device that the kernel keeps for its console", None)
 
@@ -288,7 +296,8 @@ class CostTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceTable(Table):
-    """A device that one partition may own."""
+    """A device that one partition may own. Reserved for boards in QEMU: the unicorn engine has no
+    devices."""
 
     kind: str = key("model of the device")
     bus: BusName = key("memory-mapped, or x86 I/O ports", "memory")
@@ -299,7 +308,7 @@ class DeviceTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class QemuTable(Table):
-    """How QEMU emulates the board."""
+    """How QEMU emulates the board; the unicorn engine does not read it."""
 
     machine: str = key("-machine")
     cpu: str = key("-cpu")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from khs.config import boards, checks, rules, toml
 from khs.config.document import Document, UnreadableError
@@ -83,6 +82,24 @@ def resolve(system: Path, *, overlays: Sequence[Path] = (), board: str | None = 
         raise ConfigError(draft.findings) from None
 
 
+def check_text(document: str, board: str, file: Path) -> list[Finding]:
+    """All findings about a document and its board file that came without the files they name.
+
+    Findings are placed in `file`, the archive that both are members of; the message says which.
+    """
+    member = "board.toml"
+    try:
+        model = boards.check(toml.parse(board, str(file)), file)
+        member = "system.toml"
+        source = toml.parse(document, str(file))
+        reader = Reader(source, str(file))
+        context = rules.Context(reader.document(Document), source, file, model, detached=True)
+        findings = reader.findings + rules.run(context, str(file))
+    except ConfigError as error:
+        findings = list(error.findings)
+    return [replace(each, message=f"{member}: {each.message}") for each in findings]
+
+
 def _check(
     system: Path,
     overlays: Sequence[Path],
@@ -120,7 +137,7 @@ def _freeze(draft: _Draft, findings: list[Finding]) -> System | None:
         return freezer.system(draft.files, draft.source, tuple(findings))
     except OSError as error:
         text = f"{error.filename} cannot be read: {error.strerror}"
-        findings.append(Finding("FILE-001", "error", str(draft.files[0]), 0, 0, text, ""))
+        findings.append(Finding("FILE-001", "error", str(draft.files[0]), 1, 1, text, ""))
         return None
 
 
@@ -130,7 +147,7 @@ def _draft(system: Path, overlays: Sequence[Path], board: str | None) -> _Draft:
     source = _read(files)
     root = main.absolute().parent
     if board is not None:
-        _override(source.data, board, root)
+        _override(source, board, main)
     reader = Reader(source, str(main))
     document: Document = reader.document(Document)
     model, findings = _board(document, root)
@@ -153,19 +170,19 @@ def _read(files: Sequence[Path]) -> Source:
     return result
 
 
-def _override(data: dict[str, Any], board: str, root: Path) -> None:
+def _override(source: Source, board: str, main: Path) -> None:
     """Writes the board of the command line, a path there relative to the working folder, into
     the document."""
     path = boards.find(board)
     if path is None:
         help = rules.suggest(board, boards.names(), "boards")
-        message = f'there is no board "{board}"'
-        raise ConfigError([Finding("BOARD-001", "error", "--board", 0, 0, message, help)])
-    if isinstance(data.get("system"), dict):
+        problem = rules.Problem(("system", "board"), f'--board: there is no board "{board}"', help)
+        raise ConfigError([rules.finding(source, str(main), rules.RULES["BOARD-001"], problem)])
+    if isinstance(source.data.get("system"), dict):
         shipped = path.parent == boards.folder()
-        data["system"] = {
-            **data["system"],
-            "board": path.stem if shipped else os.path.relpath(path, root),
+        source.data["system"] = {
+            **source.data["system"],
+            "board": path.stem if shipped else os.path.relpath(path, main.absolute().parent),
         }
 
 

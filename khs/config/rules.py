@@ -110,12 +110,17 @@ def rule(
 
 @dataclass(frozen=True)
 class Context:
-    """What a check sees: the document as read, the board, and the folder paths start from."""
+    """What a check sees: the document as read, the board, and the folder paths start from.
+
+    `detached`: the document came without the files it names, in an archive; they were there when
+    it was built.
+    """
 
     document: Document
     source: Source
     root: Path
     board: Board | None
+    detached: bool = False
 
     def whole(self) -> Iterator[Document]:
         """The document, once."""
@@ -172,21 +177,21 @@ class Context:
         """Is there such a file that can be read, seen from the folder of the document?"""
         try:
             file = self.root / path
-            return file.is_file() and os.access(file, os.R_OK)
+            return self.detached or (file.is_file() and os.access(file, os.R_OK))
         except (OSError, ValueError):
             return False
 
     def is_folder(self, path: str) -> bool:
         """Is there such a folder?"""
         try:
-            return (self.root / path).is_dir()
+            return self.detached or (self.root / path).is_dir()
         except (OSError, ValueError):
             return False
 
     def is_blank(self, path: str) -> bool:
         """Holds the file nothing, or nothing but white space? An unreadable one says nothing."""
         try:
-            return not (self.root / path).read_bytes().strip()
+            return not (self.detached or (self.root / path).read_bytes().strip())
         except (OSError, ValueError):
             return True
 

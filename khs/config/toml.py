@@ -7,6 +7,7 @@ document laid over another one keeps the positions of both.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from bisect import bisect_right
@@ -58,9 +59,9 @@ def read(path: Path) -> Source:
     if len(raw) > LIMIT:
         raise _file_error(path, "is larger than 4 MiB", "is it TOML at all?")
     try:
-        text = raw.decode("utf-8")
+        text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
+        before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         raise _syntax_error(
             str(path), line, column, "not UTF-8", "save the file in UTF-8"

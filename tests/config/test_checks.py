@@ -13,7 +13,7 @@ import pytest
 
 from khs import config
 from khs.config.rules import RULES, suggest
-from khs.errors import ConfigError, Finding
+from khs.errors import ConfigError, Finding, shown
 
 SYSTEMS = Path(__file__).parents[1] / "data" / "systems"
 FILES = sorted(SYSTEMS.glob("*.toml"))
@@ -28,7 +28,7 @@ def findings(path: Path) -> list[Finding]:
 
 
 def text(finding: Finding) -> str:
-    return finding.text().replace(f"{SYSTEMS}/", "")
+    return finding.text().replace(f"{shown(SYSTEMS)}/", "")
 
 
 def expected() -> dict[str, str]:
@@ -173,6 +173,38 @@ def test_not_utf8(tmp_path: Path) -> None:
     path.write_bytes(b'format = 1\nname = "\xff"\n')
     (finding,) = config.check(path)
     assert (finding.rule, finding.line, finding.column) == ("TOML-001", 2, 9)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    path = tmp_path / "system.toml"
+    path.write_bytes(b"\xef\xbb\xbfformat = 2\n")
+    assert ("FORMAT-001", 1, 10) in [(f.rule, f.line, f.column) for f in config.check(path)]
+    path.write_bytes(b"\xef\xbb\xbfformat = 1\nname = \"\xff\"\n")
+    (finding,) = config.check(path)
+    assert (finding.rule, finding.line, finding.column) == ("TOML-001", 2, 9)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("inside/system.toml", "inside/system.toml"),
+        ("{here}/inside/system.toml", "inside/system.toml"),
+        ("inside/../system.toml", "system.toml"),
+        ("../outside.toml", "{above}/outside.toml"),
+        ("/elsewhere/system.toml", "/elsewhere/system.toml"),
+    ],
+)
+def test_paths_are_relative_inside_the_current_folder_and_absolute_outside(
+    file: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    (here / "inside").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    words = {"here": here, "above": tmp_path}
+    finding = Finding("RULE-001", "error", file.format(**words), 3, 7, "wrong")
+    assert finding.text() == f"{told.format(**words)}:3:7: error RULE-001: wrong"
+    assert finding.to_json()["file"] == told.format(**words)
 
 
 def test_later_stages_report_through_the_system() -> None:

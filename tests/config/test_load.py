@@ -215,7 +215,8 @@ def test_board_of_the_command_line_is_relative_to_the_working_folder(
 
 def test_unknown_board_of_the_command_line() -> None:
     (finding,) = config.check(COMPLETE, board="q53")
-    assert (finding.rule, finding.file, finding.line) == ("BOARD-001", "--board", 0)
+    line = COMPLETE.read_text().splitlines().index('board = "sabrelite"') + 1
+    assert (finding.rule, finding.file, finding.line) == ("BOARD-001", str(COMPLETE), line)
     assert 'did you mean "q35"?' in finding.help or "q35" in finding.help
     with pytest.raises(ConfigError):
         config.resolve(COMPLETE, board="q53")

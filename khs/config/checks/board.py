@@ -12,7 +12,7 @@ from khs.config.rules import BoardContext, Context, Problem, Problems, at, rule,
 def found(c: Context, document: Document) -> Problems:
     """The board has a file: a name from boards/, or a path."""
     name = document.system.board
-    if boards.find(name, c.root) is None:
+    if c.board is None and boards.find(name, c.root) is None:
         help = suggest(name, boards.names(), "boards")
         yield Problem(at(document.system, "board"), f'there is no board "{name}"', help)
 
@@ -93,3 +93,13 @@ def version(c: BoardContext, document: BoardDocument) -> Problems:
     """A board file has format 1."""
     if document.format != 1:
         yield Problem(("format",), f"unknown format {document.format}", "write format = 1")
+
+
+@rule("BOARD-009", BoardContext.whole)
+def processor(c: BoardContext, document: BoardDocument) -> Problems:
+    """A board has the processor model that guests of its architecture run on: `cortex-a9` for
+    armv7, `qemu64` for x86 and x64."""
+    model = boards.PROCESSORS[boards.ARCHES[document.board.arch]]
+    if document.board.cpu != model:
+        message = f'there is no {document.board.arch} processor "{document.board.cpu}"'
+        yield Problem(at(document.board, "cpu"), message, f'cpu = "{model}"')

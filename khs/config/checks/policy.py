@@ -28,9 +28,11 @@ def has_content(c: Context, document: Document) -> Problems:
     """A policy file is not empty. With an empty policy the system does not boot."""
     for path, name in _policies(document):
         if c.is_file(name) and c.is_blank(name):
-            yield Problem(
-                path, f'policy "{name}" is empty', "an empty policy refuses to boot; declare it"
+            help = (
+                'a policy names classes ("use EDL Einit", "use EDL kl.core.Core", ...) and says '
+                "what is granted; `khs new` writes one to begin with"
             )
+            yield Problem(path, f'policy "{name}" is empty', help)
 
 
 @rule("POLICY-003", Context.whole)

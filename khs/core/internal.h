@@ -226,6 +226,7 @@ bool khs_judge(khs_core *core, enum kss_kind kind, khs_subject src, khs_subject 
                uint32_t released_sid, const uint8_t *message, uint32_t size);
 bool khs_judge_message(khs_core *core, enum kss_kind kind, uint32_t from, uint32_t to,
                        const uint8_t *message, uint32_t size, bool deliverable);
+bool khs_judge_service(khs_core *core, uint32_t from, const uint8_t *message, uint32_t size, bool possible);
 khs_status khs_policy_load(khs_core *core, uint32_t slot, uint32_t number, uint32_t size);
 void khs_policy_apply(khs_core *core);
 bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size);

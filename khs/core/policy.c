@@ -76,6 +76,13 @@ bool khs_judge_message(khs_core *core, enum kss_kind kind, uint32_t from, uint32
     return judge(core, &event, khs_subject_of(core, from), khs_subject_of(core, to));
 }
 
+/* The same about a request to the kernel itself. */
+bool khs_judge_service(khs_core *core, uint32_t from, const uint8_t *message, uint32_t size, bool possible)
+{
+    kss_event event = {.kind = KSS_REQUEST, .message = message, .message_size = size, .trial = !possible};
+    return judge(core, &event, khs_subject_of(core, from), khs_kernel(core));
+}
+
 /* Every class of the system must be known to the policy, or it cannot judge it. */
 static bool resolve(khs_core *core, uint32_t slot)
 {

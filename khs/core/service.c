@@ -22,13 +22,14 @@ static uint32_t end(khs_core *core, uint32_t at)
     return size;
 }
 
+/* Whether the service may act. An outcome that already has a code cannot be carried out; it
+ * is judged all the same, so that who is denied learns nothing else. */
 static bool ask(khs_core *core, uint32_t self, uint32_t size, khs_outcome *outcome)
 {
     outcome->verdicts++;
-    bool granted =
-        khs_judge(core, KSS_REQUEST, khs_subject_of(core, self), khs_kernel(core), 0, core->scratch, size);
-    outcome->code = granted ? KHS_CODE_OK : KHS_CODE_DENIED;
-    return granted;
+    if (!khs_judge_service(core, self, core->scratch, size, outcome->code == KHS_CODE_OK))
+        outcome->code = KHS_CODE_DENIED;
+    return outcome->code == KHS_CODE_OK;
 }
 
 /* A request whose parameters are `count` integers. */
@@ -53,6 +54,12 @@ static bool ask_bytes(khs_core *core, uint32_t self, uint32_t at, const uint8_t 
     return ask(core, self, at + length, outcome);
 }
 
+/* What a warm start keeps is not made yet. */
+static bool too_early(const khs_core *core, uint32_t target, uint32_t mode)
+{
+    return mode == KHS_MODE_WARM_START && core->partitions[target].mode == KHS_MODE_COLD_START;
+}
+
 khs_outcome khs_do_partition_mode_set(khs_core *core, uint32_t self, const uint64_t *a)
 {
     uint32_t mode = (uint32_t)a[0], current = core->partitions[self].mode;
@@ -60,8 +67,8 @@ khs_outcome khs_do_partition_mode_set(khs_core *core, uint32_t self, const uint6
         return khs_done(KHS_CODE_INVALID_PARAM);
     if (mode == KHS_MODE_NORMAL && current == KHS_MODE_NORMAL)
         return khs_done(KHS_CODE_NO_ACTION);
-    if (mode == KHS_MODE_WARM_START && current == KHS_MODE_COLD_START)
-        return khs_done(KHS_CODE_INVALID_MODE); /* what a warm start keeps is not made yet */
+    if (too_early(core, self, mode))
+        return khs_done(KHS_CODE_INVALID_MODE);
     khs_outcome outcome = {.target = self, .mode = mode};
     if (ask_values(core, self, KHS_RIID_PARTITION, KHS_MID_PARTITION_SET_MODE, &mode, 1, &outcome))
         outcome.after = AFTER_MODE;
@@ -74,6 +81,8 @@ khs_outcome khs_do_partition_restart(khs_core *core, uint32_t self, const uint64
     if (values[0] >= core->cfg->partitions.count || values[1] >= KHS_MODE_NORMAL)
         return khs_done(KHS_CODE_INVALID_PARAM);
     khs_outcome outcome = {.target = values[0], .mode = values[1]};
+    if (too_early(core, outcome.target, outcome.mode))
+        outcome.code = KHS_CODE_INVALID_MODE;
     if (ask_values(core, self, KHS_RIID_PARTITION, KHS_MID_PARTITION_RESTART, values, 2, &outcome))
         outcome.after = AFTER_MODE;
     return outcome;

@@ -38,6 +38,9 @@ policy object life : Flow {
 """
 
 
+TRIAL = 0x80000000  # of an event that could not be carried out
+
+
 def verdicts(done: host.Run, kind: int) -> list[host.Event]:
     return [event for event in done.of(host.VERDICT) if event.kind == kind]
 
@@ -371,18 +374,41 @@ def control(*calls: tuple[int, int]) -> Script:
 
 
 def test_a_controller_restarts_and_stops_others() -> None:
-    script = control((1, COLD_START), (1, WARM_START), (1, IDLE), (1, COLD_START))
+    script = control((1, COLD_START), (1, IDLE), (1, WARM_START), (1, COLD_START))
     done = run(System([CONTROLLER, B], TWO), script, 1000)
     assert done.codes(0) == [Code.OK] * 4
     starts = [e.sids for e in verdicts(done, host.EXECUTE)][4:]
     assert starts == [(3, 5), (3, 6), (3, 7)]  # the controller starts it, not Einit
     assert [(e.tick, e.code) for e in done.of(host.START, 1)][1:] == [
         (10, COLD_START),
-        (20, WARM_START),
+        (30, WARM_START),
         (40, COLD_START),
     ]
     assert (done.views[1].restarts, done.views[1].mode) == (3, COLD_START)
     assert done.results(1) == [(601, Code.OK, 0)]
+
+
+@pytest.mark.parametrize("target", [0, 1], ids=["oneself", "another"])
+def test_no_warm_start_out_of_a_cold_one(target: int) -> None:
+    """What a warm start keeps is not made yet. It is judged all the same, without moving state:
+    who is denied does not learn the other's mode."""
+    script = control((target, WARM_START))
+    done = run(System([CONTROLLER, B], TWO), script, 1000)
+    assert done.codes(0) == [Code.INVALID_MODE]
+    assert [view.restarts for view in done.views] == [0, 0]
+    assert [event.value for event in verdicts(done, host.REQUEST | TRIAL)] == [1]
+    denying = systems.policy(systems.STARTS)
+    done = run(System([CONTROLLER, B], TWO), script, 1000, policies=[denying])
+    assert done.codes(0) == [Code.DENIED]
+
+
+def test_a_warm_start_of_oneself() -> None:
+    script = Script()
+    script.start(0).normal().call(Call.PARTITION_RESTART, 0, WARM_START)
+    script.start(0, 2).call(Call.PARTITION_RESTART, 0, WARM_START)
+    script.start(0, 3).run(1)
+    done = run(System([CONTROLLER, B], TWO), script, 900)
+    assert [event.code for event in done.of(host.START, 0)] == [COLD_START, WARM_START, WARM_START]
 
 
 def test_who_may_restart_whom_how() -> None:

@@ -408,8 +408,9 @@ static inline khs_result khs_partition_mode_set(uint32_t mode)
     return khs_trap1(KHS_HC_PARTITION_MODE_SET, mode);
 }
 
-/* Restarts (COLD_START, WARM_START) or stops (IDLE) another partition.
- * Errors: INVALID_PARAM, INVALID_CONFIG, DENIED.
+/* Restarts (COLD_START, WARM_START) or stops (IDLE) any partition, also the caller. No warm start
+ * out of a cold one: INVALID_MODE.
+ * Errors: INVALID_PARAM, INVALID_CONFIG, INVALID_MODE, DENIED.
  * Privilege: partition-control.
  */
 static inline khs_result khs_partition_restart(uint32_t target, uint32_t mode)

@@ -46,13 +46,6 @@ class EntryKind(IntEnum):
     PROGRAM = 3
 
 
-class Model(IntEnum):
-    """Numbers of models with state, as in vm/models.c."""
-
-    FLOW = 0
-    LEVEL = 1
-
-
 class Op(IntEnum):
     """Instructions; what each does stands in vm/format.h."""
 

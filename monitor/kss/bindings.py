@@ -94,7 +94,7 @@ class Bindings:
             return tree.Evaluate(site, self._shallow(checker.infer(node), node.span))
         assert signature is not None
         site = self._site(node.span, name, method)
-        arguments = checker.arguments(node, signature)
+        arguments = checker.arguments(node, known, signature)
         for _, value in arguments:
             self._shallow(value, node.span)
         return tree.Rule(site, known.index, method, arguments, section.profile)
@@ -127,16 +127,13 @@ class Bindings:
         scrutinee = checker.infer(node.scrutinee)
         scrutinee = self._shallow(checker.settle(scrutinee, node.scrutinee.span), node.span)
         self._must_be_choosable(scrutinee.type, node.scrutinee.span)
-        head = Span(
-            node.span.source, node.span.start, node.scrutinee.span.end,
-            node.span.line, node.span.column,
-        )  # fmt: skip
+        head = Span(node.span.source, node.span.start, node.scrutinee.span.end)
         site = self._site(head, "", "choice")
         branches: list[tree.Branch] = []
         default: tuple[tree.Item, ...] | None = None
         seen: set[tuple[type, object]] = set()
         for branch in node.branches:
-            label = self._label(branch.label, scrutinee.type) if branch.label else None
+            label = self._label(checker, scrutinee, branch.label) if branch.label else None
             items = self._items(section, branch.items)
             if branch.label and label is None:
                 continue
@@ -156,9 +153,20 @@ class Bindings:
         help = "choose on a state, an integer, a Boolean or a text"
         raise self._fail("PSL-030", span, f"choice does not take {kind}", help)
 
-    def _label(self, node: syntax.Literal, kind: Type) -> int | bool | str | None:
-        """The label as a value of the scrutinee's type; None after a finding."""
-        value = node.value
+    def _label(
+        self, checker: Checker, scrutinee: tree.Expression, node: syntax.Literal
+    ) -> int | bool | str | None:
+        """The label as a value of the scrutinee's type, or as the scrutinee's model reads it; None
+        after a finding."""
+        value, kind = node.value, scrutinee.type
+        if isinstance(scrutinee, tree.Query) and isinstance(value, str):
+            item = self._objects.items[scrutinee.object]
+            try:
+                model = MODELS[item.model]
+                if model.examine_label(checker, scrutinee.method, item.config, node):
+                    return value
+            except AbandonedError:
+                return None
         names = _names(kind)
         if names and isinstance(value, str) and value not in names:
             help = did_you_mean(value, names)

@@ -20,6 +20,7 @@ class Known:
 
     index: int
     model: str
+    config: object
     types: Mapping[str, Type]
     signatures: Mapping[str, Signature]
 

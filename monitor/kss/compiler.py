@@ -12,7 +12,7 @@ from kss.codegen.assembler import TooComplexError
 from kss.codegen.decisions import Decisions
 from kss.codegen.items import Items
 from kss.codegen.layouts import Layouts
-from kss.codegen.models import Objects
+from kss.codegen.objects import Objects
 from kss.tree import PolicyTree
 
 MAX_SIDS = 64

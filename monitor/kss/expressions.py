@@ -327,10 +327,12 @@ class Checker:
         return self._at(node.span, calls.target, node, self._objects)
 
     def arguments(
-        self, node: syntax.Call, signature: Signature
+        self, node: syntax.Call, known: Known, signature: Signature
     ) -> tuple[tuple[str, tree.Expression], ...]:
         given = self._at(node.span, calls.arguments, node, signature)
-        return tuple((name, self.check(value, kind)) for name, kind, value in given)
+        typed = tuple((name, self.check(value, kind)) for name, kind, value in given)
+        MODELS[known.model].examine(self, node, known.config, dict(typed))
+        return typed
 
     def _call(self, node: syntax.Call) -> tree.Expression:
         known, method = self.target(node)
@@ -342,7 +344,7 @@ class Checker:
             message = f"{node.name.value} is a rule, it has no value"
             help = "a rule stands by itself in a section"
             raise self.fail("PSL-024", node.name.span, message, help)
-        arguments = self.arguments(node, signature)
+        arguments = self.arguments(node, known, signature)
         return tree.Query(known.index, method, arguments, signature.result)
 
 

@@ -44,7 +44,7 @@ class Objects:
     ) -> None:
         index = len(self.items)
         self.items.append(PolicyObject(name, index, model.name, types, config, identity, at))
-        self.known[name] = Known(index, model.name, types, model.signatures(types, config))
+        self.known[name] = Known(index, model.name, config, types, model.signatures(types, config))
 
     def _declare(self, declaration: syntax.ObjectDeclaration) -> None:
         name, at = declaration.name.value, declaration.name.span.at

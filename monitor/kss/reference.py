@@ -15,7 +15,7 @@ from kss.events import Decision, Event, Kind, Reason, Result
 from kss.layout import Endpoint, EntityClass, Method
 from kss.models import MODELS
 from kss.models.base import AUDIT_LEVEL
-from kss.models.model import MAX_SIDS, Contexts, EvaluationError, Value
+from kss.models.model import MAX_SIDS, Contexts, EvaluationError, Label, Value, is_label
 from kss.tree import Condition, PolicyTree
 
 _UINT32 = layout.Integer(32, False)
@@ -29,7 +29,10 @@ class Reference:
 
     def __init__(self, policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> None:
         self.policy = policy
-        self._contexts = {_owner(item): Contexts(max_sids) for item in policy.objects}
+        self._contexts = {
+            _owner(item): Contexts(MODELS[item.model].capacity(item.config, max_sids))
+            for item in policy.objects
+        }
         if "Base" in self._contexts:
             self._contexts["Base"][AUDIT_LEVEL] = policy.audit_default[1]
 
@@ -186,13 +189,24 @@ class _Evaluation:
         self.calls.append((rule.site, Result.GRANTED if granted else Result.DENIED))
 
     def choice(self, choice: tree.Choice) -> None:
-        value = self.at(choice.site, choice.scrutinee)
-        matching = (branch.items for branch in choice.branches if _equals(branch.label, value))
-        items = next(matching, choice.default)
+        try:
+            taken = self.taken(choice.scrutinee, [branch.label for branch in choice.branches])
+        except EvaluationError:
+            raise _StopError(choice.site) from None
+        items = choice.default if taken is None else choice.branches[taken].items
         if items is None:
             self.calls.append((choice.site, Result.DENIED))
         else:
             self.items(items)
+
+    def taken(self, scrutinee: tree.Expression, labels: list[Label]) -> int | None:
+        """The number of the branch that a choice takes."""
+        if isinstance(scrutinee, tree.Query):
+            item, contexts, arguments = self.called_object(scrutinee)
+            model = MODELS[item.model]
+            return model.choose(item.config, contexts, scrutinee.method, arguments, labels)
+        value = self.value(scrutinee)
+        return next((i for i, label in enumerate(labels) if is_label(label, value)), None)
 
     def at(self, site: int, expression: tree.Expression) -> Value:
         try:
@@ -233,10 +247,16 @@ class _Evaluation:
         return not left or self.value(expression.right)
 
     def query(self, query: tree.Query) -> Value:
+        item, contexts, arguments = self.called_object(query)
+        return MODELS[item.model].call(item.config, contexts, query.method, arguments)
+
+    def called_object(
+        self, query: tree.Query
+    ) -> tuple[tree.PolicyObject, Contexts, dict[str, Value]]:
+        """The object of an expression method, its contexts, and the arguments."""
         item = self.policy.objects[query.object]
         arguments = {name: self.value(value) for name, value in query.arguments}
-        contexts = self.contexts[_owner(item)]
-        return MODELS[item.model].call(item.config, contexts, query.method, arguments)
+        return item, self.contexts[_owner(item)], arguments
 
     def place(self, place: tree.Place) -> Value:
         """Follows the steps through the bytes of the message."""
@@ -267,13 +287,6 @@ class _Evaluation:
         if not 0 <= index < count:
             raise EvaluationError(f"index {index} of {count} elements")
         return data, at + index * step.wire.size
-
-
-def _equals(label: int | bool | str, value: Value) -> bool:
-    """Texts of messages are bytes, states are names."""
-    if isinstance(label, str) and isinstance(value, bytes):
-        return label.encode("utf-8") == value
-    return bool(label == value)
 
 
 _OPERATIONS = {

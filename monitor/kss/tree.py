@@ -178,6 +178,14 @@ class Query:
 Expression: TypeAlias = Constant | Sid | Place | ListValue | RecordValue | Apply | Logical | Query
 
 
+def items_of(expression: Expression) -> tuple[Expression, ...]:
+    """The items of a list, written out or constant."""
+    if isinstance(expression, ListValue):
+        return expression.items
+    assert isinstance(expression, Constant) and isinstance(expression.value, tuple), expression
+    return tuple(Constant(item, expression.type) for item in expression.value)
+
+
 # ---- items of a binding ----------------------------------------------------
 
 

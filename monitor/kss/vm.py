@@ -13,9 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from kss.binary import Image, Model, ObjectRecord, read
+from kss.binary import Image, ObjectRecord, read
 from kss.errors import KssError
 from kss.events import Decision, Event, Kind, Reason, Result
+from kss.models import MODELS
+from kss.models.base import AUDIT_LEVEL, Level
 
 NO_CLASS = 0xFFFFFFFF
 _STATE_ALIGNMENT = 16
@@ -209,9 +211,11 @@ class Vm:
         """Object name -> SID -> context (for Flow, the state's name), both ascending."""
         found: dict[str, dict[int, Any]] = {}
         for thing, symbol in self._objects():
-            if thing.model == Model.FLOW:
-                contexts, states = dict(self._contexts(thing)), symbol["states"]
-                found[symbol["name"]] = {sid: states[contexts[sid][0]] for sid in sorted(contexts)}
+            model = MODELS[symbol["model"]]
+            if model.stateful and model.code:
+                contexts = sorted(self._contexts(thing))
+                shown = {sid: model.code.show(symbol, context) for sid, context in contexts}
+                found[symbol["name"]] = shown
         return dict(sorted(found.items()))
 
     @property
@@ -220,8 +224,8 @@ class Vm:
         initial = self.image.symbols.get("level", 0)
         assert isinstance(initial, int)
         for thing, _ in self._objects():
-            if thing.model == Model.LEVEL:
-                return dict(self._contexts(thing)).get(0, (initial,))[0]
+            if thing.model == Level.number:
+                return dict(self._contexts(thing)).get(AUDIT_LEVEL, (initial,))[0]
         return initial
 
     def _objects(self) -> Iterator[tuple[ObjectRecord, dict[str, Any]]]:

@@ -21,6 +21,29 @@ const struct operation *kss_find_operation(const struct image *image, uint32_t s
 bool kss_check_message(const struct image *image, uint32_t type, const uint8_t *bytes, uint32_t size,
               struct message *message);
 
+/* The bytes at an address that a program computed; NULL unless all lie in the message. */
+static inline const uint8_t *inside(const struct message *message, uint64_t address, uint64_t size) {
+    if (size > message->size || address > message->size - size)
+        return NULL;
+    return message->bytes + address;
+}
+
+struct text {
+    const uint8_t *bytes;
+    uint32_t size; /* without the terminating zero */
+};
+
+/* The string whose span is at an address that a program computed; false if it is not inside. */
+static inline bool text_at(const struct message *message, uint64_t address, struct text *text) {
+    const uint8_t *p = inside(message, address, sizeof(kss_span));
+    if (!p)
+        return false;
+    kss_span span = load_span(p);
+    text->size = span.size ? span.size - 1 : 0;
+    text->bytes = inside(message, (uint64_t)message->arena + span.offset, text->size);
+    return text->bytes;
+}
+
 /* Elements of `size` bytes in `bytes` bytes; a remainder is lost. Exact if there is none. */
 static inline uint32_t elements_in(uint32_t bytes, uint32_t size, uint32_t inverse) {
     return size == 1 ? bytes : (uint32_t)((uint64_t)bytes * inverse >> 32);

@@ -1,13 +1,24 @@
-/* A security model with state: one file each, registered in models.c. */
+/* A security model whose objects the VM knows: one file each and a line in models.c. */
 #ifndef KSS_MODEL_H
 #define KSS_MODEL_H
 
+#include "message.h"
 #include "table.h"
 
 /* What one call of a method takes, for the verifier. */
 struct needs {
     uint32_t arguments; /* registers */
     uint32_t writes;    /* most words of state it changes */
+};
+
+/* One call of a method. */
+struct call {
+    const struct transaction *tx;
+    const struct object *object;
+    const struct message *message; /* of the event; empty if it has none */
+    const uint64_t *arguments;     /* registers: as many as `needs` says */
+    uint64_t operand;              /* constant, as `verify_call` has seen it */
+    uint32_t method;
 };
 
 struct model {
@@ -18,8 +29,7 @@ struct model {
                         uint64_t operand, struct needs *needs);
     /* Calls a method: a rule sets `result` (0 before) to whether it grants, an expression
      * to its value. Returns false if the expression cannot be evaluated. */
-    bool (*call)(const struct transaction *tx, const struct object *object, uint32_t method,
-                 const uint64_t *arguments, uint64_t operand, uint64_t *result);
+    bool (*call)(const struct call *call, uint64_t *result);
 };
 
 /* NULL if there is no model of this number. */

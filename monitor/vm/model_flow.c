@@ -48,33 +48,35 @@ static bool enter(const struct transaction *tx, const uint32_t *config, uint32_t
     return true;
 }
 
-static bool call(const struct transaction *tx, const struct object *object, uint32_t method,
-                 const uint64_t *arguments, uint64_t operand, uint64_t *result) {
+static bool call(const struct call *c, uint64_t *result) {
+    const struct transaction *tx = c->tx;
+    const struct object *object = c->object;
     const uint32_t *config = config_of(tx->image, object);
-    uint32_t *context = is_sid(arguments[0]) ? kss_table_find(tx, object, (uint32_t)arguments[0]) : NULL;
-    switch (method) {
+    uint64_t sid = c->arguments[0];
+    uint32_t *context = is_sid(sid) ? kss_table_find(tx, object, (uint32_t)sid) : NULL;
+    switch (c->method) {
     case INIT:
-        if (context || !is_sid(arguments[0]))
+        if (context || !is_sid(sid))
             return true;
-        context = kss_table_claim(tx, object, (uint32_t)arguments[0]);
+        context = kss_table_claim(tx, object, (uint32_t)sid);
         if (context)
             set_word(tx, context, config[INITIAL]);
         *result = context != NULL;
         return true;
     case FINI:
-        *result = context && kss_table_drop(tx, object, (uint32_t)arguments[0]);
+        *result = context && kss_table_drop(tx, object, (uint32_t)sid);
         return true;
     case ENTER:
-        *result = enter(tx, config, context, operand);
+        *result = enter(tx, config, context, c->operand);
         return true;
     case ENTER_AT:
-        *result = enter(tx, config, context, arguments[1]);
+        *result = enter(tx, config, context, c->arguments[1]);
         return true;
     case IS_AT:
-        *result = context && *context == arguments[1];
+        *result = context && *context == c->arguments[1];
         return true;
     case ALLOW:
-        *result = context && bit(words_of(tx->image) + operand, *context);
+        *result = context && bit(words_of(tx->image) + c->operand, *context);
         return true;
     default: /* QUERY */
         if (context)

@@ -2,6 +2,8 @@
  * resource has. Without a context it is what the configuration says. */
 #include "model.h"
 
+enum { SET_LEVEL, METHODS };
+
 static bool verify(const struct image *image, const struct object *object) {
     (void)image;
     return object->config_words == 1 && object->context_words == 1;
@@ -11,17 +13,15 @@ static bool verify_call(const struct image *image, const struct object *object, 
                         uint64_t operand, struct needs *needs) {
     (void)image, (void)object;
     *needs = (struct needs){.arguments = 1, .writes = CLAIM_WRITES + 1};
-    return method == 0 && operand == 0;
+    return method < METHODS && operand == 0;
 }
 
-static bool call(const struct transaction *tx, const struct object *object, uint32_t method,
-                 const uint64_t *arguments, uint64_t operand, uint64_t *result) {
-    (void)method, (void)operand;
-    uint32_t *context = kss_table_find(tx, object, 0);
+static bool call(const struct call *c, uint64_t *result) {
+    uint32_t *context = kss_table_find(c->tx, c->object, 0);
     if (!context)
-        context = kss_table_claim(tx, object, 0);
+        context = kss_table_claim(c->tx, c->object, 0);
     if (context)
-        set_word(tx, context, (uint32_t)arguments[0]);
+        set_word(c->tx, context, (uint32_t)c->arguments[0]);
     *result = context != NULL;
     return true;
 }

@@ -9,13 +9,6 @@ struct machine {
     const struct message *message;
 };
 
-/* What a program computed lies inside the message, or the evaluation fails. */
-static const uint8_t *inside(const struct message *message, uint64_t address, uint64_t size) {
-    if (size > message->size || address > message->size - size)
-        return NULL;
-    return message->bytes + address;
-}
-
 static uint64_t load(const uint8_t *p, uint32_t type) {
     switch (type) {
     case U8: return *p;
@@ -61,17 +54,12 @@ static bool length(const struct message *message, uint64_t address, const struct
 static bool text_equal(const struct machine *m, uint64_t address, const struct instruction *i,
                        uint64_t *result) {
     const uint8_t *literal = (const uint8_t *)(words_of(m->tx->image) + i->x);
-    const uint8_t *p = inside(m->message, address, sizeof(kss_span));
-    if (!p)
+    struct text text;
+    if (!text_at(m->message, address, &text))
         return false;
-    kss_span span = load_span(p);
-    uint32_t size = span.size ? span.size - 1 : 0;
-    const uint8_t *text = inside(m->message, (uint64_t)m->message->arena + span.offset, size);
-    if (!text)
-        return false;
-    *result = size == i->imm;
-    for (uint32_t k = 0; *result && k < size; k++)
-        *result = text[k] == literal[k];
+    *result = text.size == i->imm;
+    for (uint32_t k = 0; *result && k < text.size; k++)
+        *result = text.bytes[k] == literal[k];
     return true;
 }
 
@@ -94,8 +82,9 @@ static bool fold(const struct machine *m, const struct instruction *i, uint64_t 
 
 static bool call(const struct machine *m, const struct instruction *i, uint64_t *result) {
     const struct object *object = &objects_of(m->tx->image)[i->x];
+    struct call call = {m->tx, object, m->message, &m->r[i->a], i->imm, i->b};
     uint64_t value = 0; /* `result` may be an argument, too */
-    bool done = kss_find_model(object->model)->call(m->tx, object, i->b, &m->r[i->a], i->imm, &value);
+    bool done = kss_find_model(object->model)->call(&call, &value);
     *result = value;
     return done;
 }

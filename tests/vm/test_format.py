@@ -39,14 +39,6 @@ def test_enumerations_agree(enum: str, prefix: str, python: type[binary.Op]) -> 
     assert [member.value for member in python] == list(range(len(names) - 1))
 
 
-def test_models_are_numbered_as_in_the_vm() -> None:
-    table = re.search(r"models\[\] = \{(.*?)\}", (VM / "models.c").read_text())
-    assert table
-    assert re.findall(r"kss_model_(\w+)", table[1]) == [
-        model.name.lower() for model in binary.Model
-    ]
-
-
 @pytest.mark.parametrize(
     ("name", "value", "file"),
     [

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from kss.binary import EntryKind, Image, Instruction, Model, NodeKind, Op, read, write
+from kss.binary import EntryKind, Image, Instruction, NodeKind, Op, read, write
+from kss.models.flow import FlowCode
 from kss.vm import PolicyRefusedError, Vm
 
 from tests.vm.test_differential import Case, compiled, differences, make_case
@@ -113,7 +114,7 @@ def flow_words(change: Callable[[list[int]], list[int]]) -> Mutant:
 
     def mutate(image: Image) -> None:
         for thing in image.objects:
-            if thing.model == Model.FLOW:
+            if thing.model == FlowCode.number:
                 end = thing.config + thing.config_words
                 words = change(list(image.words[thing.config : end]))
                 for at, word in enumerate(words, start=thing.config):
@@ -127,7 +128,7 @@ def capacity(image: Image) -> None:
     image.max_sids += 1
     image.state_words = 0
     for number, thing in enumerate(image.objects):
-        more = thing.capacity + (thing.model == Model.FLOW)
+        more = thing.capacity + (thing.model == FlowCode.number)
         image.objects[number] = changed = thing._replace(capacity=more, state=image.state_words)
         image.state_words += changed.table_words
 

@@ -4,6 +4,7 @@ layouts      message types -> types and nodes
 assembler    instructions, registers, jumps
 expressions  expressions -> instructions
 items        rules, choices -> a program or a constant verdict
-models       what each model's methods become
+object       what a model says about compiling its objects
+objects      the policy's objects in the image
 decisions    bindings -> the decision table
 """

@@ -28,11 +28,12 @@ from kss.tree import (
     RecordValue,
     Sid,
     Step,
+    items_of,
 )
 from kss.types import UINT8, IntegerType, Type
 
 if TYPE_CHECKING:
-    from kss.codegen.models import Objects
+    from kss.codegen.objects import Objects
 
 Consumer: TypeAlias = Callable[[Expression, int], None]
 
@@ -75,14 +76,6 @@ def type_code(kind: Type) -> int:
 def wire_code(wire: layout.WireType) -> int:
     assert isinstance(wire, layout.Integer), wire
     return {8: 0, 16: 1, 32: 2, 64: 3}[wire.bits] + 4 * wire.signed
-
-
-def items_of(expression: Expression) -> tuple[Expression, ...]:
-    """The items of a list, written out or constant."""
-    if isinstance(expression, ListValue):
-        return expression.items
-    assert isinstance(expression, Constant) and isinstance(expression.value, tuple), expression
-    return tuple(Constant(item, expression.type) for item in expression.value)
 
 
 class Expressions:

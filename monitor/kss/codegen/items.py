@@ -12,7 +12,7 @@ from typing import TypeAlias
 from kss.binary import CallRecord, EntryKind, Instruction, Op
 from kss.codegen.assembler import Assembler
 from kss.codegen.expressions import Expressions
-from kss.codegen.models import Objects
+from kss.codegen.objects import Objects
 from kss.errors import Location
 from kss.tree import Choice, Constant, Evaluate, Expression, Place, Query, Rule, Site
 from kss.types import BooleanType, IntegerType
@@ -134,8 +134,8 @@ class Items:
             to.value(scrutinee, 0)
             return [int(label) if isinstance(label, int) else None for label in labels]
         if isinstance(scrutinee, Query):
-            to.value(scrutinee, 0)
-            return [self._objects.stateful[scrutinee.object].label(label) for label in labels]
+            code = self._objects.code[scrutinee.object]
+            return code.choose(to, scrutinee.method, scrutinee.arguments, labels, 0)
         names = [str(label) for label in labels]
         to.select(scrutinee, 0, lambda leaf, d: self._branch_number(to, leaf, names, d))
         return list(range(len(labels)))
@@ -164,7 +164,7 @@ class Items:
         """Leaves in register d whether the text or state in register a has the name; False if it
         never has."""
         if isinstance(leaf, Query):
-            number = self._objects.stateful[leaf.object].label(name)
+            number = self._objects.code[leaf.object].label(name)
             if number is None:
                 return False
             to.constant(number, d)

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
+from kss.binary import CLAIM_WRITES
+from kss.codegen.object import Arguments, ObjectCode
 from kss.models.model import Contexts, Model, Parameter, Signature, Value
 from kss.types import BOOLEAN, UINT8, Type
 
+if TYPE_CHECKING:
+    from kss.codegen.expressions import Expressions
+
 # The audit level is one number for the whole policy; it is kept under a SID that no resource has.
 AUDIT_LEVEL = 0
+
+
+class Level(ObjectCode):
+    """The audit level; all Base objects share it. In the image only if a rule sets it."""
+
+    number = 1
+    METHODS = ("set_level",)
+    WRITES: ClassVar = {"set_level": CLAIM_WRITES + 1}
+    context_words = 1
+    initial = 0
+    used = False
+
+    def config(self) -> list[int]:
+        return [self.initial]
+
+    def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
+        self.used = True
+        to.value(arguments[0][1], d)
+        self.emit(to, method, d, d)
 
 
 class Base(Model):
@@ -24,6 +49,9 @@ class Base(Model):
             "deny": Signature((Parameter("value", BOOLEAN),), or_unit=True),
             "set_level": Signature((Parameter("value", UINT8),)),
         }
+
+    def capacity(self, config: object, max_sids: int) -> int:
+        return 1
 
     def call(
         self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from kss import syntax
+from kss.binary import CLAIM_WRITES, DROP_WRITES, Op
+from kss.codegen.object import Arguments, Label, ObjectCode, bits
 from kss.errors import Findings, did_you_mean
 from kss.models.config import Reader
 from kss.models.model import (
@@ -18,7 +20,11 @@ from kss.models.model import (
     Signature,
     Value,
 )
+from kss.tree import Constant, Expression, Query, items_of
 from kss.types import SID, LiteralType, SetType, Type, VariantType
+
+if TYPE_CHECKING:
+    from kss.codegen.expressions import Expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,96 @@ class FlowConfig:
     transitions: tuple[tuple[int, ...], ...]
 
 
+class FlowCode(ObjectCode):
+    """A context is one word, the number of the state."""
+
+    number = 0
+    METHODS = ("init", "fini", "enter", "allow", "query", "enter_at", "is_at")
+    WRITES: ClassVar = {
+        "init": CLAIM_WRITES + 1,
+        "fini": DROP_WRITES,
+        "enter": 1,
+        "enter_at": 1,
+    }
+    context_words = 1
+
+    @property
+    def flow(self) -> FlowConfig:
+        config = self.thing.config
+        assert isinstance(config, FlowConfig), config
+        return config
+
+    def config(self) -> list[int]:
+        count = len(self.flow.states)
+        rows = [bits(list(row), count) for row in self.flow.transitions]
+        return [count, self.flow.initial, *(word for row in rows for word in row)]
+
+    def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
+        named = dict(arguments)
+        if method == "allow":
+            self._allow(to, named["sid"], items_of(named["states"]), d)
+            return
+        to.value(named["sid"], d)
+        if method == "enter" and not isinstance(named["state"], Constant):
+            to.select(named["state"], d + 1, self._state_in(to))
+            self.emit(to, "enter_at", d, d)
+        elif method == "enter":
+            self.emit(to, method, d, d, self._number(named["state"]))
+        else:
+            self.emit(to, method, d, d)
+
+    def _allow(
+        self, to: Expressions, sid: Expression, items: tuple[Expression, ...], d: int
+    ) -> None:
+        """States that are written are one set; each that is computed is compared."""
+        written = [self._number(item) for item in items if isinstance(item, Constant)]
+        computed = [item for item in items if not isinstance(item, Constant)]
+        row = self.words.add(bits(written, len(self.flow.states)))
+        to.value(sid, d + 1)
+        self.emit(to, "allow", d, d + 1, row)
+        for item in computed:
+            to.select(item, d + 2, self._state_in(to))
+            self.emit(to, "is_at", d + 2, d + 1)
+            to.out.emit(Op.OR, d, d, d + 2)
+
+    def _number(self, expression: Expression) -> int:
+        assert isinstance(expression, Constant) and isinstance(expression.value, str), expression
+        return self.flow.states.index(expression.value)
+
+    def _state_in(self, to: Expressions) -> Callable[[Expression, int], None]:
+        """Computes a state: the number, here, of the state that another object is in."""
+
+        def consume(leaf: Expression, d: int) -> None:
+            if isinstance(leaf, Constant):
+                to.constant(self._number(leaf), d)
+                return
+            assert isinstance(leaf, Query), leaf
+            to.value(leaf, d)
+            other = to.objects.code[leaf.object]
+            assert isinstance(other, FlowCode), leaf
+            if other.flow.states != self.flow.states:
+                numbers = [self.flow.states.index(state) for state in other.flow.states]
+                to.translate(numbers, d)
+
+        return consume
+
+    def label(self, label: Label) -> int | None:
+        states = self.flow.states
+        return states.index(label) if isinstance(label, str) and label in states else None
+
+    def symbols(self) -> dict[str, Any]:
+        return {"states": list(self.flow.states)}
+
+    @staticmethod
+    def show(symbols: dict[str, Any], context: tuple[int, ...]) -> Any:
+        return symbols["states"][context[0]]
+
+
 class Flow(Model):
     name = "Flow"
     file = "nk.flow"
     stateful = True
+    code = FlowCode
 
     def configure(
         self,

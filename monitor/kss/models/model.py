@@ -1,20 +1,24 @@
 """What a security model is: parameters, typed methods, and their reference semantics.
 
-One model is one file with one subclass of `Model`, listed in `kss.models.MODELS`. Its methods are
+One model is one file with one subclass of `Model`, which `kss.models.MODELS` finds by itself. Its
+methods are
 
-* `signatures`: rules and stateful expressions, typed by declaration and called with the contexts of
-  one policy object;
+* `signatures`: rules and expressions of a policy object, typed by declaration and called with the
+  contexts of that object;
 * `pure`: expressions without state, typed by code and turned into `tree.Apply` or plain nodes;
 * operators, which name pure operations (`+` is `math.add`).
+
+How objects are compiled, the model's `code` says. monitor/README.md tells how to write a new model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from kss import syntax, tree
+from kss.codegen.object import ObjectCode
 from kss.errors import Findings
 from kss.syntax import Span
 from kss.types import IntegerType, Type
@@ -22,6 +26,7 @@ from kss.types import IntegerType, Type
 # Runtime values of the reference interpreter: int, bool, None, bytes (text and bytes of messages),
 # str (names that only the policy knows, such as states), lists, dictionaries.
 Value: TypeAlias = Any
+Label: TypeAlias = int | bool | str
 # A policy decision point that allocates nothing needs a bound: SIDs that one object holds contexts
 # for, unless the caller says otherwise.
 MAX_SIDS = 64
@@ -43,6 +48,14 @@ class Contexts(dict[int, Any]):
 
 class EvaluationError(Exception):
     """An expression cannot be evaluated: the event is denied."""
+
+
+def is_label(label: Label, value: Value) -> bool:
+    """Whether a `choice` on the value takes this branch. Texts of messages are bytes, states are
+    names."""
+    if isinstance(label, str) and isinstance(value, bytes):
+        return label.encode("utf-8") == value
+    return bool(label == value)
 
 
 class Typing(Protocol):
@@ -115,6 +128,7 @@ class Model:
     auditable: ClassVar[bool] = True
     stateful: ClassVar[bool] = False  # whether its objects keep contexts for SIDs
     shared: ClassVar[bool] = False  # whether all its objects share their contexts
+    code: ClassVar[type[ObjectCode] | None] = None  # of objects that the policy VM knows
     operators: ClassVar[Mapping[str, str]] = {}
     # pure operations by name: (result type, operand values) -> value; may raise EvaluationError
     operations: ClassVar[Mapping[str, Operation]] = {}
@@ -135,6 +149,26 @@ class Model:
 
     def signatures(self, types: Mapping[str, Type], config: object) -> Mapping[str, Signature]:
         return {}
+
+    def examine(
+        self,
+        typing: Typing,
+        call: syntax.Call,
+        config: object,
+        arguments: Mapping[str, tree.Expression],
+    ) -> None:
+        """Checks a call of `signatures` beyond the types of its arguments; raises `typing.fail`."""
+
+    def examine_label(
+        self, typing: Typing, method: str, config: object, label: syntax.Literal
+    ) -> bool:
+        """Checks a text that labels a branch of a `choice` on an expression method; raises
+        `typing.fail`. False: it stands for itself, as the type of the method's result has it."""
+        return False
+
+    def capacity(self, config: object, max_sids: int) -> int:
+        """SIDs that an object may hold contexts for, at least 1."""
+        return max_sids
 
     def audit_conditions(self, config: object) -> Mapping[str, tuple[str, ...]]:
         """The conditions of audit profiles beside `kss`, each with the words it may list."""
@@ -166,6 +200,21 @@ class Model:
         Raises EvaluationError if an expression cannot be performed.
         """
         raise NotImplementedError(method)
+
+    def choose(
+        self,
+        config: object,
+        contexts: Contexts,
+        method: str,
+        arguments: dict[str, Value],
+        labels: Sequence[Label],
+    ) -> int | None:
+        """Which label a `choice` on an expression method takes, None for none.
+
+        Raises EvaluationError if the expression cannot be performed.
+        """
+        value = self.call(config, contexts, method, arguments)
+        return next((i for i, label in enumerate(labels) if is_label(label, value)), None)
 
     def show(self, config: object, context: Any) -> Any:
         """One context as a JSON value, for dumps of the state."""

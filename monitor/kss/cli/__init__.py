@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import cgen, check, evaluate, layout
+from kss.cli import audit, cgen, check, evaluate, layout
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -37,6 +37,12 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
 for _panel, _commands in _COMMANDS.items():
     for _name, _function in _commands.items():
         app.command(_name, rich_help_panel=_panel)(command(_function))
+
+
+_audit = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+_audit.command("verify")(command(audit.verify))
+_audit.command("show")(command(audit.show))
+app.add_typer(_audit, name="audit", rich_help_panel="Audit", help="Check and read audit trails.")
 
 
 def _version(wanted: bool) -> None:

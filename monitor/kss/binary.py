@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+from kss import dictionary
 from kss.errors import KssError
 
 MAGIC = 0x5053534B  # "KSSP"
@@ -23,8 +24,8 @@ NONE = 0xFFFFFFFF
 REGISTERS = 128
 MAX_CALLS = 0xFFFF
 MAX_ENTRIES = 1 << 16
-DROP_WRITES = 4
-CLAIM_WRITES = 4
+DROP_WRITES = dictionary.REMOVE_WRITES
+CLAIM_WRITES = dictionary.add_writes(1)
 
 _HEADER = struct.Struct("<8I")
 _SECTION = struct.Struct("<2I")
@@ -157,15 +158,13 @@ class ObjectRecord(NamedTuple):
     config: int
     config_words: int
     capacity: int
-    buckets: int
     context_words: int
     state: int
-    zero: int = 0
 
     @property
     def table_words(self) -> int:
-        """Words of state: head of the free list, buckets, and entries {SID, next, context}."""
-        return 1 + self.buckets + self.capacity * (2 + self.context_words)
+        """Words of state: a dictionary from SIDs to contexts."""
+        return dictionary.words_of(self.capacity, 1, self.context_words)
 
 
 @dataclass
@@ -203,7 +202,7 @@ _RECORDS: list[tuple[str, type[tuple[int, ...]] | None, struct.Struct]] = [
     ("entries", EntryRecord, struct.Struct("<6I")),
     ("calls", CallRecord, struct.Struct("<2I")),
     ("code", Instruction, struct.Struct("<4BIQ")),
-    ("objects", ObjectRecord, struct.Struct("<Q8I")),
+    ("objects", ObjectRecord, struct.Struct("<Q6I")),
     ("words", None, struct.Struct("<I")),
 ]
 _SECTIONS = len(_RECORDS) + 1

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from kss import dictionary
 from kss.binary import Image, ObjectRecord, read
 from kss.errors import KssError
 from kss.events import Decision, Event, Kind, Reason, Result
@@ -233,15 +234,10 @@ class Vm:
         yield from zip(self.image.objects, named if isinstance(named, list) else [], strict=False)
 
     def _contexts(self, thing: ObjectRecord) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """SID and context of every entry that a bucket's chain leads to."""
-        words = self._words()
-        first = thing.state + 1 + thing.buckets
-        width = 2 + thing.context_words
-        for link in words[thing.state + 1 : first]:
-            while link:
-                at = first + (link - 1) * width
-                yield words[at], tuple(words[at + 2 : at + width])
-                link = words[at + 1]
+        """SID and context of every entry of the object's table."""
+        words = self._words()[thing.state :]
+        for (sid,), context in dictionary.items(words, thing.capacity, 1, thing.context_words):
+            yield sid, context
 
     def _words(self) -> memoryview[int]:
         head = 16 + 8 * self.image.max_calls + 8 * self.image.max_writes

@@ -117,10 +117,8 @@ struct object {
     uint32_t config; /* first word */
     uint32_t config_words;
     uint32_t capacity; /* contexts */
-    uint32_t buckets;  /* a power of two */
     uint32_t context_words;
     uint32_t state; /* first word */
-    uint32_t zero;
 };
 
 /* Fields of a record that an instruction uses are named in `operands` (verify_program.c). */
@@ -174,7 +172,7 @@ _Static_assert(sizeof(struct image) == 32 + 8 * SECTIONS, "layout");
 _Static_assert(sizeof(struct class) == 24 && sizeof(struct endpoint) == 8, "layout");
 _Static_assert(sizeof(struct operation) == 24 && sizeof(struct type) == 16, "layout");
 _Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 24, "layout");
-_Static_assert(sizeof(struct instruction) == 16 && sizeof(struct object) == 40, "layout");
+_Static_assert(sizeof(struct instruction) == 16 && sizeof(struct object) == 32, "layout");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "policy.bin is read in place");
 
 #endif

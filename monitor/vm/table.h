@@ -1,12 +1,13 @@
-/* Contexts of one object by SID: a hash table of fixed size whose entries never
- * move, so that a freed one is as good as new and every change can be undone. */
+/* Contexts of one object by SID: a dictionary, so that a freed place is as good as new, every
+ * change can be undone, and no choice of SIDs makes a look-up slow. */
 #ifndef KSS_TABLE_H
 #define KSS_TABLE_H
 
-#include "state.h"
+#include "dictionary.h"
 
-#define CLAIM_WRITES 4u /* words changed by kss_table_claim, before the context itself is filled */
-#define DROP_WRITES 4u
+#define CLAIM_WRITES 7u /* words changed by kss_table_claim, before the context itself is filled */
+#define DROP_WRITES 7u
+_Static_assert(CLAIM_WRITES == ADD_WRITES(1) && DROP_WRITES == REMOVE_WRITES, "the compiler counts so");
 
 /* Words of state an object's table takes. */
 uint64_t kss_table_words(const struct object *object);

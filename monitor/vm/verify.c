@@ -70,8 +70,7 @@ static bool verify_objects(struct verifier *v) {
         if (object->config > count_of(image, WORDS) ||
             object->config_words > count_of(image, WORDS) - object->config)
             return kss_defect(v, KSS_BAD_TABLE, OBJECTS, i);
-        if (!model || !object->buckets || (object->buckets & (object->buckets - 1)) || !object->capacity ||
-            object->zero || object->context_words > MAX_STATE || object->state != words ||
+        if (!model || !object->capacity || object->context_words > MAX_STATE || object->state != words ||
             !model->verify(image, object))
             return kss_defect(v, KSS_BAD_MODEL, OBJECTS, i);
         words += kss_table_words(object);

@@ -192,7 +192,7 @@ def reader(image: Image) -> int:
         (put("entries", reader, registers=129), PROGRAM),
         (put("entries", reader, extent=0), PROGRAM),
         (header("max_calls", 1), PROGRAM),
-        (header("max_writes", 5), PROGRAM),
+        (header("max_writes", 8), PROGRAM),
         (header("rules", 2), PROGRAM),
         # tables
         (put("entries", reader, extent=16), TABLE),
@@ -248,13 +248,10 @@ def reader(image: Image) -> int:
         (nodes(NodeKind.ARRAY, limit=NONE), LAYOUT),
         # objects
         (put("objects", 0, model=9), MODEL),
-        (put("objects", 0, buckets=3), MODEL),
-        (put("objects", 0, buckets=0), MODEL),
         (put("objects", 0, capacity=0), MODEL),
         (put("objects", 0, capacity=NONE), MODEL),
         (put("objects", 0, context_words=2), MODEL),
         (put("objects", 0, state=1), MODEL),
-        (put("objects", 0, zero=1), MODEL),
         (put("objects", 0, config=99), TABLE),
         (put("objects", 0, config_words=NONE), TABLE),
         (put("objects", 0, config_words=2), MODEL),

@@ -74,7 +74,6 @@ class Objects:
                 config=self.words.add(config),
                 config_words=len(config),
                 capacity=capacity,
-                buckets=1 << (capacity - 1).bit_length(),
                 context_words=code.context_words,
                 state=image.state_words,
             )

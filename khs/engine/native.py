@@ -57,6 +57,8 @@ BOOT_STATUS = {
     4: "more memory is needed than config.bin reserves",
 }
 
+_BUILD = "make setup (or python scripts/build_native.py) builds it; or reinstall khs"
+
 #: Exit status of a child that could not be confined.
 NOT_CONFINED = 70
 UNSCANNED = 1
@@ -184,7 +186,7 @@ def library() -> ctypes.CDLL:
     try:
         lib = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
-        raise EngineError(f"{error}; build it with scripts/build_native.py") from error
+        raise EngineError(f"{error}\n  help: {_BUILD}") from error
     host, bytes_, u32, u64 = c_void_p, POINTER(_Bytes), c_uint32, c_uint64
     events, timing = POINTER(_Events), POINTER(Timing)
     signatures: dict[str, tuple[object, list[object]]] = {
@@ -209,7 +211,11 @@ def library() -> ctypes.CDLL:
         "bench_windows": (c_bool, [host, u32, u64, u64, timing]),
     }
     for name, (result, arguments) in signatures.items():
-        function = getattr(lib, f"khs_host_{name}")
+        function = getattr(lib, f"khs_host_{name}", None)
+        if function is None:
+            raise EngineError(
+                f"{LIBRARY} is older than this khs (it has no khs_host_{name})\n  help: {_BUILD}"
+            )
         function.restype, function.argtypes = result, arguments
     return lib
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from khs import resources
 from khs.trace import Reader
 
 from .conftest import Khs
@@ -235,6 +236,24 @@ def test_a_defect_of_ours_is_code_3_without_a_traceback(
     assert "Traceback" not in done.err
     monkeypatch.setenv("KHS_DEBUG", "1")
     assert khs("run", "iot-gateway").code != 3  # the exception itself gets out
+
+
+@pytest.mark.parametrize("file", ["libkss.so", "nowhere.so"])
+def test_a_library_that_is_old_or_missing_is_told_with_the_remedy(
+    khs: Khs, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    from khs.engine import native
+
+    monkeypatch.setattr(native, "LIBRARY", resources.library("libkss.so").with_name(file))
+    native.library.cache_clear()
+    try:
+        done = khs("run", "iot-gateway")
+    finally:
+        monkeypatch.undo()
+        native.library.cache_clear()
+    assert (done.code, done.out) == (2, "")
+    assert "is older than this khs" in done.err or "cannot open shared object file" in done.err
+    assert "help: make setup (or python scripts/build_native.py) builds it" in done.err
 
 
 def test_ctrl_c_ends_a_run_with_its_results_so_far() -> None:

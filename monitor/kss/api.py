@@ -17,7 +17,7 @@ from kss.edl import Descriptions
 from kss.errors import DescriptionError, Finding, Findings, KssError, Location
 from kss.events import Decision, Event, Kind, Reason, Result
 from kss.layout import EntityClass
-from kss.nearest import EventNames, nearest
+from kss.nearest import SELECTORS, EventNames, Section, advice, sections
 from kss.source import Search
 from kss.tree import PolicyTree
 
@@ -33,6 +33,7 @@ __all__ = [
     "Reason",
     "Result",
     "RuleInfo",
+    "Section",
     "load_class",
     "load_policy",
 ]
@@ -86,9 +87,15 @@ class Policy:
                 return item
         raise KeyError(name)
 
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The conditions under which rules are called."""
+        return sections(self.tree)
+
     def nearest(self, event: EventNames) -> str:
-        """Which binding comes closest to an event denied by default, as a sentence."""
-        return nearest(self.tree, event)
+        """Which section comes closest to an event denied by default, in words."""
+        names = {key: getattr(event, key) for key in SELECTORS}
+        return advice(self.sections, event.kind.name.lower(), names)
 
 
 def load_policy(

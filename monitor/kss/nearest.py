@@ -1,8 +1,15 @@
-"""Why no rule was called: the binding that comes closest to an event."""
+"""Why no rule was called: the section of the policy that comes closest to an event.
+
+    sections(policy)                      the conditions under which rules are called
+    nearest(sections, kind, names)        the closest of those for such events
+    advice(sections, kind, names)         the same as words
+
+It needs names only, so that it serves for traces, too, which carry the sections of their policy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kss import tree
@@ -10,7 +17,7 @@ from kss.errors import Location
 from kss.events import Kind
 from kss.tree import Condition, PolicyTree
 
-_KEYS = ("src", "dst", "interface", "component", "endpoint", "method")
+SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,53 +34,104 @@ class EventNames:
 
 
 @dataclass(frozen=True, slots=True)
-class _Path:
-    """The conditions of a section that holds a rule, with those around it."""
+class Section:
+    """A binding, or a `match` section in it, that holds a rule: what must hold for its rules to be
+    called. `kind` is the word of the policy, `selectors` include those around the section, `text`
+    is the binding's header."""
 
-    conditions: tuple[Condition, ...]
-    location: Location
+    kind: str
+    selectors: Mapping[str, str]
+    file: str
+    line: int
+    text: str
 
 
-def nearest(policy: PolicyTree, event: EventNames) -> str:
-    """One sentence with file and line: the section with a rule that differs in fewest selectors."""
-    kind = event.kind.name.lower()
-    paths = [
-        path
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The section at `index` of those given, and what it selects instead: (selector, wanted,
+    given), none if all of it holds."""
+
+    index: int
+    section: Section
+    misses: tuple[tuple[str, str, str | None], ...]
+
+    def __str__(self) -> str:
+        place = f"nearest is {self.section.file}:{self.section.line}"
+        wants = ", ".join(f"{key}={wanted}" for key, wanted, _ in self.misses)
+        return f"{place}, which wants {wants}" if wants else f"{place}, whose choice led to none"
+
+
+def sections(policy: PolicyTree) -> tuple[Section, ...]:
+    """The sections of a policy that hold rules, in order."""
+    return tuple(
+        section
         for binding in policy.bindings
-        if binding.kind is event.kind
-        for path in _paths(binding.items, (binding.condition,), binding.location)
-    ]
-    if not paths:
-        return f"the policy has no rule for {kind} events at all"
-    path = min(paths, key=lambda path: len(_differences(policy, path, event)))
-    differences = _differences(policy, path, event)
-    where = f"{path.location.file}:{path.location.line}"
-    if not differences:
-        return f"the {kind} rules at {where} match, but none was called"
-    listed = " and ".join(
-        f"{key} is {getattr(event, key) or 'absent'}, it selects {wanted}"
-        for key, wanted in differences
+        for section in _sections(policy, binding, binding.items, binding.location, {})
     )
-    return f"the {kind} rules at {where} come closest: {listed}"
 
 
-def _paths(
-    items: tuple[tree.Item, ...], conditions: tuple[Condition, ...], location: Location
-) -> Iterator[_Path]:
-    if any(isinstance(item, (tree.Rule, tree.Choice)) for item in items):
-        yield _Path(conditions, location)
+def nearest(
+    sections: Iterable[Section], kind: str, names: Mapping[str, str | None]
+) -> Nearest | None:
+    """The section for events of this kind that agrees best with `names` (selector -> name, as
+    `EventNames` has them): agreements count for it and misses against it; the first of equals.
+    None if no section for such events has a name in common with the event."""
+    best: Nearest | None = None
+    best_rank: tuple[int, int] | None = None
+    for index, section in enumerate(sections):
+        if section.kind != kind:
+            continue
+        wanted = section.selectors
+        misses = tuple((k, wanted[k], names.get(k)) for k in wanted if wanted[k] != names.get(k))
+        agreed = len(wanted) - len(misses)
+        rank = (len(misses) - agreed, len(misses))
+        if (agreed or not misses) and (best_rank is None or rank < best_rank):
+            best, best_rank = Nearest(index, section, misses), rank
+    return best
+
+
+def advice(sections: Iterable[Section], kind: str, names: Mapping[str, str | None]) -> str:
+    """`nearest` in words; if there is none, that."""
+    known = tuple(sections)
+    found = nearest(known, kind, names)
+    if found is not None:
+        return str(found)
+    if any(section.kind == kind for section in known):
+        return f"none comes near: no {kind} rule names anything of this event"
+    return f"the policy has no rule for {kind} events"
+
+
+def _sections(
+    policy: PolicyTree,
+    binding: tree.Binding,
+    items: tuple[tree.Item, ...],
+    location: Location,
+    around: Mapping[str, str],
+    condition: Condition | None = None,
+) -> Iterator[Section]:
+    selectors = {**around, **_selectors(policy, condition or binding.condition)}
+    if any(isinstance(item, tree.Rule | tree.Choice) for item in items):
+        kind = binding.kind.name.lower()
+        yield Section(kind, selectors, location.file, location.line, binding.text)
+    for match in _matches(items):
+        inner = (match.items, match.location, selectors, match.condition)
+        yield from _sections(policy, binding, *inner)
+
+
+def _matches(items: tuple[tree.Item, ...]) -> Iterator[tree.Match]:
+    """The `match` sections among the items and in branches of choices among them."""
     for item in items:
         if isinstance(item, tree.Match):
-            yield from _paths(item.items, (*conditions, item.condition), item.location)
+            yield item
+        elif isinstance(item, tree.Choice):
+            for branch in (*(branch.items for branch in item.branches), item.default or ()):
+                yield from _matches(branch)
 
 
-def _differences(policy: PolicyTree, path: _Path, event: EventNames) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for condition in path.conditions:
-        for key in _KEYS:
-            wanted = getattr(condition, key)
-            if wanted is not None and key in ("src", "dst"):
-                wanted = policy.classes[wanted].name
-            if wanted is not None and wanted != getattr(event, key):
-                found.append((key, wanted))
+def _selectors(policy: PolicyTree, condition: Condition) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key in SELECTORS:
+        value = getattr(condition, key)
+        if value is not None:
+            found[key] = policy.classes[value].name if key in ("src", "dst") else value
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -330,10 +331,18 @@ class TestHelp:
     def test_every_command_has_an_example(self, monkeypatch: Any, capsys: Any) -> None:
         from typer.main import get_command
 
-        for name in get_command(cli.app).commands:  # type: ignore[attr-defined]
-            assert run(monkeypatch, name, "-h") == 0
+        def commands(group: Any, *words: str) -> Iterator[tuple[str, ...]]:
+            for name, command in group.commands.items():
+                if hasattr(command, "commands"):
+                    yield from commands(command, *words, name)
+                else:
+                    yield (*words, name)
+
+        for words in commands(get_command(cli.app)):
+            assert run(monkeypatch, *words, "-h") == 0
             lines = capsys.readouterr().out.splitlines()
-            assert [line for line in lines if re.match(rf"  (echo .*\| )?kss {name} ", line)], name
+            example = rf"  (echo .*\| )?kss {' '.join(words)} "
+            assert [line for line in lines if re.match(example, line)], words
 
     def test_version_is_that_of_khs(self, monkeypatch: Any, capsys: Any) -> None:
         assert run(monkeypatch, "--version") == 0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
@@ -17,6 +20,9 @@ from kss.show import finding_json
 OK, FINDINGS, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 P = ParamSpec("P")
+
+# Indented lines of a docstring; typer dedents them, and then they would be one paragraph.
+_EXAMPLES = re.compile(r"\n\n((?: {4}.*(?:\n|$))+)")
 
 
 class BadInputError(KssError):
@@ -50,7 +56,12 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             code = _defect(error)
         raise typer.Exit(code or OK)
 
+    wrapper.__doc__ = _EXAMPLES.sub(_fenced, inspect.getdoc(function) or "")
     return wrapper
+
+
+def _fenced(examples: re.Match[str]) -> str:
+    return f"\n\n```\n{textwrap.dedent(examples[1]).rstrip()}\n```\n"
 
 
 def _tell(error: KssError, as_json: bool) -> None:

@@ -32,11 +32,12 @@ from kss.layout import (
     Union,
     WireType,
 )
+from kss.source import Search
 from kss.tree import Binding, Condition, Match
 from kss.vm import Vm
 
 from khs.config.model import ChannelKind, System
-from khs.errors import ConfigError, Finding
+from khs.errors import ConfigError, Finding, KhsError, shown
 
 __all__ = [
     "EINIT_CLASS",
@@ -53,6 +54,7 @@ __all__ = [
 
 KERNEL_CLASS = "kl.core.Core"
 EINIT_CLASS = "Einit"
+_REBUILD = "libkss.so may be older than khs: make setup builds it again, or reinstall khs"
 
 #: class -> endpoint -> interface
 _Endpoints = dict[str, dict[str, str]]
@@ -79,6 +81,10 @@ class MonitorPolicy:
     def layout(self, class_name: str) -> EntityClass:
         """A class with its endpoints and message layouts; KeyError if the policy has no such."""
         return self.policy.layout(class_name)
+
+    def knows(self, class_name: str) -> bool:
+        """Has the policy this class?"""
+        return class_name in self.policy.classes
 
     @property
     def objects(self) -> tuple[tuple[str, str], ...]:
@@ -166,28 +172,40 @@ def load(system: System) -> MonitorPolicy:
     return load_file(system, system.policy, system.policy.stem)
 
 
-def load_all(system: System) -> tuple[MonitorPolicy, ...]:
-    """Every policy of `system` by number, 0 the one in force first; ConfigError with every
-    finding of all of them."""
-    loaded, findings = [], []
+def survey(system: System) -> tuple[tuple[MonitorPolicy, ...], list[Finding]]:
+    """Every policy of `system` that can be read, by number, 0 the one in force first, and what is
+    wrong with all of them.
+
+    A policy that does not know a class of the system is given it, so that one run tells the rest
+    of what is wrong with a new partition.
+    """
+    loaded: list[MonitorPolicy] = []
+    findings: list[Finding] = []
     for name, path in ((system.policy.stem, system.policy), *system.policies.items()):
-        try:
-            loaded.append(load_file(system, path, name))
-        except ConfigError as error:
-            findings += [finding for finding in error.findings if finding not in findings]
-    if findings:
-        raise ConfigError(findings)
-    return tuple(loaded)
+        policy = _load(system, path, name, findings)
+        loaded += [policy] if policy else []
+    return tuple(loaded), list(dict.fromkeys(findings))
 
 
 def load_file(system: System, path: Path, name: str) -> MonitorPolicy:
     """The policy in file `path`, called `name`, for the classes and channels of `system`."""
+    findings: list[Finding] = []
+    policy = _load(system, path, name, findings)
+    if policy is None or findings:
+        raise ConfigError(findings)
+    return policy
+
+
+def _load(system: System, path: Path, name: str, findings: list[Finding]) -> MonitorPolicy | None:
     try:
-        policy, implicit = _read(system, path)
+        policy, implicit = _read(system, path, findings)
         binary = compile_policy(policy.tree, max_sids=_max_sids(system))
         state_size = len(Vm(binary).snapshot())
     except KssError as error:
-        raise ConfigError(map(_finding, error.findings)) from error
+        if not error.findings:  # nothing is wrong with the policy, but with libkss
+            raise KhsError(f"policy {path.name}: {error}\n  help: {_REBUILD}") from error
+        findings += map(_finding, error.findings)
+        return None
     return MonitorPolicy(name, policy, binary, state_size, system.root, implicit)
 
 
@@ -196,7 +214,7 @@ def _max_sids(system: System) -> int:
     return max(64, 2 * (len(system.partitions) + 2))
 
 
-def _read(system: System, path: Path) -> tuple[Policy, _Endpoints]:
+def _read(system: System, path: Path, findings: list[Finding]) -> tuple[Policy, _Endpoints]:
     """The policy, with an endpoint for every port channel, and those that it did not declare.
 
     It is read as it stands first: that tells which classes it knows and what they declare. It may
@@ -204,18 +222,24 @@ def _read(system: System, path: Path) -> tuple[Policy, _Endpoints]:
     descriptions tell.
     """
     extra: _Endpoints = {}
+
+    def described(name: str) -> EntityClass | None:
+        return load_class(name, system.include)
+
     try:
         policy = load_policy(path, system.include)
     except KssError:
-        extra = _implicit_endpoints(system, lambda name: load_class(name, system.include))
+        extra = _implicit_endpoints(system, described)
         policy = load_policy(path, system.include, extra_endpoints=extra)
-    _check_classes(system, path, policy)
-    missing = _implicit_endpoints(system, policy.layout)
-    if not missing:
+    unknown = _unknown_classes(system, path, policy, findings)
+    missing = _implicit_endpoints(
+        system, lambda name: policy.layout(name) if name in policy.classes else described(name)
+    )
+    if not missing and not unknown:
         return policy, extra
     for name, endpoints in missing.items():
         extra[name] = {**extra.get(name, {}), **endpoints}
-    return load_policy(path, system.include, extra_endpoints=extra), extra
+    return load_policy(path, system.include, extra_endpoints=extra, extra_classes=unknown), extra
 
 
 def _implicit_endpoints(
@@ -244,20 +268,36 @@ def _declared(entity: EntityClass, implicit: Mapping[str, str]) -> EntityClass:
     return replace(entity, endpoints=tuple(kept))
 
 
-def _check_classes(system: System, path: Path, policy: Policy) -> None:
+def _unknown_classes(
+    system: System, path: Path, policy: Policy, findings: list[Finding]
+) -> list[str]:
+    """Finds the classes of the system that the policy does not know; answers those of them that
+    are described."""
     users: list[tuple[str, tuple[str, ...]]]
     users = [(name, ("system", "policy")) for name in (KERNEL_CLASS, EINIT_CLASS)]
     users += [(each.class_name, ("partition", each.name, "class")) for each in system.partitions]
-    findings = []
+    known = []
     for name, place in users:
-        if name not in policy.classes:
-            described = load_class(name, system.include) is not None
-            use = f"add to the policy: use EDL {name}"
-            help = use if described else did_you_mean(name, policy.classes, use)
-            message = f"the policy {path.name} does not know the class {name}"
-            findings.append(system.finding("POL-001", place, message, help))
-    if findings:
-        raise ConfigError(findings)
+        if name in policy.classes:
+            continue
+        message = f"the policy {path.name} does not know the class {name}"
+        help = f"add to the policy: use EDL {name}"
+        if _is_described(system, name):
+            known.append(name)
+        else:
+            message += ", and no EDL describes it"
+            file = Path(*name.split(".")).with_suffix(".edl")
+            where = " or ".join(shown(folder) for folder in system.include)
+            write = f'write {file} ("task class {name}") in {where}, and {help}'
+            help = did_you_mean(name, policy.classes, write)
+        findings.append(system.finding("POL-001", place, message, help))
+    return known
+
+
+def _is_described(system: System, name: str) -> bool:
+    """Is there an EDL file for the class, right or wrong?"""
+    search = Search(system.include)
+    return search.exact(name, ".edl") is not None or any(search.flat(name, ".edl"))
 
 
 def _finding(found: KssFinding) -> Finding:

@@ -20,23 +20,19 @@ def check(
 ) -> int:
     """Check a system: configuration, policies, interfaces, channels; nothing is compiled.
 
+    Of an archive: that it is whole and that the kernel takes its configuration, programs and
+    policies.
+
     Every finding is printed with file, line, column, a stable rule id and what would be right.
     Exits 1 if there is an error among them.
 
         khs check images/iot-gateway
+        khs check gateway.khs
         khs check mysystem --board q35 --json
     """
-    from khs import config
-    from khs.image import check as policies_and_programs
-    from khs.image.open import find_system
+    from khs.image.open import check_system
 
-    findings = config.check(
-        find_system(system),
-        overlays=common.layers(system, overlays),
-        board=board,
-        release=release,
-        also=(policies_and_programs,),
-    )
+    findings = check_system(system, common.layers(system, overlays), board, release=release)
     failed = any(finding.severity == "error" for finding in findings)
     if as_json:
         common.print_json({"ok": not failed, "findings": [f.to_json() for f in findings]})

@@ -14,13 +14,11 @@ def resolve(
     """Print the effective configuration: overlays laid over, defaults filled in.
 
     khs resolve images/iot-gateway --with attack.toml
+    khs resolve gateway.khs
     """
-    from khs import config
-    from khs.image.open import find_system
+    from khs.image.open import resolve_system
 
-    document = config.resolve(
-        find_system(system), overlays=common.layers(system, overlays), board=board
-    )
+    document = resolve_system(system, common.layers(system, overlays), board)
     if as_json:
         import tomllib
 

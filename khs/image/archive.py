@@ -10,6 +10,7 @@ A zip, stored, with fixed times and sorted names:
     elf/NAME.elf    the program of each partition, with its debug information
     report.md       what a reviewer reads
     system.toml     the effective configuration
+    board.toml      the board's file
 
 Reading verifies every hash and refuses anything else, with the member at fault.
 """
@@ -26,6 +27,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from khs.config.model import Arch
 from khs.errors import ImageError
 
 FORMAT = 1
@@ -34,7 +36,7 @@ MAX_SIZE = 1 << 30
 _MANIFEST = "manifest.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _REQUIRED = ("config.bin", "memory.bin", "policy.bin", "policy.json", "inputs.json", "inputs.bin",
-             "report.md", "system.toml")  # fmt: skip
+             "report.md", "system.toml", "board.toml")  # fmt: skip
 
 #: (tick, input number of config.bin, bytes)
 Stamped = tuple[int, int, bytes]
@@ -101,6 +103,11 @@ class Archive:
     def document(self) -> str:
         """The effective configuration, system.toml."""
         return self.members["system.toml"].decode()
+
+    @property
+    def board(self) -> str:
+        """board.toml, the file of the board it was built for."""
+        return self.members["board.toml"].decode()
 
     @cached_property
     def inputs(self) -> list[Stamped]:
@@ -275,12 +282,34 @@ def _verify_json(archive: Archive, name: str) -> None:
                 raise ValueError(f"{stem}.bin is missing")
             if not isinstance(json.loads(archive.members[member]), dict):
                 raise ValueError("not an object")
-        for member in ("report.md", "system.toml"):
+        for member in ("report.md", "system.toml", "board.toml"):
             archive.members[member].decode()
         member = _MANIFEST
-        _verify_names(archive.manifest["names"])
+        _verify_manifest(archive.manifest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(name, f"{member}: {error}") from error
+
+
+def _verify_manifest(manifest: Mapping[str, Any]) -> None:
+    for key in ("system", "board", "arch"):
+        if not isinstance(manifest[key], str):
+            raise ValueError(f"{key} is no text")
+    if manifest["arch"].upper() not in Arch.__members__:
+        raise ValueError("arch is none that there is")
+    run = manifest["run"]
+    numbers = (manifest["clock_hz"], manifest["names"]["clock_hz"], run["frames"], run["seed"])
+    if not all(type(number) is int and 0 <= number < 1 << 63 for number in numbers):
+        raise ValueError("clock_hz, frames and seed are no counts")
+    if 0 in numbers[:3]:
+        raise ValueError("clock_hz and frames are not 0")
+    _verify_names(manifest["names"])
+    partitions = manifest["names"]["partitions"]
+    if sorted(manifest["partitions"]) != sorted(partitions):
+        raise ValueError("partitions are not those of names.partitions")
+    for name in partitions:
+        about = manifest["partitions"][name]
+        if not isinstance(about["sha256"], str) or not isinstance(about["devices"], list):
+            raise ValueError(f"partition {name} has no sha256 or no devices")
 
 
 def _verify_names(names: Any) -> None:

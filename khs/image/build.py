@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import khs
 from khs import monitor, toolchain
 from khs.config.checks import pinned
 from khs.config.model import Partition, Right, System
-from khs.errors import ConfigError, Finding, ImageError
+from khs.errors import ConfigError, Finding, ImageError, shown
 from khs.image import archive, configbin, elf, report, startinfo
 from khs.image.archive import Archive
 from khs.image.elf import Program
@@ -25,6 +26,8 @@ from khs.toolchain import Progress
 
 #: Room kept for a policy that a partition passes at run time, at least.
 _POLICY_IMAGE = 64 << 10
+#: A file in a compiler's words: an absolute path before a line number.
+_PATH = re.compile(r"(?<![^\s'\"(])/[^\s:]+(?=:\d)")
 
 
 def build(system: System, *, release: bool = False, progress: Progress | None = None) -> Archive:
@@ -49,36 +52,17 @@ def build(system: System, *, release: bool = False, progress: Progress | None = 
 def check(system: System) -> list[Finding]:
     """What building would find in policies, interfaces, channels and given ELF files, warnings
     included; nothing is compiled. Made to be passed to `khs.config.check` as `also`."""
-    try:
-        policies = monitor.load_all(system)
-    except ConfigError as error:
-        return list(error.findings)
-    findings = [warning for policy in policies for warning in policy.warnings]
-    wiring, found = wire(system, policies[0])
-    findings += found
-    for policy in policies[1:]:
-        findings += _same_wiring(system, wiring, policy)
-    for partition in system.partitions:
-        try:
-            if partition.image is not None:
-                program = _read_elf(system, partition, *_elf(system, partition, {}, None))
-                for segment in program.segments:
-                    if segment.rights & Right.X:
-                        findings += scan(program, segment.address, segment.data)
-            else:
-                _program_folder(system, partition)
-        except ConfigError as error:
-            findings += error.findings
-    return list(dict.fromkeys(findings))
+    policies, _, findings = _policies(system)
+    findings += [warning for policy in policies for warning in policy.warnings]
+    return list(dict.fromkeys([*findings, *_without_compiling(system)]))
 
 
 def prepare(system: System, *, release: bool, progress: Progress | None = None) -> Parts:
     """Everything up to the layout, checked."""
-    policies = monitor.load_all(system)
-    wiring, findings = wire(system, policies[0])
-    for policy in policies[1:]:
-        findings += _same_wiring(system, wiring, policy)
+    policies, wiring, findings = _policies(system)
     findings += pinned(system) if release else []
+    if wiring is None:
+        raise ConfigError(dict.fromkeys([*findings, *_without_compiling(system)]))
     elfs, programs, found = _programs(system, policies[0], progress)
     _raise(findings + found)
     infos = {
@@ -90,7 +74,8 @@ def prepare(system: System, *, release: bool, progress: Progress | None = None) 
     layout, findings = plan(system, programs, infos)
     for partition in system.partitions:
         for address, code in layout.code(partition.number):
-            findings += scan(programs[partition.name], address, code)
+            found = scan(programs[partition.name], address, code)
+            findings += _at_program(system, partition, found)
     _raise(findings)
     return Parts(system, policies, wiring, elfs, programs, layout)
 
@@ -98,6 +83,19 @@ def prepare(system: System, *, release: bool, progress: Progress | None = None) 
 def _raise(findings: list[Finding]) -> None:
     if any(finding.severity == "error" for finding in findings):
         raise ConfigError(dict.fromkeys(findings))
+
+
+def _policies(
+    system: System,
+) -> tuple[tuple[MonitorPolicy, ...], Wiring | None, list[Finding]]:
+    """The policies and what the channels come to with them; no wiring if no policy can be read."""
+    policies, findings = monitor.survey(system)
+    if not policies:
+        return (), None, findings
+    wiring, found = wire(system, policies[0])
+    for policy in policies[1:]:
+        found += _same_wiring(system, wiring, policy)
+    return policies, wiring, findings + found
 
 
 def _same_wiring(system: System, wiring: Wiring, policy: MonitorPolicy) -> list[Finding]:
@@ -124,13 +122,51 @@ def _programs(
             file, data = _elf(system, partition, policy.headers, progress)
             programs[partition.name] = _read_elf(system, partition, file, data)
             elfs[partition.name] = data
+        except toolchain.NoCompilerError as error:  # which all the others need as well
+            findings += _no_program(system, partition, *_split(error)).findings
+            break
         except ConfigError as error:
             findings += error.findings
     return elfs, programs, findings
 
 
+def _without_compiling(system: System) -> list[Finding]:
+    """What is wrong with given ELF files, and which programs there are not."""
+    findings: list[Finding] = []
+    for partition in system.partitions:
+        try:
+            if partition.image is None:
+                _program_folder(system, partition)
+                continue
+            program = _read_elf(system, partition, *_elf(system, partition, {}, None))
+            for segment in program.segments:
+                if segment.rights & Right.X:
+                    found = scan(program, segment.address, segment.data)
+                    findings += _at_program(system, partition, found)
+        except ConfigError as error:
+            findings += error.findings
+    return findings
+
+
 def _read_elf(system: System, partition: Partition, file: str, data: bytes) -> Program:
-    return elf.read(data, system.board.arch, file, partition.sha256)
+    try:
+        return elf.read(data, system.board.arch, file, partition.sha256)
+    except ConfigError as error:
+        raise ConfigError(_at_program(system, partition, error.findings)) from error
+
+
+def _at_program(
+    system: System, partition: Partition, findings: Iterable[Finding]
+) -> Iterator[Finding]:
+    """Findings about a program, placed where the document names it."""
+    for each in findings:
+        key = "sha256" if each.rule == elf.PIN else _program_key(partition)
+        path = ("partition", partition.name, key)
+        yield system.finding(each.rule, path, f"{each.file}: {each.message}", each.help)
+
+
+def _program_key(partition: Partition) -> str:
+    return "program" if partition.image is None else "image"
 
 
 def _elf(
@@ -140,17 +176,19 @@ def _elf(
     arch = system.board.arch
     if partition.image is not None:
         try:
-            return str(partition.image), partition.image.read_bytes()
+            return shown(partition.image), partition.image.read_bytes()
         except OSError as error:
-            message = f"{partition.image} cannot be read: {error.strerror}"
+            message = f"{shown(partition.image)} cannot be read: {error.strerror}"
             raise _no_program(system, partition, message, "") from error
     folder = _program_folder(system, partition)
     sdk = shipped("partitions") / "sdk"
     try:
         data = toolchain.build_program(folder, arch, sdk, stubs, progress=progress)
+    except toolchain.NoCompilerError:
+        raise
     except ImageError as error:
         raise _no_program(system, partition, *_split(error)) from error
-    return f"{folder} ({arch.name.lower()})", data
+    return f"{shown(folder)} for {arch.name.lower()}", data
 
 
 def _program_folder(system: System, partition: Partition) -> Path:
@@ -161,14 +199,14 @@ def _program_folder(system: System, partition: Partition) -> Path:
 
 
 def _split(error: ImageError) -> tuple[str, str]:
-    """Message and help."""
-    message, _, help = str(error).partition("\n  help: ")
+    """Message and help; paths as findings have them."""
+    text = _PATH.sub(lambda found: shown(found[0]), str(error))
+    message, _, help = text.partition("\n  help: ")
     return message, help
 
 
 def _no_program(system: System, partition: Partition, message: str, help: str) -> ConfigError:
-    key = "program" if partition.image is None else "image"
-    path = ("partition", partition.name, key)
+    path = ("partition", partition.name, _program_key(partition))
     return ConfigError([system.finding("PROG-002", path, message, help)])
 
 
@@ -190,6 +228,7 @@ def _members(parts: Parts, config: bytes) -> dict[str, bytes]:
         "inputs.json": inputs_json,
         "inputs.bin": inputs_bin,
         "system.toml": parts.system.document.encode(),
+        "board.toml": parts.system.board.path.read_bytes(),
     }
     for number, policy in enumerate(parts.policies):
         stem = f"policy-{number}" if number else "policy"
@@ -235,6 +274,7 @@ def _about(parts: Parts, partition: Partition) -> dict[str, Any]:
         "class": partition.class_name,
         "program": partition.program,
         "sha256": program.sha256,
+        "devices": list(partition.devices),
         "entry": program.entry,
     }
 

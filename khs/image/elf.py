@@ -27,6 +27,9 @@ MAX_SEGMENTS = 64
 MAX_SYMBOLS = 200_000
 _MAX_NAME = 256
 
+#: The rule about `sha256`.
+PIN = "ELF-009"
+
 _MACHINES = {Arch.ARMV7: "EM_ARM", Arch.X86: "EM_386", Arch.X64: "EM_X86_64"}
 _EF_ARM_BE8 = 0x0080_0000
 _FUNCTION = 2  # STT_FUNC
@@ -144,7 +147,7 @@ def _check_pin(reader: _Reader, pin: str | None) -> str:
     digest = hashlib.sha256(reader.data).hexdigest()
     if pin is not None and pin.lower() != digest:
         reader.error(
-            "ELF-009",
+            PIN,
             f"its SHA-256 is {digest}, not the pinned {pin}",
             "use the program that was pinned, or pin this one after reviewing it",
         )

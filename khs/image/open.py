@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from khs import config
-from khs.errors import ImageError
+from khs.errors import ConfigError, Finding, ImageError
+from khs.image import inspect
 from khs.image.archive import Archive
-from khs.image.build import build
+from khs.image.build import build, check
 from khs.resources import shipped
 from khs.toolchain import Progress
 
@@ -38,6 +39,11 @@ def find_system(argument: str | Path) -> Path:
     )
 
 
+def is_description(path: Path) -> bool:
+    """Is it a document, and no archive?"""
+    return path.suffix == ".toml"
+
+
 def open_system(
     argument: str | Path,
     overlays: Sequence[Path] = (),
@@ -48,13 +54,60 @@ def open_system(
 ) -> Archive:
     """The archive that SYSTEM names, built if it is a description."""
     path = find_system(argument)
-    if path.suffix == ".toml":
+    if is_description(path):
         system = config.load(path, overlays=overlays, board=board)
         return build(system, release=release, progress=progress)
+    archive = _read(path, overlays, board)
+    _raise_errors(inspect.release(archive, path) if release else [])
+    return archive
+
+
+def check_system(
+    argument: str | Path,
+    overlays: Sequence[Path] = (),
+    board: str | None = None,
+    *,
+    release: bool = False,
+) -> list[Finding]:
+    """Everything wrong with what SYSTEM names; nothing is compiled, and no guest runs."""
+    path = find_system(argument)
+    if is_description(path):
+        return config.check(path, overlays=overlays, board=board, release=release, also=(check,))
+    try:
+        archive = Archive.read(path)
+    except ImageError as error:
+        return [inspect.damaged(path, error)]
+    _refuse_changes(archive, path, overlays, board)
+    findings = inspect.check(archive, path)
+    return findings + (inspect.release(archive, path) if release else [])
+
+
+def resolve_system(
+    argument: str | Path, overlays: Sequence[Path] = (), board: str | None = None
+) -> str:
+    """The effective document of what SYSTEM names."""
+    path = find_system(argument)
+    if is_description(path):
+        return config.resolve(path, overlays=overlays, board=board)
+    return _read(path, overlays, board).document
+
+
+def _read(path: Path, overlays: Sequence[Path], board: str | None) -> Archive:
     archive = Archive.read(path)
-    if overlays or (board is not None and board != archive.manifest.get("board")):
+    _refuse_changes(archive, path, overlays, board)
+    return archive
+
+
+def _refuse_changes(
+    archive: Archive, path: Path, overlays: Sequence[Path], board: str | None
+) -> None:
+    if overlays or (board is not None and board != archive.manifest["board"]):
         raise ImageError(
-            f"{path}: an archive is built for board {archive.manifest.get('board')} and cannot be "
+            f"{path}: an archive is built for board {archive.manifest['board']} and cannot be "
             "changed\n  help: give the folder with system.toml, or build another archive"
         )
-    return archive
+
+
+def _raise_errors(findings: list[Finding]) -> None:
+    if findings:
+        raise ConfigError(findings)

@@ -20,6 +20,10 @@ RULES: Final[dict[str, str]] = {
     "ELF-010": "File and symbol table have a sensible size.",
     "CODE-001": "x86 code has no locked bit test of a register, at any offset.",
     "CODE-002": "x86 code has no x87 instruction computed by the host's mathematics library.",
+    # archives
+    "ARCHIVE-001": "An archive is whole: every member is there, as its manifest describes it.",
+    "ARCHIVE-002": "The kernel loads and boots it.",
+    "ARCHIVE-003": "With `khs check --release`, it was built with `khs build --release`.",
     # memory
     "MEM-010": "Program, heap, stack and its guard fit between 0x40000000 and 0x48000000.",
     "MEM-011": "The memory of all partitions fits the board.",

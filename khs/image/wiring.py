@@ -67,12 +67,15 @@ class Wiring:
 
 
 def wire(system: System, policy: MonitorPolicy) -> tuple[Wiring, list[Finding]]:
-    """Resolves every channel; one with findings is left out. `policy` knows every class of the
-    system (`khs.monitor.load` sees to that)."""
+    """Resolves every channel; one with findings is left out, and one that leads to a class which
+    `policy` does not know (`khs.monitor.survey` says so)."""
     findings: list[Finding] = []
     links: list[Link] = []
     readers: list[Reader] = []
     for channel in system.channels:
+        classes = [system.partition(reader).class_name for reader in channel.readers]
+        if not all(map(policy.knows, classes)):
+            continue
         resolver = _Resolver(system, policy, channel)
         if link := resolver.link(len(readers)):
             links.append(link)
@@ -219,6 +222,7 @@ def _largest(system: System, policy: MonitorPolicy, links: Sequence[Link]) -> in
     security = [
         endpoint
         for partition in system.partitions
+        if policy.knows(partition.class_name)
         for endpoint in policy.layout(partition.class_name).security
     ]
     sizes = [message_size(each.interface.methods, replies=False) for each in services]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from khs.toolchain.program import Progress, build_program
 from khs.toolchain.sources import ProgramSources, find_program, read_program
-from khs.toolchain.zig import identity
+from khs.toolchain.zig import NoCompilerError, identity
 
 __all__ = [
+    "NoCompilerError",
     "ProgramSources",
     "Progress",
     "build_program",

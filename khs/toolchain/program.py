@@ -72,6 +72,7 @@ def _build(folder: Path, arch: Arch, sdk: Path, stubs: Mapping[str, str], say: P
     )
 
     def make(work: Path) -> None:
+        zig.folder()  # say that there is none once, not for each file
         objects: list[Path] = []
         for unit, name, title in zip(parts, names, ("SDK", program.name), strict=True):
             objects += _objects(unit, name, arch, f"compiling {title} for {arch.name.lower()}", say)

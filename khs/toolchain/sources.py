@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from khs.config import toml
 from khs.config.model import Arch
-from khs.errors import ConfigError, Finding, ImageError
+from khs.errors import ConfigError, Finding, ImageError, shown
 
 _KEYS = ("sources", "include", "define")
 _SUFFIXES = (".c", ".S")
@@ -71,22 +70,17 @@ def _is_program(folder: Path) -> bool:
 
 def read_program(folder: Path, arch: Arch) -> ProgramSources:
     """The files of the program in `folder`; ConfigError if program.toml is wrong."""
-    path = folder / "program.toml"
-    table = _read_toml(path) if path.is_file() else {}
+    said = _Description(folder)
     defaults = [folder, folder / arch.name.lower()]
-    named = _texts(path, table, "sources")
-    sources = (
-        [_inside(path, folder, text) for text in named] if "sources" in table else _all(defaults)
-    )
+    sources = said.paths("sources") if "sources" in said.table else _all(defaults)
     if not sources:
         raise ImageError(f"{folder}: a program needs at least one .c or .S file")
-    include = [_inside(path, folder, text) for text in _texts(path, table, "include")]
     return ProgramSources(
         folder.name,
         folder,
         tuple(sources),
-        tuple(include),
-        tuple(sorted(_macros(path, table.get("define", {})).items())),
+        tuple(said.paths("include")),
+        tuple(sorted(said.macros().items())),
     )
 
 
@@ -100,41 +94,43 @@ def _all(folders: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _wrong(path, str(error), "program.toml is a TOML file in UTF-8") from error
-    for name in table:
-        if name not in _KEYS:
-            close = difflib.get_close_matches(name, _KEYS, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(_KEYS)}"
-            raise _wrong(path, f"unknown key '{name}'", hint)
-    return table
+class _Description:
+    """program.toml; nothing if there is none."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder, path = folder, folder / "program.toml"
+        self.source = toml.read(path) if path.is_file() else toml.parse("", str(path))
+        self.table = self.source.data
+        for name in self.table:
+            if name not in _KEYS:
+                close = difflib.get_close_matches(name, _KEYS, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(_KEYS)}"
+                raise self.wrong(name, f"unknown key '{name}'", hint)
 
-def _texts(path: Path, table: dict[str, Any], name: str) -> list[str]:
-    value = table.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(path, f"'{name}' is no list of texts", f'write {name} = ["..."]')
-    return value
+    def paths(self, name: str) -> list[Path]:
+        """Files or folders, which are there."""
+        texts = self.table.get(name, [])
+        if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
+            raise self.wrong(name, f"'{name}' is no list of texts", f'write {name} = ["..."]')
+        found = [(self.folder / text).resolve() for text in texts]
+        for number, path in enumerate(found):
+            if not path.exists():
+                help = f"paths are relative to {shown(self.folder)}"
+                raise self.wrong((name, number), f"'{texts[number]}' does not exist", help)
+        return found
 
+    def macros(self) -> dict[str, str]:
+        """Names and what they stand for."""
+        value = self.table.get("define", {})
+        if not isinstance(value, dict):
+            raise self.wrong("define", "'define' is no table", 'write define = { NAME = "value" }')
+        for name, text in value.items():
+            if not _MACRO.fullmatch(name) or not isinstance(text, str):
+                message = f"'{name}' is no macro with a text"
+                raise self.wrong(("define", name), message, 'write NAME = "value"')
+        return value
 
-def _inside(path: Path, folder: Path, text: str) -> Path:
-    found = (folder / text).resolve()
-    if not found.exists():
-        raise _wrong(path, f"'{text}' does not exist", f"paths are relative to {folder}")
-    return found
-
-
-def _macros(path: Path, value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise _wrong(path, "'define' is no table", 'write define = { NAME = "value" }')
-    for name, text in value.items():
-        if not _MACRO.fullmatch(name) or not isinstance(text, str):
-            raise _wrong(path, f"'{name}' is no macro with a text", 'write NAME = "value"')
-    return value
-
-
-def _wrong(path: Path, message: str, help: str) -> ConfigError:
-    return ConfigError([Finding("PROG-001", "error", str(path), 0, 0, message, help)])
+    def wrong(self, path: str | tuple[str | int, ...], message: str, help: str) -> ConfigError:
+        mark = self.source.mark((path,) if isinstance(path, str) else path)
+        assert mark is not None, "what is wrong stands in the file"
+        return ConfigError([Finding("PROG-001", "error", *mark.value, message, help)])

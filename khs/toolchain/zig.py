@@ -83,6 +83,10 @@ LINK_FLAGS = (
 )
 
 
+class NoCompilerError(ImageError):
+    """The ziglang package is not installed."""
+
+
 @cache
 def _installed() -> Path | None:
     spec = importlib.util.find_spec("ziglang")
@@ -91,10 +95,10 @@ def _installed() -> Path | None:
 
 
 def folder() -> Path:
-    """The folder of the ziglang package; ImageError if it is not installed."""
+    """The folder of the ziglang package."""
     place = _installed()
     if place is None:
-        raise ImageError(
+        raise NoCompilerError(
             "guest programs are compiled with the 'ziglang' package, which is not installed\n"
             "  help: pip install 'khs[toolchain]', or give an ELF with image = \"path/to.elf\""
         )

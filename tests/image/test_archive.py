@@ -188,6 +188,18 @@ DAMAGE: dict[str, tuple[Callable[[Archive], bytes], str]] = {
         lambda a: resealed(a, {}, names={**a.names, "partitions": [1, 2]}),
         "manifest.json: names.partitions are no texts",
     ),
+    "run_missing": (lambda a: resealed(a, {}, run={}), "manifest.json: 'frames'"),
+    "no_frames": (lambda a: resealed(a, {}, run={"frames": 0, "seed": 1}), "are not 0"),
+    "seed_is_a_text": (lambda a: resealed(a, {}, run={"frames": 1, "seed": "1"}), "are no counts"),
+    "clock_is_negative": (lambda a: resealed(a, {}, clock_hz=-1), "are no counts"),
+    "board_is_a_number": (lambda a: resealed(a, {}, board=7), "board is no text"),
+    "unknown_architecture": (lambda a: resealed(a, {}, arch="mips"), "arch is none"),
+    "other_partitions": (lambda a: resealed(a, {}, partitions={}), "partitions are not those"),
+    "partitions_without_hashes": (
+        lambda a: resealed(a, {}, partitions={"left": {}, "right": {}}),
+        "manifest.json: 'sha256'",
+    ),
+    "board_is_no_text": (lambda a: resealed(a, {"board.toml": b"\xff"}), "board.toml"),
 }
 
 
@@ -286,8 +298,13 @@ def test_release_wants_every_program_pinned(tmp_path: Path) -> None:
 def test_wrong_pin(tmp_path: Path) -> None:
     text = SYSTEM.replace('image = "left.elf"', f'image = "left.elf"\nsha256 = "{"00" * 32}"')
     write_system(tmp_path, system=text)
-    with pytest.raises(ConfigError, match=r"left\.elf: error ELF-009"):
+    with pytest.raises(ConfigError) as caught:
         open_system(tmp_path)
+    (found,) = caught.value.findings
+    lines = (tmp_path / "system.toml").read_text().splitlines()
+    assert found.rule == "ELF-009" and Path(found.file) == tmp_path / "system.toml"
+    assert lines[found.line - 1].startswith("sha256 = ")
+    assert found.message.startswith(f"{tmp_path / 'left.elf'}: its SHA-256 is ")
 
 
 def test_missing_image(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from kss.message import encode
+from kss.vm import PolicyRefusedError
 
 from khs import config
-from khs.errors import ConfigError, Finding
+from khs.errors import ConfigError, Finding, KhsError
 from khs.image import build, check
-from khs.monitor import class_hash, load, load_all
+from khs.monitor import class_hash, load, survey
 from khs.trace.message import decode
 from tests.image.systems import POLICY, SYSTEM, load_system, write_system
 
@@ -172,9 +173,9 @@ def test_all_findings_of_all_policies(tmp_path: Path) -> None:
     write_system(tmp_path, system=system)
     (tmp_path / "security.psl").write_text(POLICY + "policy object x : Nothing { }\n")
     (tmp_path / "b.psl").write_text(POLICY + "request src=demo.Nobody { grant () }\n")
-    with pytest.raises(ConfigError) as caught:
-        load_all(config.load(tmp_path))
-    assert {Path(each.file).name for each in caught.value.findings} == {"security.psl", "b.psl"}
+    policies, found = survey(config.load(tmp_path))
+    assert policies == ()
+    assert {Path(each.file).name for each in found} == {"security.psl", "b.psl"}
     with pytest.raises(ConfigError):
         build(config.load(tmp_path))
 
@@ -195,3 +196,16 @@ def test_policies_must_agree_on_endpoints(tmp_path: Path) -> None:
     errors = [each for each in found if each.severity == "error"]
     assert [each.rule for each in errors] == ["POL-002"], [each.text() for each in errors]
     assert "with policy b" in errors[0].message
+
+
+def test_a_library_that_does_not_fit_is_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No finding, because nothing is wrong with the policy."""
+
+    def refuse(_: bytes) -> None:
+        raise PolicyRefusedError(1, 0x78)
+
+    monkeypatch.setattr("khs.monitor.Vm", refuse)
+    with pytest.raises(KhsError, match=r"policy security\.psl: the binary policy does not verify"):
+        build(load_system(tmp_path))

@@ -12,7 +12,7 @@ from khs.resources import project
 
 ROOT = project()
 pytestmark = pytest.mark.skipif(ROOT is None, reason="needs the sources")
-ID = re.compile(r'"((?:PROG|ELF|CODE|MEM|POL|MSG)-\d{3})"')
+ID = re.compile(r'"((?:ARCHIVE|PROG|ELF|CODE|MEM|POL|MSG)-\d{3})"')
 
 
 def sources() -> list[Path]:

@@ -171,8 +171,10 @@ def test_without_the_compiler(
     try:
         assert build(program, Arch.X86) == kept, "what was built needs no compiler"
         (program / "main.c").write_text(MAIN + "\n")
-        with pytest.raises(ImageError, match=r"pip install 'khs\[toolchain\]'"):
+        (program / "second.c").write_text("int second;\n")
+        with pytest.raises(ImageError, match=r"pip install 'khs\[toolchain\]'") as caught:
             build(program, Arch.X86)
+        assert str(caught.value).count("ziglang") == 1, "it is missing once, not once for each file"
     finally:
         zig.identity.cache_clear()
 
@@ -214,26 +216,33 @@ def test_sources_of_the_architecture(program: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "column", "message"),
     [
-        ("source = []", "unknown key 'source'"),
-        ("sources = 'main.c'", "'sources' is no list of texts"),
-        ("sources = [1]", "'sources' is no list of texts"),
-        ("sources = ['none.c']", "'none.c' does not exist"),
-        ("include = ['none']", "'none' does not exist"),
-        ("define = ['A']", "'define' is no table"),
-        ("define = { A = 1 }", "'A' is no macro with a text"),
-        ("define = { 'A=1 -DB' = 'x' }", "'A=1 -DB' is no macro with a text"),
-        ("define = ", "Invalid value"),
+        ("source = []", 10, "unknown key 'source'"),
+        ("sources = 'main.c'", 11, "'sources' is no list of texts"),
+        ("sources = [1]", 11, "'sources' is no list of texts"),
+        ("sources = ['main.c', 'none.c']", 22, "'none.c' does not exist"),
+        ("include = ['none']", 12, "'none' does not exist"),
+        ("define = ['A']", 10, "'define' is no table"),
+        ("define = { A = 1 }", 16, "'A' is no macro with a text"),
+        ("define = { 'A=1 -DB' = 'x' }", 24, "'A=1 -DB' is no macro with a text"),
     ],
 )
-def test_wrong_program_toml(program: Path, text: str, message: str) -> None:
-    (program / "program.toml").write_text(text)
+def test_wrong_program_toml(program: Path, text: str, column: int, message: str) -> None:
+    (program / "program.toml").write_text(f"# first\n{text}\n")
     with pytest.raises(ConfigError) as caught:
         read_program(program, Arch.X86)
     (finding,) = caught.value.findings
     assert finding.rule == "PROG-001" and finding.file == str(program / "program.toml")
-    assert message in finding.message
+    assert (finding.message, finding.line, finding.column) == (message, 2, column)
+
+
+def test_a_program_toml_that_is_no_toml_or_has_a_byte_order_mark(program: Path) -> None:
+    (program / "program.toml").write_text("# first\ndefine = \n")
+    with pytest.raises(ConfigError, match=r"program\.toml:2:10: error TOML-001: Invalid value"):
+        read_program(program, Arch.X86)
+    (program / "program.toml").write_bytes(b'\xef\xbb\xbfdefine = { NUMBER = "41" }\n')
+    assert read_program(program, Arch.X86).define == (("NUMBER", "41"),)
 
 
 def test_nothing_to_compile(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from khs.errors import ConfigError, Finding
 from khs.image import build, check
 from khs.image.wiring import MAX_MESSAGE, wire
 from khs.monitor import load
+from khs.toolchain import zig
 from tests.image.systems import SYSTEM, load_system, write_system
 
 
@@ -155,4 +156,65 @@ def test_given_programs_are_checked_without_building(tmp_path: Path) -> None:
     write_system(tmp_path)
     (tmp_path / "left.elf").write_bytes(b"no ELF")
     found = [each for each in config.check(tmp_path, also=[check]) if each.severity == "error"]
-    assert only(found, "ELF-001").file == str(tmp_path / "left.elf")
+    assert line_of(only(found, "ELF-001")) == 'image = "left.elf"'
+    assert found[0].message == f"{tmp_path / 'left.elf'}: this is no ELF file"
+
+
+def test_without_the_compiler_one_finding_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = SYSTEM
+    for name in ("left", "right"):
+        text = text.replace(f'image = "{name}.elf"', f'program = "{name}"')
+        folder = tmp_path / "partitions" / name
+        folder.mkdir(parents=True)
+        (folder / "main.c").write_text("int main(void) { return 0; }\n")
+    write_system(tmp_path, system=text)
+    monkeypatch.setenv("KHS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(zig, "_installed", lambda: None)
+    with pytest.raises(ConfigError) as caught:
+        build(config.load(tmp_path))
+    found = only([*caught.value.findings], "PROG-002")
+    assert line_of(found) == 'program = "left"' and "pip install" in found.help
+
+
+def test_a_new_partition_gets_all_its_findings_at_once(tmp_path: Path) -> None:
+    """No EDL, no program, and a channel of the others is wrong, too."""
+    changes = {
+        "[region.frames]": '[partition.fresh]\nclass = "other.Fresh"\nprogram = "freshh"\n'
+        "[region.frames]",
+        '{{ partition = "right", start = "5ms", length = "3ms" }},': (
+            '{{ partition = "right", start = "5ms", length = "3ms" }},\n'
+            '  {{ partition = "fresh", start = "8ms", length = "1ms" }},'
+        ),
+        '"panel.control"': '"x"',
+    }
+    found = findings(tmp_path, changes)
+    assert [each.rule for each in found] == ["POL-001", "PROG-002", "MSG-002"]
+    assert line_of(found[0]) == 'class = "other.Fresh"'
+    assert found[0].message.endswith("the class other.Fresh, and no EDL describes it")
+    assert found[0].help == (
+        f'write other/Fresh.edl ("task class other.Fresh") in {tmp_path}, '
+        "and add to the policy: use EDL other.Fresh"
+    )
+    with pytest.raises(ConfigError) as caught:
+        build(config.load(tmp_path))
+    assert {each.rule for each in caught.value.findings} == {"POL-001", "PROG-002", "MSG-002"}
+
+
+def test_a_class_that_the_policy_does_not_use_hides_nothing_else(tmp_path: Path) -> None:
+    edl = "task class demo.Left\nendpoints { journal : demo.ILog }\n"
+    changes = {'class = "demo.Left"': 'class = "demo.Fresh"', '"panel.control"': '"x"'}
+    (tmp_path / "demo").mkdir()
+    found = findings(tmp_path, changes, {"demo/Fresh.edl": edl.replace("Left", "Fresh")})
+    assert [each.rule for each in found] == ["POL-001", "MSG-002"]
+    assert found[0].help == "add to the policy: use EDL demo.Fresh"
+    found = findings(tmp_path, changes, {"demo/Fresh.edl": "task class demo.Fresh endpoints {"})
+    assert found[0].rule == "POL-001" and Path(found[1].file) == tmp_path / "demo/Fresh.edl"
+
+
+def test_an_unreadable_policy_does_not_hide_programs(tmp_path: Path) -> None:
+    found = findings(
+        tmp_path, {'image = "left.elf"': 'program = "senser"'}, {"security.psl": "use use use"}
+    )
+    assert {each.rule.partition("-")[0] for each in found} == {"PROG", "SRC"}

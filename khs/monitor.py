@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import kss
 from kss import cgen
 from kss.api import Policy, load_class, load_policy
+from kss.binary import read
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Finding as KssFinding
 from kss.errors import KssError, did_you_mean
@@ -143,8 +145,8 @@ class MonitorPolicy:
 
     @cached_property
     def map(self) -> dict[str, Any]:
-        """Names behind the numbers of policy.bin, as JSON: classes, rules, bindings (the shape is
-        that of `khs.trace.policy`)."""
+        """Names behind the numbers of policy.bin, as JSON: classes, rules, bindings, objects (the
+        shape is that of `khs.trace.policy`)."""
         return {
             "policy": self.name,
             "classes": [_class(entity) for entity in self.policy.tree.classes],
@@ -164,6 +166,24 @@ class MonitorPolicy:
                 for binding in self.policy.tree.bindings
                 for row in _bindings(self, binding, binding, {})
             ],
+            "objects": list(_objects(self)),
+        }
+
+
+def _objects(policy: MonitorPolicy) -> Iterator[dict[str, Any]]:
+    """The objects that have state, by their number in policy.bin."""
+    image = read(policy.binary)
+    symbols = cast("list[dict[str, Any]]", image.symbols["objects"])
+    declared = {each.name: each for each in policy.policy.tree.objects}
+    for symbol, record in zip(symbols, image.objects, strict=True):
+        thing = declared[symbol["name"]]
+        words = image.words[record.config : record.config + record.config_words]
+        configuration = f"{thing.identity}\0{list(words)}".encode()
+        yield {
+            "name": thing.name,
+            "model": thing.model,
+            "types": {name: str(type) for name, type in thing.types.items()},
+            "configuration": sha256(configuration).hexdigest()[:16],
         }
 
 

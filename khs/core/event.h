@@ -27,7 +27,9 @@ enum khs_event_type {
     KHS_EV_INPUT = 10,    /* outside bytes reach the queue of input `code`; value 1 = overflow; data: bytes */
     KHS_EV_CONSOLE = 11,  /* data: text */
     KHS_EV_SCHEDULE = 12, /* takes effect: code new, value old */
-    KHS_EV_POLICY = 13,   /* takes effect: code policy number, value objects kept */
+    KHS_EV_POLICY = 13,   /* takes effect: code policy number, value objects kept; arg: its sequence
+                             number, objects; data: a bit for each object, 1 = kept its state, as
+                             many as fit a message. Refused: value KHS_NONE, nothing else */
     KHS_EV_STOP = 14,     /* module stops: code enum khs_stop_cause */
     KHS_EV_WAIT = 15,     /* the guest executed an idle instruction */
 };

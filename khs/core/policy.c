@@ -156,14 +156,33 @@ bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size)
     return status == KHS_OK_STATUS;
 }
 
+/* Takes over what the objects of the new policy can keep. A bit for each that did is left in
+ * the scratch buffer, as far as it goes; returns their number. */
+static uint32_t migrate(khs_core *core, uint32_t slot)
+{
+    kss_policy *from = khs_policy(core), *to = &core->policy[slot];
+    uint32_t kept = 0;
+    khs_zero(core->scratch, core->cfg->max_message);
+    for (uint32_t i = 0; i < kss_objects(to); i++) {
+        if (!kss_migrate_object(to, i, from))
+            continue;
+        kept++;
+        if (i / 8u < core->cfg->max_message)
+            core->scratch[i / 8u] |= (uint8_t)(1u << i % 8u);
+    }
+    return kept;
+}
+
 void khs_policy_apply(khs_core *core)
 {
     khs_state *s = core->state;
-    uint32_t slot = 1 - s->policy_active;
-    uint32_t kept = kss_migrate(&core->policy[slot], &core->policy[s->policy_active]);
+    uint32_t slot = 1 - s->policy_active, kept = migrate(core, slot);
     s->policy_active = slot;
     s->policy_pending = 0;
     s->policy_seq++;
+    uint64_t objects = kss_objects(khs_policy(core)), arg[] = {s->policy_seq, objects};
     khs_emit(core, KHS_NONE,
-             &(khs_record){.type = KHS_EV_POLICY, .code = s->policy_number[slot], .value = kept});
+             &(khs_record){.type = KHS_EV_POLICY, .code = s->policy_number[slot], .value = kept, .args = 2, .arg = arg,
+                           .data = core->scratch,
+                           .size = (uint32_t)khs_min((objects + 7u) / 8u, core->cfg->max_message)});
 }

@@ -173,11 +173,18 @@ class ScheduleSwitch(Event):
 
 @dataclass(frozen=True, slots=True)
 class PolicySwap(Event):
-    """`policy` is None if its image was passed at run time; `kept` is None if it was refused."""
+    """`policy` is None if its image was passed at run time; `kept` is None if it was refused.
+
+    `kept` objects of `count` kept their state, `objects` tells for each whether it did. `sequence`
+    is that of the verdicts it gives.
+    """
 
     kind = EventType.POLICY
     policy: int | None
     kept: int | None
+    sequence: int
+    count: int
+    objects: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +311,10 @@ def _schedule(common: Common, _n: int, code: int, value: int, _a: Arguments, _d:
     return ScheduleSwitch(*common, code, value)
 
 
-def _policy(common: Common, _n: int, code: int, value: int, _a: Arguments, _d: bytes) -> Event:
-    return PolicySwap(*common, _optional(code), _optional(value))
+def _policy(common: Common, _n: int, code: int, value: int, a: Arguments, d: bytes) -> Event:
+    sequence, count = a if value != NONE else (0, 0)  # refused
+    kept = tuple(bool(d[bit // 8] >> bit % 8 & 1) for bit in range(min(count, 8 * len(d))))
+    return PolicySwap(*common, _optional(code), _optional(value), sequence, count, kept)
 
 
 def _stop(common: Common, _n: int, code: int, _v: int, _a: Arguments, _d: bytes) -> Event:

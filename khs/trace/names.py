@@ -19,6 +19,7 @@ from typing import Any
 
 from khs.trace.events import Event, PolicySwap, Verdict
 from khs.trace.policy import PolicyNames
+from khs.trace.swap import Fate, fates
 
 DEFAULT_CLOCK_HZ = 125_000_000
 
@@ -58,11 +59,18 @@ class Names:
     def observe(self, event: Event) -> None:
         """Follows policy swaps."""
         if isinstance(event, PolicySwap) and event.kept is not None:
-            self._in_force[max(self._in_force) + 1] = event.policy
+            self._in_force[event.sequence] = event.policy
 
     def policy_of(self, verdict: Verdict) -> PolicyNames:
         """The policy that gave this verdict."""
-        number = self._in_force.get(verdict.sequence)
+        return self._map(self._in_force.get(verdict.sequence))
+
+    def swapped(self, swap: PolicySwap) -> list[Fate]:
+        """What became of the objects of the old and the new policy."""
+        old = self._map(self._in_force.get(swap.sequence - 1))
+        return fates(swap, old.objects, self._map(swap.policy).objects)
+
+    def _map(self, number: int | None) -> PolicyNames:
         if number is not None and number < len(self.maps):
             return self.maps[number]
         return PolicyNames({})

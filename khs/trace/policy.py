@@ -7,6 +7,8 @@ A map is JSON; whatever it does not name is shown by number:
     "rules"     [{"file", "line", "column", "object", "method", "text"}] by rule id
     "bindings"  [{"file", "line", "text", "kind", "src", "dst", "interface", "component",
                  "endpoint", "method"}] the conditions under which rules are called
+    "objects"   [{"name", "model", "types": {NAME: TYPE}, "configuration": DIGEST}] by number in
+                policy.bin: what must agree for a policy swap to keep an object's state
     in, out, error: {"size", "arena", "fields": [FIELD]}, see `khs.trace.message`
 """
 
@@ -32,6 +34,7 @@ class PolicyNames:
         self._classes = _rows(policy_map, "classes")
         self._rules = _rows(policy_map, "rules")
         self._bindings = _rows(policy_map, "bindings")
+        self.objects = _rows(policy_map, "objects")
 
     def class_name(self, number: int | None) -> str:
         """Name of a class, "" if the map does not know it."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from khs.abi.hypercalls import CODES, HYPERCALLS
 from khs.abi.table import Argument
-from khs.trace import events
+from khs.trace import events, swap
 from khs.trace.events import Event
 from khs.trace.kinds import FaultKind, HealthError, Mode, Word
 from khs.trace.names import Names
@@ -61,13 +62,22 @@ def _state(event: Event, names: Names) -> str:
             old, new = names.schedule(event.old), names.schedule(event.schedule)
             return f"schedule  {old} -> {new}"
         case events.PolicySwap():
-            kept = "refused" if event.kept is None else f"in force, {event.kept} objects kept"
-            return f"policy    {names.policy(event.policy)}: {kept}"
+            return _swap(event, names)
         case events.Stop():
             causes = ("a partition asked for it", "health monitor", "the policy denied the boot")
             return f"stop      the module stops: {causes[event.cause - 1]}"
         case _:
             return "wait      idle instruction"
+
+
+def _swap(event: events.PolicySwap, names: Names) -> str:
+    if event.kept is None:
+        return f"policy    {names.policy(event.policy)}: refused"
+    told = swap.words(names.swapped(event)) or "no objects"
+    untold = event.count - len(event.objects)
+    more = f"; of {untold} more nothing is told" if untold else ""
+    name = ("one " if event.policy is None else "") + names.policy(event.policy)
+    return f"policy    swapped to {name}: {told}{more}"
 
 
 def _hypercall(event: events.Hypercall | events.Resume, names: Names) -> str:
@@ -247,6 +257,8 @@ def _named(event: Event, names: Names) -> dict[str, object]:
             row["symbol"] = names.symbol(event.partition, event.pc)
         case events.Console():
             row["text"] = event.text.decode("utf-8", "backslashreplace")
+        case events.PolicySwap():
+            row["objects"] = [asdict(fate) for fate in names.swapped(event)]
         case _:
             pass
     return row

@@ -123,6 +123,12 @@ void kss_bind(kss_policy *policy, const void *image, size_t size, void *state);
  * Returns the number of objects kept. */
 uint32_t kss_migrate(kss_policy *to, const kss_policy *from);
 
+/* Policy objects that the VM knows; they are numbered as in the symbols of policy.bin. */
+uint32_t kss_objects(const kss_policy *policy);
+
+/* kss_migrate for object `number` of `to` alone: whether it was kept. */
+bool kss_migrate_object(kss_policy *to, uint32_t number, const kss_policy *from);
+
 /* Class index by the first 8 bytes (little-endian) of SHA-256 of the class name;
  * KSS_NO_CLASS if the policy does not know it. */
 uint32_t kss_find_class(const kss_policy *policy, uint64_t name_hash);

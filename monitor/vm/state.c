@@ -66,18 +66,24 @@ static bool same_object(const struct image *a, const struct object *x, const str
     return true;
 }
 
-uint32_t kss_migrate(kss_policy *to, const kss_policy *from) {
+uint32_t kss_objects(const kss_policy *policy) {
+    return count_of(image_of(policy), OBJECTS);
+}
+
+bool kss_migrate_object(kss_policy *to, uint32_t number, const kss_policy *from) {
     struct transaction target = kss_transaction_of(to), source = kss_transaction_of(from);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count_of(target.image, OBJECTS); i++) {
-        const struct object *object = &objects_of(target.image)[i];
-        for (uint32_t j = 0; j < count_of(source.image, OBJECTS); j++) {
-            const struct object *old = &objects_of(source.image)[j];
-            if (!same_object(target.image, object, source.image, old))
-                continue;
-            kept += kss_table_copy(&target, object, &source, old);
-            break;
-        }
+    const struct object *object = &objects_of(target.image)[number];
+    for (uint32_t i = 0; i < count_of(source.image, OBJECTS); i++) {
+        const struct object *old = &objects_of(source.image)[i];
+        if (same_object(target.image, object, source.image, old))
+            return kss_table_copy(&target, object, &source, old);
     }
+    return false;
+}
+
+uint32_t kss_migrate(kss_policy *to, const kss_policy *from) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < kss_objects(to); i++)
+        kept += kss_migrate_object(to, i, from);
     return kept;
 }

@@ -153,12 +153,38 @@ def test_a_policy_can_be_replaced_at_a_frame(khs: Khs, system: Path, tmp_path: P
     swap = ("--policy-at", f"100={system / 'stricter.psl'}")
     done = khs("run", system, *swap, "--trace", trace)
     assert done.code == 0, done.err
-    assert re.search(r"2000\.000000 ms  kernel +policy +stricter: in force", done.out)
+    assert re.search(r"2000\.000000 ms  kernel +policy +swapped to stricter: kept \"heater\"", done.out)
     assert "denied  sensor, " in done.out
     denials = khs("trace", trace, "--denied").out.splitlines()
     assert denials
     assert all(float(line.split()[0]) >= 2000 for line in denials)
     assert all("no rule matches" in line for line in denials)
+
+
+def test_a_swap_says_what_was_kept_and_what_was_reset_and_why(
+    khs: Khs, system: Path, tmp_path: Path
+) -> None:
+    text = (system / "security.psl").read_text(encoding="utf-8")
+    flow = """policy object NAME : Flow {
+        type State = "a"
+        config = { states : ["a"], initial : "a", transitions : {} }
+    }
+    """
+    for name, policy in {
+        "first": flow.replace("NAME", "lamp") + flow.replace("NAME", "gone"),
+        "other": flow.replace("NAME", "lamp").replace('"a"', '"b"'),
+    }.items():
+        changed = text.replace("policy object heater", f"{policy}policy object heater")
+        (system / f"{name}.psl").write_text(changed, encoding="utf-8")
+    trace = tmp_path / "run.trace"
+    at = [f"{n}={system / name}.psl" for n, name in ((1, "first"), (2, "other"))]
+    swaps = [word for value in at for word in ("--policy-at", value)]
+    assert khs("run", system, "--frames", "3", *swaps, "--trace", trace).code == 0
+    lines = khs("trace", trace, "--type", "policy").out.splitlines()
+    assert [line.partition("policy    ")[2] for line in lines] == [
+        'swapped to first: kept "heater", new "lamp", "gone"',
+        'swapped to other: kept "heater", reset "lamp" (types changed), dropped "gone"',
+    ]
 
 
 def test_a_policy_after_the_end_is_refused(khs: Khs, system: Path) -> None:

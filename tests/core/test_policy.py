@@ -268,17 +268,24 @@ USING = (
 OTHER = STATEFUL.replace('"young" : ["old"]', '"young" : ["old", "young"]')
 
 
+def several(count: int) -> str:
+    """Objects with a state each."""
+    one = 'type State = "only" config = { states : ["only"], initial : "only", transitions : {} }'
+    return "".join(f"policy object more{n} : Flow {{ {one} }}\n" for n in range(count))
+
+
 @pytest.mark.parametrize(
     ("second", "kept", "code"),
     [
-        (STATEFUL + USING, 1, Code.DENIED),  # still old
-        (STATEFUL.replace("life", "soul") + USING.replace("life", "soul"), 0, Code.DENIED),
-        (OTHER + USING, 0, Code.DENIED),
-        (STATEFUL + OTHER.replace("life", "more") + USING, 1, Code.DENIED),
+        (STATEFUL + USING, [1], Code.DENIED),  # still old
+        (STATEFUL.replace("life", "soul") + USING.replace("life", "soul"), [0], Code.DENIED),
+        (OTHER + USING, [0], Code.DENIED),
+        (STATEFUL + OTHER.replace("life", "more") + USING, [1, 0], Code.DENIED),
+        (several(9) + STATEFUL + USING, [0] * 9 + [1], Code.DENIED),
     ],
 )
 def test_state_is_kept_by_name_model_types_and_configuration(
-    second: str, kept: int, code: int
+    second: str, kept: list[int], code: int
 ) -> None:
     """The writer grows old, then may not write; with a state that was reset it has no context."""
     script = Script()
@@ -289,8 +296,23 @@ def test_state_is_kept_by_name_model_types_and_configuration(
     policies = [systems.policy(STATEFUL + USING), systems.policy(second)]
     done = run(SYSTEM, script, 600, policies=policies)
     assert done.codes(1, Call.PORT_WRITE) == [Code.OK, Code.DENIED, code]
-    assert applied(done) == [(300, 1, kept)]
+    assert applied(done) == [(300, 1, sum(kept))]
+    [swapped] = done.of(host.POLICY)
+    assert swapped.args == (1, len(kept))
+    assert [swapped.data[n // 8] >> n % 8 & 1 for n in range(len(kept))] == kept
+    assert len(swapped.data) == (len(kept) + 7) // 8
     assert done.of(host.VERDICT, 1)[-1].code == host.BY_RULES
+
+
+def test_more_objects_than_a_message_has_bits_for() -> None:
+    """The report is cut off, its number is not: 512 bytes are the largest message here."""
+    policies = [systems.policy(several(4100) + BASE, max_sids=1)] * 2
+    system = System([SWAPPER, B, C], FRAME, SYSTEM.channels, policy_state=1 << 20)
+    script = Script()
+    swap(script, 1)
+    [swapped] = run(system, script, 600, policies=policies).of(host.POLICY)
+    assert (swapped.value, swapped.args) == (4100, (1, 4100))
+    assert swapped.data == b"\xff" * 512
 
 
 def test_state_kept_is_the_state_at_the_frame_not_at_the_request() -> None:

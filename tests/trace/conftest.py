@@ -23,7 +23,15 @@ SET = {
     "error": {"size": 8, "arena": 0, "fields": []},
 }
 SETPOINT = {"name": "setpoint", "riid": 0, "interface": "demo.ISetpoint", "methods": [SET]}
+
+
+def policy_object(name: str, kind: str = "Flow", configuration: str = "a") -> dict[str, Any]:
+    types = {"State": f"{kind} states"}
+    return {"name": name, "model": "Flow", "types": types, "configuration": configuration}
+
+
 POLICY_MAP: dict[str, Any] = {
+    "objects": [policy_object(name) for name in ("flow", "counters", "guard", "pool", "old")],
     "classes": [
         {"name": "demo.Client", "endpoints": [], "security": []},
         {"name": "demo.Server", "endpoints": [SETPOINT], "security": []},
@@ -58,6 +66,17 @@ POLICY_MAP: dict[str, Any] = {
         },
     ],
 }
+RELAXED_MAP: dict[str, Any] = {
+    "classes": [],
+    "objects": [
+        policy_object("flow"),
+        policy_object("counters", kind="other"),
+        policy_object("guard", configuration="b"),
+        policy_object("pool"),
+        policy_object("watch"),
+        policy_object("door"),
+    ],
+}
 HEADER: dict[str, Any] = {
     "names": {
         "clock_hz": 125_000_000,
@@ -67,7 +86,7 @@ HEADER: dict[str, Any] = {
         "inputs": ["uplink"],
         "policies": ["security", "relaxed"],
     },
-    "policies": [POLICY_MAP, {"classes": []}],
+    "policies": [POLICY_MAP, RELAXED_MAP],
     "symbols": {"client": [[0x4000_0000, 0x20, "main"], [0x4000_0100, 8, "leave"]]},
 }
 

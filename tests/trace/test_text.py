@@ -73,7 +73,16 @@ def test_a_line_has_time_partition_and_what() -> None:
          "input     uplink  3 bytes: 53 45 54  LOST: the queue is full, the message too long or the partition idle"),
         (dict(kind=11, data=b"T=21\x1b[31m\n"), "console   T=21\\x1b[31m"),
         (dict(kind=12, partition=0xFFFF, code=1), "schedule  normal -> degraded"),
-        (dict(kind=13, partition=0xFFFF, code=1, value=3), "policy    relaxed: in force, 3 objects kept"),
+        (dict(kind=13, partition=0xFFFF, code=1, value=1, args=[1, 6], data=b"\x01"),
+         'policy    swapped to relaxed: kept "flow", reset "counters" (types changed), '
+         '"guard" (configuration changed), "pool" (no room for its contexts), new "watch", "door", '
+         'dropped "old"'),
+        (dict(kind=13, partition=0xFFFF, code=NONE, value=1, args=[1, 2], data=b"\x02"),
+         'policy    swapped to one passed at run time: kept "object 1", reset "object 0"'),
+        (dict(kind=13, partition=0xFFFF, code=1, value=8, args=[2, 9], data=b"\xff"),
+         'policy    swapped to relaxed: kept "flow", "counters", "guard", "pool", "watch", "door", '
+         '"object 6", "object 7"; of 1 more nothing is told'),
+        (dict(kind=13, partition=0xFFFF, code=2, value=0, args=[1, 0]), "policy    swapped to policy 2: no objects"),
         (dict(kind=13, partition=0xFFFF, code=NONE, value=NONE), "policy    passed at run time: refused"),
         (dict(kind=14, partition=0xFFFF, code=3), "stop      the module stops: the policy denied the boot"),
     ],
@@ -110,9 +119,33 @@ def test_a_verdict_belongs_to_the_policy_that_was_in_force() -> None:
     known = names()
     args = [1 | 1 << 32, 0 | 1 << 32, 0, 0, 1 << 32]
     after_swap = decode(make_record(6, value=1, args=args, data=bytes(8)))
-    for value in (NONE, 2):  # refused, then accepted
-        known.observe(decode(make_record(13, partition=0xFFFF, code=1, value=value)))
+    for value, swap in ((NONE, []), (2, [1, 2])):  # refused, then accepted
+        known.observe(decode(make_record(13, partition=0xFFFF, code=1, value=value, args=swap)))
     assert describe(after_swap, known) == "granted   request client -> server endpoint 0 method 0"
+
+
+def test_json_of_a_swap_tells_of_each_object() -> None:
+    swap = decode(make_record(13, partition=0xFFFF, code=1, value=1, args=[1, 6], data=b"\1"))
+    row = to_json(swap, names())
+    assert json.loads(json.dumps(row)) == row
+    assert (row["sequence"], row["kept"], row["count"]) == (1, 1, 6)
+    assert isinstance(row["objects"], list)
+    assert row["objects"][:2] == [
+        {"name": "flow", "what": "kept", "why": ""},
+        {"name": "counters", "what": "reset", "why": "types changed"},
+    ]
+
+
+def test_a_swap_told_late_still_compares_with_the_policy_before_it() -> None:
+    """A summary is printed at the end of a run, when other policies are in force."""
+    known = names()
+    swaps = [
+        decode(make_record(13, partition=0xFFFF, code=code, value=1, args=[number, 6], data=b"\1"))
+        for number, code in ((1, 1), (2, 0), (3, 1))
+    ]
+    for swap in swaps:
+        known.observe(swap)
+    assert 'reset "counters" (types changed)' in describe(swaps[0], known)
 
 
 def test_json_names_what_it_can() -> None:

@@ -34,8 +34,8 @@ from kss.layout import (
     Union,
     WireType,
 )
+from kss.nearest import Section, advice, nearest
 from kss.source import Search
-from kss.tree import Binding, Condition, Match
 from kss.vm import Vm
 
 from khs.config.model import ChannelKind, System
@@ -50,8 +50,11 @@ __all__ = [
     "Interface",
     "Method",
     "MonitorPolicy",
+    "Section",
+    "advice",
     "class_hash",
     "load",
+    "nearest",
 ]
 
 KERNEL_CLASS = "kl.core.Core"
@@ -161,11 +164,7 @@ class MonitorPolicy:
                 }
                 for site in self.policy.tree.sites
             ],
-            "bindings": [
-                row
-                for binding in self.policy.tree.bindings
-                for row in _bindings(self, binding, binding, {})
-            ],
+            "bindings": [_binding(section, self.root) for section in self.policy.sections],
             "objects": list(_objects(self)),
         }
 
@@ -389,36 +388,6 @@ def _type(wire: WireType) -> dict[str, Any]:
     return row
 
 
-def _bindings(
-    policy: MonitorPolicy,
-    binding: Binding,
-    section: Binding | Match,
-    around: Mapping[str, str | None],
-) -> Iterator[dict[str, Any]]:
-    """The conditions under which rules are called: those of a binding, and of the `match`
-    sections in it together with those around them."""
-    selectors = {**around, **_selectors(policy, section.condition)}
-    if any(not isinstance(item, Match) for item in section.items):
-        yield {
-            "file": _shown(section.location.file, policy.root),
-            "line": section.location.line,
-            "text": binding.text,
-            "kind": binding.kind.name.lower(),
-            **selectors,
-        }
-    for item in section.items:
-        if isinstance(item, Match):
-            yield from _bindings(policy, binding, item, selectors)
-
-
-def _selectors(policy: MonitorPolicy, condition: Condition) -> dict[str, str | None]:
-    classes = policy.policy.tree.classes
-    found = {
-        "src": None if condition.src is None else classes[condition.src].name,
-        "dst": None if condition.dst is None else classes[condition.dst].name,
-        "interface": condition.interface,
-        "component": condition.component,
-        "endpoint": condition.endpoint,
-        "method": condition.method,
-    }
-    return {name: value for name, value in found.items() if value is not None}
+def _binding(section: Section, root: Path) -> dict[str, Any]:
+    place = {"file": _shown(section.file, root), "line": section.line, "text": section.text}
+    return {**place, "kind": section.kind, **section.selectors}

@@ -16,11 +16,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from khs.trace import message
 from khs.trace.events import Verdict
 from khs.trace.kinds import Reason, SecurityEvent
+
+if TYPE_CHECKING:
+    from khs.monitor import Section
 
 _HEADER = struct.Struct("<IHH")
 _SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
@@ -85,45 +89,52 @@ class PolicyNames:
         row["rule"] = None if rule is None else dict(rule)
         if verdict.reason is Reason.DEFAULT:
             nearest = self.nearest(verdict)
-            row["nearest"] = None if nearest is None else dict(nearest[0])
+            row["nearest"] = None if nearest is None else dict(nearest)
         return row
 
-    def nearest(self, verdict: Verdict) -> tuple[Mapping[str, Any], list[str]] | None:
-        """The binding with most of its conditions met, and the conditions it misses; None if no
-        binding for this kind of event shares anything with it."""
-        facts = self._facts(verdict)
-        best: tuple[Mapping[str, Any], list[str]] | None = None
-        best_rank = (0, 0)
-        for binding in self._bindings:
-            if binding.get("kind") != verdict.event.word:
-                continue
-            wanted = {name: binding[name] for name in _SELECTORS if binding.get(name)}
-            missed = [name for name, value in wanted.items() if facts.get(name) != value]
-            rank = (len(wanted) - len(missed), -len(missed))
-            if rank[0] and rank > best_rank:
-                best, best_rank = (binding, missed), rank
-        return best
+    def nearest(self, verdict: Verdict) -> Mapping[str, Any] | None:
+        """The binding that comes closest to the event, None if none comes close."""
+        from khs.monitor import nearest
+
+        found = nearest(self._sections, verdict.event.word, self._facts(verdict))
+        return None if found is None else self._bindings[found.index]
 
     def _nearest_text(self, verdict: Verdict) -> str:
-        nearest = self.nearest(verdict)
-        if nearest is None:
-            return ""
-        binding, missed = nearest
-        wants = ", ".join(f"{name}={binding[name]}" for name in missed)
-        place = f"{binding.get('file')}:{binding.get('line')}"
-        return f"; nearest is {place}" + (f", which wants {wants}" if wants else "")
+        from khs.monitor import advice
 
-    def _facts(self, verdict: Verdict) -> dict[str, object]:
-        facts: dict[str, object] = {
-            "src": self.class_name(verdict.source_class),
-            "dst": self.class_name(verdict.destination_class),
-        }
+        if not self._classes:  # the map is missing: nothing is known of the policy
+            return ""
+        return f"; {advice(self._sections, verdict.event.word, self._facts(verdict))}"
+
+    @cached_property
+    def _sections(self) -> Sequence[Section]:
+        from khs.monitor import Section
+
+        return [
+            Section(
+                kind=str(row.get("kind")),
+                selectors={name: str(row[name]) for name in _SELECTORS if row.get(name)},
+                file=str(row.get("file")),
+                line=line if isinstance(line := row.get("line"), int) else 0,
+                text=str(row.get("text")),
+            )
+            for row in self._bindings
+        ]
+
+    def _facts(self, verdict: Verdict) -> dict[str, str | None]:
+        """The event as selectors see it."""
         endpoint, method = self._method(verdict)
-        for name in ("interface", "component"):
-            facts[name] = endpoint.get(name) if endpoint else None
-        facts["endpoint"] = endpoint.get("name") if endpoint else None
-        facts["method"] = method.get("name") if method else None
-        return facts
+        security = verdict.event is SecurityEvent.SECURITY
+        parts = (endpoint, method) if security else (method,)
+        names = [name for part in parts if (name := _text(part, "name"))]
+        return {
+            "src": self.class_name(verdict.source_class) or None,
+            "dst": self.class_name(verdict.destination_class) or None,
+            "interface": _text(endpoint, "interface"),
+            "component": _text(endpoint, "component"),
+            "endpoint": None if security else _text(endpoint, "name"),
+            "method": ".".join(names) or None,
+        }
 
     def _class(self, number: int | None) -> Mapping[str, Any] | None:
         if number is None or number >= len(self._classes):
@@ -155,6 +166,11 @@ def _rows(table: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         return ()
     return rows
+
+
+def _text(row: Mapping[str, Any] | None, key: str) -> str | None:
+    value = row.get(key) if row else None
+    return value if isinstance(value, str) else None
 
 
 def _find(rows: Sequence[Mapping[str, Any]], key: str, value: int) -> Mapping[str, Any] | None:

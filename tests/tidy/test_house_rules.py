@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "khs.errors": set(),
     "khs.resources": set(),
     "khs.abi": set(),
-    "khs.trace": {"khs.abi", "khs.errors"},
+    "khs.trace": {"khs.abi", "khs.errors", "khs.monitor"},
     "khs.config": {"khs.errors", "khs.resources"},
     "khs.toolchain": {"khs.config", "khs.errors", "khs.resources"},
     "khs.monitor": {"khs.config", "khs.errors", "kss"},

@@ -112,7 +112,13 @@ def test_verdicts_say_why(event: Any, text: str) -> None:
 
 def test_no_rule_and_none_near() -> None:
     event = verdict(reason=1, rule=NONE, kind=4)  # a security event: no binding of that kind
-    assert describe(event, names()).endswith("no rule matches")
+    assert describe(event, names()).endswith(
+        "no rule matches; the policy has no rule for security events"
+    )
+    event = verdict(reason=1, rule=NONE, kind=0)
+    text = "no rule matches; none comes near: no execute rule names anything of this event"
+    assert describe(event, names()).endswith(text)
+    assert to_json(event, names())["nearest"] is None
 
 
 def test_a_verdict_belongs_to_the_policy_that_was_in_force() -> None:

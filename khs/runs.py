@@ -15,6 +15,7 @@ from khs.errors import KhsError
 from khs.image import Archive
 from khs.image.open import find_system
 from khs.trace import Names, Writer
+from khs.trace.console import ConsoleLines
 from khs.trace.header import header
 from khs.trace.summary import Summary
 
@@ -33,7 +34,7 @@ class Swap:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run, and how. `trace` is a file to write, `console` keeps the guests' lines."""
+    """What to run, and how. `trace` is a file to write."""
 
     archive: Archive
     frames: int
@@ -41,7 +42,6 @@ class Plan:
     swaps: Sequence[Swap] = ()
     isolate: bool = False
     trace: Path | None = None
-    console: bool = False
     header: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +66,6 @@ def plan(
     swaps: Sequence[Swap] = (),
     isolate: bool = False,
     trace: Path | None = None,
-    console: bool = False,
 ) -> Plan:
     """A plan; frames and seed default to what the system's description says. KhsError if a policy
     would come after the run's end."""
@@ -85,15 +84,24 @@ def plan(
         sorted(swaps, key=lambda swap: swap.frame),
         isolate,
         trace,
-        console,
     )
 
 
-def run(plan: Plan, progress: Progress | None = None) -> tuple[Result, Summary]:
-    """Runs the plan. EngineError or TraceError if it cannot be run or written."""
-    summary = Summary(Names.from_header(plan.header), keep_console=plan.console)
+def run(
+    plan: Plan,
+    progress: Progress | None = None,
+    console: Callable[[str], object] | None = None,
+) -> tuple[Result, Summary]:
+    """Runs the plan; `console` is given each line that a guest writes, with its name, during the
+    run. EngineError or TraceError if it cannot be run or written."""
+    names = Names.from_header(plan.header)
+    summary = Summary(names)
     policies = {swap.frame: swap.binary for swap in plan.swaps}
     with ExitStack() as stack:
+        if console is not None:
+            lines = ConsoleLines(names, console)
+            stack.callback(lines.close)
+            summary.on_console = lines.add
         machine = stack.enter_context(
             Machine(plan.archive, seed=plan.seed, policy_at=policies, isolate=plan.isolate)
         )
@@ -105,6 +113,19 @@ def run(plan: Plan, progress: Progress | None = None) -> tuple[Result, Summary]:
                 writer(records)
 
         return machine.run(plan.frames, sink=sink, progress=progress), summary
+
+
+def remarks(plan: Plan) -> list[str]:
+    """What the plan asks for and the engine does not have."""
+    owners = {
+        name: about["devices"]
+        for name, about in plan.archive.manifest["partitions"].items()
+        if about["devices"]
+    }
+    if not owners:
+        return []
+    told = "; ".join(f"{name}: {', '.join(devices)}" for name, devices in sorted(owners.items()))
+    return [f"the {Machine.engine} engine has no devices, partitions will not find theirs ({told})"]
 
 
 def read_swaps(

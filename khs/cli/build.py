@@ -23,7 +23,7 @@ def build(
     """Build a bootable archive, and report.md beside it.
 
     The archive holds configuration, policies, programs and hashes; the same inputs give the same
-    bytes. It runs anywhere: khs run ARCHIVE.
+    bytes. It runs anywhere: khs run ARCHIVE. Folders of the archive's path are made.
 
         khs build images/iot-gateway -o gateway.khs
         khs build mysystem --release
@@ -36,9 +36,9 @@ def build(
             system, common.layers(system, overlays), board, release=release, progress=reporter.step
         )
     target = output or Path(f"{archive.manifest['system']}.khs")
-    archive.write(target)
-    report = target.with_suffix(".report.md")
-    report.write_text(archive.report, encoding="utf-8")
+    *folders, target, report = archive.write(target)
+    for folder in folders:
+        common.note(f"made the folder {folder}")
     if as_json:
         lines = archive.manifest["trusted_lines"]
         document = {"archive": str(target), "sha256": archive.sha256, "trusted_lines": lines}

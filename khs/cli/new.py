@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def new(
     files = scaffold(name, target)
     _print(files, as_json)
     if not as_json:
-        print(f"\nnext: khs run {target}")
+        print(f"\nnext: khs run {shlex.quote(str(target))}")
     return common.OK
 
 

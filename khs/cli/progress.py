@@ -11,16 +11,20 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """`step` says what is being done; `frames` how far a run is, out of `total`."""
+    """`step` says what is being done; `frames` how far a run is, out of `total`.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Without `live`, plain lines even on a terminal, because others write there meanwhile.
+    """
+
+    def __init__(self, quiet: bool = False, live: bool = True) -> None:
+        self._wanted = live and not quiet
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._quiet = quiet
         self._tenths = 0
 
     def __enter__(self) -> Reporter:
-        if not self._quiet and sys.stderr.isatty():
+        if self._wanted and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

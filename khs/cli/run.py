@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +30,9 @@ def run(
     frames: Annotated[
         int | None, typer.Option(min=1, help="Major frames to run; default: run.frames.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed; default: run.seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Recorded with the run; nothing is random so far.")
+    ] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write everything that happens to this file.")
     ] = None,
@@ -41,7 +45,8 @@ def run(
         bool, typer.Option("--isolate", help="Run the guests in a child confined by seccomp.")
     ] = False,
     console: Annotated[
-        bool, typer.Option("--console", help="Print what the guests write to their consoles.")
+        bool,
+        typer.Option("--console", help="Print what the guests write to their consoles, at once."),
     ] = False,
     as_json: options.Json = False,
 ) -> int:
@@ -61,7 +66,7 @@ def run(
     from khs.image import open_system
 
     layers = common.layers(system, overlays)
-    with Reporter(quiet=as_json) as reporter:
+    with Reporter(quiet=as_json, live=not console) as reporter:
         archive = open_system(system, layers, board, progress=reporter.step)
         swaps = runs.read_swaps(policy_at or [], archive, system, board=board, overlays=layers)
         plan = runs.plan(
@@ -71,10 +76,12 @@ def run(
             swaps=swaps,
             isolate=isolate,
             trace=trace,
-            console=console,
         )
+        for line in runs.remarks(plan):
+            common.note(line)
         reporter.step(f"running {plan.frames} frames")
-        result, summary = runs.run(plan, reporter.frames)
+        show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
+        result, summary = runs.run(plan, reporter.frames, show if console else None)
     _report(result, summary, as_json)
     if result.interrupted:
         common.note(f"interrupted after {result.frames} of {plan.frames} frames: results so far")
@@ -87,8 +94,5 @@ def _report(result: Result, summary: Summary, as_json: bool) -> None:
         common.print_json(result.to_json())
         return
     from khs.cli.tables import run_table
-    from khs.trace.text import printable
 
-    for event in summary.console:
-        print(f"{summary.names.partition(event.partition)}: {printable(event.text)}")
     run_table(result.to_json(), summary)

@@ -44,6 +44,8 @@ def run_table(result: dict[str, Any], summary: Summary) -> None:
     for name, row in result["partitions"].items():
         table.add_row(name, row["mode"], _share(row, result["ticks"]), *_counts(row))
     screen.print(table)
+    if result["partitions"]:
+        screen.print(_legend())
     for heading, groups in (
         ("denied", summary.denials.values()),
         ("refused", summary.refusals.values()),
@@ -72,9 +74,16 @@ def _share(row: dict[str, Any], total: int) -> Text:
     return bar.append(f" {percent:>6}", "default")
 
 
+def _legend() -> Text:
+    """What the bars mean."""
+    key = Text("share of time: ", "dim").append("█", "green").append(" used, ", "dim")
+    key.append("░", "green").append(" left idle of its own windows; ", "dim")
+    return key.append(f"{BAR} marks are the whole run", "dim")
+
+
 def _counts(row: dict[str, Any]) -> list[Text]:
     met, missed = row["deadline_met"], row["deadline_missed"]
-    deadlines = f"{missed} missed" if missed else f"{met} met" if met else "-"
+    deadlines = f"{missed} of {met + missed} missed" if missed else f"{met} met" if met else "-"
     return [
         Text(deadlines, "red" if missed else "default"),
         Text(str(row["hypercalls"])),

@@ -141,14 +141,20 @@ class Archive:
         """Hash of the archive file."""
         return hashlib.sha256(self.data).hexdigest()
 
-    def write(self, path: Path | str) -> None:
-        """Writes the archive file; ImageError if that fails."""
+    def write(self, path: Path | str) -> tuple[Path, ...]:
+        """Writes the archive file, and the report beside it as `*.report.md`, into folders that
+        are made if need be. Returns what is new: folders, archive, report; ImageError if it
+        cannot be written."""
         path = Path(path)
+        report = path.with_suffix(".report.md")
+        made = [each for each in reversed(path.parents) if not each.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.data)
+            report.write_text(self.report, encoding="utf-8")
         except OSError as error:
-            raise ImageError(f"{path}: cannot be written: {error.strerror}") from error
+            raise ImageError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        return (*made, path, report)
 
     @classmethod
     def read(cls, path: Path | str) -> Archive:
@@ -308,8 +314,9 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
         raise ValueError("partitions are not those of names.partitions")
     for name in partitions:
         about = manifest["partitions"][name]
-        if not isinstance(about["sha256"], str) or not isinstance(about["devices"], list):
-            raise ValueError(f"partition {name} has no sha256 or no devices")
+        texts = [about["sha256"], *about["devices"]]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"sha256 and devices of partition {name} are no texts")
 
 
 def _verify_names(names: Any) -> None:

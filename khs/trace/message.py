@@ -22,10 +22,22 @@ _PAIR = struct.Struct("<II")
 _DAMAGED = "?"
 _ITEMS_SHOWN = 64
 _TEXT_SHOWN = 60
+_BYTES_SHOWN = 16
+
+
+class Bytes(str):
+    """Bytes in a decoded message: hexadecimal text, as JSON has them, and `data`."""
+
+    data: bytes
+
+    def __new__(cls, data: bytes) -> Bytes:
+        made = super().__new__(cls, data.hex())
+        made.data = data
+        return made
 
 
 def decode(layout: Mapping[str, Any], data: bytes) -> dict[str, Any]:
-    """Field name -> int, str, list, dict; bytes as hex text, handles as {"handle", "rights"}."""
+    """Field name -> int, str, list, dict, `Bytes`; handles as {"handle", "rights"}."""
     arena = data[_number(layout, "size") :]
     try:
         return _fields(layout.get("fields"), data, 0, arena)
@@ -35,14 +47,32 @@ def decode(layout: Mapping[str, Any], data: bytes) -> dict[str, Any]:
 
 def show(value: Any) -> str:
     """A value for people, on one line."""
+    if isinstance(value, Bytes):
+        return show_bytes(value.data)
     if isinstance(value, str):
-        text = value.encode("unicode_escape").decode() if not value.isprintable() else value
+        text = escape(value)
         return f'"{text[:_TEXT_SHOWN]}"' + ("..." if len(text) > _TEXT_SHOWN else "")
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(show(item) for item in value) + "]"
     return str(value)
+
+
+def show_bytes(data: bytes) -> str:
+    """Bytes for people: as a text if they are one, else the first of them in hexadecimal."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if all(character.isprintable() or character in "\n\r\t" for character in text):
+        return show(text)
+    return data[:_BYTES_SHOWN].hex(" ") + (" ..." if len(data) > _BYTES_SHOWN else "")
+
+
+def escape(text: str) -> str:
+    """A text on one line; control characters are not ours to emit."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _fields(fields: Any, data: bytes, base: int, arena: bytes) -> dict[str, Any]:
@@ -76,7 +106,7 @@ def _value(kind: Mapping[str, Any], data: bytes, at: int, arena: bytes) -> Any:
     content = arena[first : first + second]
     if name.startswith("string"):
         return content.rstrip(b"\0").decode("utf-8", "backslashreplace")
-    return content.hex()
+    return Bytes(content)
 
 
 def _union(members: list[Mapping[str, Any]], data: bytes, at: int, arena: bytes) -> Any:

@@ -7,6 +7,7 @@ first time.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from khs.abi.hypercalls import CODES
@@ -42,16 +43,15 @@ class Group:
 
 @dataclass
 class Summary:
-    """`keep_console` keeps the guests' console lines, too."""
+    """`on_console` gets what the guests write to their consoles, as it is drained."""
 
     names: Names
-    keep_console: bool = False
+    on_console: Callable[[events.Console], None] | None = None
     denials: dict[tuple[object, ...], Group] = field(default_factory=dict)
     refusals: dict[tuple[object, ...], Group] = field(default_factory=dict)
     faults: dict[tuple[object, ...], Group] = field(default_factory=dict)
     health: dict[tuple[object, ...], Group] = field(default_factory=dict)
     notes: list[Event] = field(default_factory=list)  # policy swaps and the module's stop
-    console: list[events.Console] = field(default_factory=list)
 
     def __call__(self, records: memoryview | bytes) -> None:
         view = memoryview(records)
@@ -62,7 +62,8 @@ class Summary:
                 break
             denied = kind == _VERDICT and not value
             refused = kind == _HYPERCALL and code in _REFUSED
-            if denied or refused or kind in _ALWAYS or (kind == _CONSOLE and self.keep_console):
+            said = kind == _CONSOLE and self.on_console is not None
+            if denied or refused or said or kind in _ALWAYS:
                 self._keep(events.decode(view[at : at + size]))
             at += size
 
@@ -87,7 +88,8 @@ class Summary:
                 key = (event.partition, event.error, event.action, event.application)
                 _count(self.health, key, event, text.health(event), "")
             case events.Console():
-                self.console.append(event)
+                if self.on_console is not None:
+                    self.on_console(event)
             case _:
                 self.names.observe(event)
                 self.notes.append(event)

@@ -10,9 +10,8 @@ from khs.abi.table import Argument
 from khs.trace import events, swap
 from khs.trace.events import Event
 from khs.trace.kinds import FaultKind, HealthError, Mode, Word
+from khs.trace.message import escape, show_bytes
 from khs.trace.names import Names
-
-DATA_SHOWN = 16
 
 IRQS = ("timer", "input", "error")
 
@@ -41,7 +40,7 @@ def describe(event: Event, names: Names) -> str:
             return f"console   {printable(event.text)}"
         case events.Input():
             lost = "  LOST: the queue is full, the message too long or the partition idle"
-            size = f"{len(event.data)} bytes: {hexadecimal(event.data)}"
+            size = f"{len(event.data)} bytes: {show_bytes(event.data)}"
             return f"input     {names.input(event.input)}  {size}{lost if event.overflow else ''}"
         case _:
             return _state(event, names)
@@ -97,7 +96,7 @@ def _hypercall(event: events.Hypercall | events.Resume, names: Names) -> str:
     if event.code is None:
         return f"{name} waits"
     value = f", {event.value}" if row and row.value and event.code in (0, 8) else ""
-    data = f"  {hexadecimal(event.data)}" if event.data else ""
+    data = f"  {show_bytes(event.data)}" if event.data else ""
     return f"{name} -> {code(event.code)}{value}{data}"
 
 
@@ -200,15 +199,8 @@ def health(event: events.Health) -> str:
 
 
 def printable(data: bytes) -> str:
-    """Guest text on one line; control characters are escaped, they are not ours to emit."""
-    text = data.decode("utf-8", "backslashreplace").rstrip("\n")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def hexadecimal(data: bytes) -> str:
-    """The first bytes in hexadecimal."""
-    more = " ..." if len(data) > DATA_SHOWN else ""
-    return data[:DATA_SHOWN].hex(" ") + more
+    """Guest text on one line, without its line end."""
+    return escape(data.decode("utf-8", "backslashreplace").rstrip("\n"))
 
 
 def to_json(event: Event, names: Names) -> dict[str, object]:

@@ -128,7 +128,39 @@ def test_every_board(khs: Khs, board: str) -> None:
 def test_consoles_are_printed_only_if_asked_for(khs: Khs) -> None:
     assert "logger: " not in khs("run", "iot-gateway").out
     lines = khs("run", "iot-gateway", "--console").out
-    assert re.search(r"^logger: \S", lines, re.MULTILINE)
+    assert re.search(r"^logger: reading 1: 20\.0 degrees$", lines, re.MULTILINE)
+    done = khs("run", "iot-gateway", "--console", "--json")
+    assert "logger: reading 1" in done.err
+    assert json.loads(done.out)["system"] == "iot-gateway"
+
+
+def test_consoles_are_printed_while_the_guests_run() -> None:
+    command = [sys.executable, "-m", "khs", "run", "iot-gateway", "--frames", "40000", "--console"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=_environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "logger: reading 1: 20.0 degrees\n"
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+def test_missed_deadlines_are_told_of_how_many(khs: Khs) -> None:
+    lines = khs("run", "iot-gateway", "--frames", 30, "--with", "overlong.toml").out
+    missed = re.search(r"^controller .* (\d+) of 29 missed ", lines, re.MULTILINE)
+    assert missed is not None
+    assert 0 < int(missed[1]) <= 29
+    assert "share of time: █ used, ░ left idle of its own windows; " in lines
+
+
+def test_devices_that_the_engine_lacks_are_told(khs: Khs, system: Path) -> None:
+    overlay = system / "devices.toml"
+    overlay.write_text('[partition.gateway]\ndevices = ["uart1", "can1"]\n')
+    assert "has no devices" not in khs("run", system, "--frames", 1).err
+    done = khs("run", system, "--frames", 1, "--with", overlay)
+    assert done.code == 0
+    assert "unicorn engine has no devices" in done.err
+    assert "(gateway: uart1, can1)" in done.err
 
 
 def test_a_module_that_health_stopped_is_a_finding(khs: Khs, system: Path) -> None:
@@ -153,7 +185,9 @@ def test_a_policy_can_be_replaced_at_a_frame(khs: Khs, system: Path, tmp_path: P
     swap = ("--policy-at", f"100={system / 'stricter.psl'}")
     done = khs("run", system, *swap, "--trace", trace)
     assert done.code == 0, done.err
-    assert re.search(r"2000\.000000 ms  kernel +policy +swapped to stricter: kept \"heater\"", done.out)
+    assert re.search(
+        r"2000\.000000 ms  kernel +policy +swapped to stricter: kept \"heater\"", done.out
+    )
     assert "denied  sensor, " in done.out
     denials = khs("trace", trace, "--denied").out.splitlines()
     assert denials

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +77,26 @@ def test_show_is_one_printable_line() -> None:
     assert show({"a": 'x\n"', "b": [1, {"c": "y" * 99}]}) == (
         '{a: "x\\n"", b: [1, {c: "' + "y" * 60 + '"...}]}'
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"", '""'),
+        (b"SET temp=450\n", '"SET temp=450\\n"'),
+        ("Grüße\t".encode(), '"Grüße\\t"'),
+        (b"\x1b[2J", "1b 5b 32 4a"),
+        (b"\0\0A", "00 00 41"),
+        (b"\xff\xfe", "ff fe"),
+        (bytes(20), "00 " * 16 + "..."),
+        (b"y" * 99, '"' + "y" * 60 + '"...'),
+    ],
+)
+def test_bytes_are_shown_as_text_if_they_are_one(data: bytes, shown: str) -> None:
+    layout = {"size": 16, "fields": [field("raw", 8, 8, "bytes<99>")]}
+    values = decode(layout, struct.pack("<8xII", 0, len(data)) + data)
+    assert show(values) == f"{{raw: {shown}}}"
+    assert json.loads(json.dumps(values)) == {"raw": data.hex()}
 
 
 @given(st.binary(max_size=90))

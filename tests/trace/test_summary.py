@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 from khs.trace import Names
+from khs.trace.console import LONGEST, ConsoleLines
+from khs.trace.events import Console
 from khs.trace.summary import Summary
 
 from .conftest import HEADER, make_record
@@ -32,11 +34,12 @@ def test_like_denials_are_one_group_with_count_and_first() -> None:
 def test_faults_health_and_console() -> None:
     fault = make_record(7, code=1, args=[0x4000_0000, 0, 0])
     elsewhere = make_record(7, code=1, args=[0x4000_0004, 0, 0])
-    summary = Summary(Names.from_header(HEADER), keep_console=True)
+    said: list[bytes] = []
+    summary = Summary(Names.from_header(HEADER), lambda event: said.append(event.text))
     summary(fault + elsewhere + fault + make_record(11, data=b"hi"))
     summary(make_record(8, code=4, value=3, args=[1, 1, 0]))
     assert [group.count for group in summary.faults.values()] == [2, 1]
-    assert [event.text for event in summary.console] == [b"hi"]
+    assert said == [b"hi"]
     assert [group.what for group in summary.health.values()] == [
         "health    memory-fault (partition level, running) -> cold-restart"
     ]
@@ -51,7 +54,18 @@ def test_refused_hypercalls_say_what_they_lacked() -> None:
     assert group.why.endswith("missing privilege (it needs the privilege module-stop)")
 
 
-def test_console_lines_are_kept_only_if_asked_for() -> None:
-    summary = Summary(Names.from_header(HEADER))
-    summary(make_record(11, data=b"hi"))
-    assert summary.console == []
+def test_console_lines_are_put_together_by_partition() -> None:
+    shown: list[str] = []
+    lines = ConsoleLines(Names.from_header(HEADER), shown.append)
+    summary = Summary(Names.from_header(HEADER), lines.add)
+    summary(make_record(11, data=b"one\ntw", partition=0))
+    summary(make_record(11, data=b"other", partition=1))
+    assert shown == ["client: one"]
+    summary(make_record(11, data=b"o\x1b[2J\n\nthree", partition=0))
+    assert shown == ["client: one", "client: two\\x1b[2J", "client: "]
+    lines.close()
+    assert shown[3:] == ["server: other", "client: three"]
+    lines.close()
+    assert len(shown) == 5
+    lines.add(Console(0, 0, True, 0, b"x" * 2500))
+    assert [len(line) for line in shown[5:]] == [len("client: ") + LONGEST] * 2

@@ -23,7 +23,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 DATA = ("boards", "partitions", "images")
-PACKAGE_FILES = ("*.toml", "*.lark", "*.idl", "*.cdl", "*.edl", "*.psl", "*.xml", "py.typed")
+PACKAGE_FILES = ("*.toml", "*.idl", "*.cdl", "*.edl", "*.psl", "*.xml", "py.typed")
 LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))
 IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.khs", ".*")
 

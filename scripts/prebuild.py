@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("ziglang", "lark", "msgspec", "elftools")
+NEEDED = ("ziglang", "msgspec", "elftools")
 KINDS = ("elf",)
 
 

@@ -127,10 +127,7 @@ class Bindings:
         scrutinee = checker.infer(node.scrutinee)
         scrutinee = self._shallow(checker.settle(scrutinee, node.scrutinee.span), node.span)
         self._must_be_choosable(scrutinee.type, node.scrutinee.span)
-        head = Span(
-            node.span.source, node.span.start, node.scrutinee.span.end,
-            node.span.line, node.span.column,
-        )  # fmt: skip
+        head = Span(node.span.source, node.span.start, node.scrutinee.span.end)
         site = self._site(head, "", "choice")
         branches: list[tree.Branch] = []
         default: tuple[tree.Item, ...] | None = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lark import Token
-
 from kss.edl import Descriptions
 from kss.errors import Findings, Location
+from kss.grammar.edl import parse_description
+from kss.grammar.idl import parse_package
 from kss.layout import EntityClass, Interface
-from kss.source import Search, parse, read_source
+from kss.source import Search, read_source
 
-_GRAMMARS = {".edl": "edl", ".cdl": "edl", ".idl": "idl"}
+_PARSERS = {".edl": parse_description, ".cdl": parse_description, ".idl": parse_package}
 
 
 def load_described_class(what: str, include: Iterable[Path]) -> EntityClass:
@@ -42,13 +42,13 @@ def _name_and_root(
 ) -> tuple[str, list[Path]]:
     """The name to look up, and the include directories: that of the file first."""
     path = Path(what)
-    if path.suffix not in _GRAMMARS:
+    if path.suffix not in _PARSERS:
         return what, list(include)
     source = read_source(path, findings)
-    tree = parse(_GRAMMARS[path.suffix], source, findings) if source else None
+    text = _PARSERS[path.suffix](source, findings) if source else None
     findings.raise_if_failed()
-    assert tree is not None
-    name = str(next(tree.scan_values(lambda value: isinstance(value, Token))))
+    assert text is not None
+    name = text.name.value
     parts = name.split(".")
     root = path.parent
     if path.parts[-len(parts) :] == (*parts[:-1], path.name) and path.stem == parts[-1]:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lark import Token, Tree
-
 from kss.errors import Findings, Location, did_you_mean
+from kss.grammar.edl import DescriptionText, Entries, parse_description
 from kss.idl import Packages, declares
 from kss.layout import Endpoint, EntityClass, Interface
-from kss.source import Search, Source, parse, read_source
+from kss.source import Search, Source, read_source
+from kss.syntax import Word
 
 MAX_ENDPOINTS = 1024
 MAX_INSTANCES = 4096
+MAX_DEPTH = 64  # of components within components
 
 
 @dataclass
@@ -22,10 +23,10 @@ class Description:
     """What one EDL or CDL file says, names not yet looked up."""
 
     source: Source
-    name: Token
-    components: list[tuple[Token, Token]] = field(default_factory=list)
-    endpoints: list[tuple[Token, Token]] = field(default_factory=list)
-    security: Token | None = None
+    name: Word
+    components: dict[str, tuple[Word, Word]] = field(default_factory=dict)
+    endpoints: dict[str, tuple[Word, Word]] = field(default_factory=dict)
+    security: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,64 +51,50 @@ class Descriptions:
     def _find(self, name: str, suffix: str) -> Path | None:
         if exact := self._search.exact(name, suffix):
             return exact
-        flat = (path for path in self._search.flat(name, suffix) if declares(path, "edl", name))
+        flat = (path for path in self._search.flat(name, suffix) if declares(path, name))
         return next(flat, None)
 
     def _load(self, name: str, suffix: str) -> Description | None:
         if (name, suffix) not in self._files:
             path = self._find(name, suffix)
             source = read_source(path, self._findings) if path else None
-            tree = parse("edl", source, self._findings) if source else None
-            described = self._describe(source, tree, suffix) if source and tree else None
+            text = parse_description(source, self._findings) if source else None
+            described = self._describe(source, text, suffix) if source and text else None
             self._files[name, suffix] = described
         return self._files[name, suffix]
 
-    def _describe(self, source: Source, tree: Tree[Token], suffix: str) -> Description:
-        head, *parts = (child for child in tree.children if isinstance(child, Tree))
-        (name,) = head.children
-        assert isinstance(name, Token)
-        wanted = "component" if suffix == ".cdl" else "entity"
-        if head.data != wanted:
-            self._findings.error(
-                "EDL-001",
-                source.at(name),
-                f"a {suffix} file describes a {wanted}, this one a {head.data}",
-                f"{wanted} {name}",
-                str(name),
-            )
+    def _describe(self, source: Source, text: DescriptionText, suffix: str) -> Description:
+        name = text.name
+        wanted = "component" if suffix == ".cdl" else "task class"
+        if text.kind != wanted:
+            message = f"a {suffix} file describes a {wanted}, this one a {text.kind}"
+            help = f"{wanted} {name.value}"
+            self._findings.error("EDL-001", name.span.at, message, help, name.value)
         description = Description(source, name)
         seen: set[str] = set()
-        for part in parts:
-            if part.data in seen:
-                at = source.position(part.meta.start_pos)
-                self._findings.error(
-                    "EDL-002", at, f"{part.data} appears twice", "merge the two", str(part.data)
-                )
-            seen.add(str(part.data))
-            self._part(description, part)
+        for part in text.parts:
+            word = part.part if isinstance(part, Entries) else "security"
+            if word in seen:
+                message = f"{word} appears twice"
+                self._findings.error("EDL-002", part.span.at, message, "merge the two", word)
+            seen.add(word)
+            if isinstance(part, Entries):
+                self._entries(description, part)
+            else:
+                description.security = part.interface
         return description
 
-    def _part(self, description: Description, part: Tree[Token]) -> None:
-        if part.data == "security":
-            (name,) = part.children
-            assert isinstance(name, Token)
-            description.security = name
-            return
-        entries = description.components if part.data == "components" else description.endpoints
-        for entry in part.children:
-            assert isinstance(entry, Tree)
-            name, kind = entry.children
-            assert isinstance(name, Token) and isinstance(kind, Token)
-            at = description.source.at(name)
-            if any(name == other for other, _ in entries):
-                self._findings.error(
-                    "EDL-003", at, f"{part.data} has two entries {name}", "rename one", str(name)
-                )
-            if "_" in name:
-                self._findings.warning(
-                    "EDL-008", at, f"the name {name} has an underscore", "", str(name)
-                )
-            entries.append((name, kind))
+    def _entries(self, description: Description, part: Entries) -> None:
+        known = description.components if part.part == "components" else description.endpoints
+        for name, kind in part.entries:
+            at = name.span.at
+            if name.value in known:
+                message = f"{part.part} has two entries {name.value}"
+                self._findings.error("EDL-003", at, message, "rename one", name.value)
+            if "_" in name.value:
+                message = f"the name {name.value} has an underscore"
+                self._findings.warning("EDL-008", at, message, "", name.value)
+            known[name.value] = (name, kind)
 
     # ---- classes
 
@@ -126,7 +113,7 @@ class Descriptions:
 
         `ports` adds endpoints (name -> interface) after the declared ones.
         """
-        before = sum(finding.severity == "error" for finding in self._findings.items)
+        before = self._findings.errors
         description = self._load(described_by, ".edl")
         if description is None:
             if self._find(described_by, ".edl") is None:
@@ -138,18 +125,18 @@ class Descriptions:
                 message = f"there is no process class {described_by}"
                 self._findings.error("EDL-009", at, message, help, described_by)
             return None
-        if name == described_by and description.name != name:
+        if name == described_by and description.name.value != name:
             self._misnamed(description, name)
         builder = _Builder(self, self._findings)
         builder.add(description, "", None, (description.source.name,))
         for port, interface in (ports or {}).items():
             builder.add_port(Port(port, interface), at)
-        after = sum(finding.severity == "error" for finding in self._findings.items)
-        broken = after > before or builder.broken
+        broken = self._findings.errors > before or builder.broken
         security = tuple(builder.security)
         return None if broken else EntityClass(name, index, tuple(builder.endpoints), security)
 
-    def component(self, name: Token, source: Source) -> Description | None:
+    def component(self, word: Word) -> Description | None:
+        name = word.value
         description = self._load(name, ".cdl")
         if description is None and self._find(name, ".cdl") is None:
             help = did_you_mean(
@@ -158,18 +145,19 @@ class Descriptions:
                 f"{name.replace('.', '/')}.cdl in an include directory",
             )
             message = f"there is no component {name}"
-            self._findings.error("EDL-004", source.at(name), message, help, str(name))
-        elif description is not None and description.name != name:
+            self._findings.error("EDL-004", word.span.at, message, help, name)
+        elif description is not None and description.name.value != name:
             self._misnamed(description, name)
         return description
 
     def _misnamed(self, description: Description, name: str) -> None:
+        declared = description.name
         self._findings.error(
             "EDL-001",
-            description.source.at(description.name),
-            f"the file declares {description.name}, it is looked up as {name}",
+            declared.span.at,
+            f"the file declares {declared.value}, it is looked up as {name}",
             f"declare {name}, or use that name",
-            str(description.name),
+            declared.value,
         )
 
     def interface(self, name: str, at: Location) -> tuple[Interface | None, bool]:
@@ -200,32 +188,32 @@ class _Builder:
     def add(
         self, what: Description, path: str, component: str | None, stack: tuple[str, ...]
     ) -> None:
-        for instance, kind in what.components:
-            self._add_instance(what, f"{path}{instance}", kind, stack)
-        for name, kind in what.endpoints:
-            at = what.source.at(kind)
-            self._add_endpoint(f"{path}{name}", str(kind), component, at)
+        for instance, kind in what.components.values():
+            self._add_instance(f"{path}{instance.value}", kind, stack)
+        for name, kind in what.endpoints.values():
+            self._add_endpoint(f"{path}{name.value}", kind.value, component, kind.span.at)
         if what.security is not None:
-            self._add_security(what, what.security, path.removesuffix("."), component)
+            self._add_security(what.security, path.removesuffix("."), component)
 
-    def _add_instance(
-        self, parent: Description, path: str, kind: Token, stack: tuple[str, ...]
-    ) -> None:
-        at = parent.source.at(kind)
+    def _add_instance(self, path: str, kind: Word, stack: tuple[str, ...]) -> None:
+        at = kind.span.at
         self.instances += 1
         if self.instances > MAX_INSTANCES:
             if self.instances == MAX_INSTANCES + 1:
                 message = f"more than {MAX_INSTANCES} component instances"
-                self._findings.error("EDL-010", at, message, "", str(kind))
+                self._findings.error("EDL-010", at, message, "", kind.value)
             return
-        described = self._descriptions.component(kind, parent.source)
+        described = self._descriptions.component(kind)
         if described is None:
             self.broken = True
         elif described.source.name in stack:
-            help = "take the instance out"
-            self._findings.error("EDL-006", at, f"component {kind} contains itself", help, kind)
+            message = f"component {kind.value} contains itself"
+            self._findings.error("EDL-006", at, message, "take the instance out", kind.value)
+        elif len(stack) > MAX_DEPTH:
+            message = f"components are nested more than {MAX_DEPTH} deep"
+            self._findings.error("EDL-011", at, message, "", kind.value)
         else:
-            self.add(described, f"{path}.", str(kind), (*stack, described.source.name))
+            self.add(described, f"{path}.", kind.value, (*stack, described.source.name))
 
     def _add_endpoint(self, name: str, interface: str, component: str | None, at: Location) -> None:
         found, sound = self._descriptions.interface(interface, at)
@@ -237,11 +225,9 @@ class _Builder:
         elif len(self.endpoints) < MAX_ENDPOINTS:
             self.endpoints.append(Endpoint(name, len(self.endpoints), found, component))
 
-    def _add_security(
-        self, what: Description, kind: Token, path: str, component: str | None
-    ) -> None:
-        at = what.source.at(kind)
-        found, sound = self._descriptions.interface(str(kind), at)
+    def _add_security(self, kind: Word, path: str, component: str | None) -> None:
+        at = kind.span.at
+        found, sound = self._descriptions.interface(kind.value, at)
         self.broken |= not sound
         if found is None:
             return
@@ -250,9 +236,9 @@ class _Builder:
                 self._findings.error(
                     "EDL-007",
                     at,
-                    f"{kind} is a security interface, but {method.name} returns something",
+                    f"{kind.value} is a security interface, but {method.name} returns something",
                     "methods of a security interface have in parameters only",
-                    str(kind),
+                    kind.value,
                 )
         self.security.append(Endpoint(path, len(self.security), found, component))
 

@@ -17,7 +17,9 @@ from typing import Literal
 
 from kss.rules import RULES
 
-Severity = Literal["error", "warning"]
+# A note tells what was taken on trust (`kss check --stub`).
+Severity = Literal["error", "warning", "note"]
+MAX_FINDINGS = 500
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,36 +72,54 @@ class MessageError(KssError):
 
 @dataclass
 class Findings:
-    """Collects findings, each once, so that one run reports them all."""
+    """Collects findings, each once, so that one run reports them all.
+
+    Raises DescriptionError when there are `MAX_FINDINGS`: what is that wrong need not be read on.
+    """
 
     items: list[Finding] = field(default_factory=list)
+    errors: int = 0
+    _seen: set[Finding] = field(default_factory=set)
 
     def error(self, rule: str, at: Location, message: str, help: str = "", text: str = "") -> None:
-        self._add(Finding(rule, "error", at.file, at.line, at.column, message, help, text))
+        self.add(Finding(rule, "error", at.file, at.line, at.column, message, help, text))
 
     def warning(
         self, rule: str, at: Location, message: str, help: str = "", text: str = ""
     ) -> None:
-        self._add(Finding(rule, "warning", at.file, at.line, at.column, message, help, text))
+        self.add(Finding(rule, "warning", at.file, at.line, at.column, message, help, text))
 
-    def _add(self, finding: Finding) -> None:
+    def note(self, rule: str, at: Location, message: str, help: str = "", text: str = "") -> None:
+        self.add(Finding(rule, "note", at.file, at.line, at.column, message, help, text))
+
+    def add(self, finding: Finding) -> None:
         assert finding.rule in RULES, finding.rule
-        if finding not in self.items:
-            self.items.append(finding)
+        if finding in self._seen:
+            return
+        self._seen.add(finding)
+        self.items.append(finding)
+        self.errors += finding.severity == "error"
+        if self.errors >= MAX_FINDINGS:
+            raise DescriptionError(self.items)
 
     @property
     def failed(self) -> bool:
-        return any(finding.severity == "error" for finding in self.items)
+        return self.errors > 0
 
     def raise_if_failed(self) -> None:
         if self.failed:
             raise DescriptionError(self.items)
 
 
+# Beyond this, looking for a similar name would take longer than reading the files.
+_MAX_SIMILAR = 500
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """A help line naming the known word closest to `word`, else all of them if few."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    alike = [name for name in names if abs(len(name) - len(word)) <= 4]
+    close = difflib.get_close_matches(word[:100], alike[:_MAX_SIMILAR], n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
     if otherwise:

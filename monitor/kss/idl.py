@@ -5,21 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lark import Token, Tree
-
-from kss import layout
+from kss import layout, syntax
 from kss.errors import Findings, did_you_mean
+from kss.grammar.edl import parse_description
+from kss.grammar.idl import (
+    Const,
+    Declaration,
+    GenericType,
+    Import,
+    InterfaceDeclaration,
+    MethodDeclaration,
+    PackageText,
+    Record,
+    Typedef,
+    TypeUse,
+    parse_package,
+)
 from kss.integers import IntegerError, evaluate
 from kss.layout import Direction, WireType
-from kss.source import Search, Source, parse, read_source
+from kss.source import Search, read_source
+from kss.syntax import Span, Word
 
 MAX_MESSAGE = 16 << 20  # bytes; the largest limit of KasperskyOS kernels
 MAX_DEPTH = 32
+MAX_IMPORTS = 64  # packages that import each other in a row
 MAX_METHODS = 1 << 16  # mid is 16 bits wide
 
 _INTEGERS = [layout.Integer(bits, signed) for signed in (False, True) for bits in (8, 16, 32, 64)]
 BUILT_IN: dict[str, WireType] = {str(kind): kind for kind in _INTEGERS}
 BUILT_IN["Handle"] = layout.Handle()
+# Types of later SDKs that this version does not lay out, and what to write in their place.
+_LATER = {
+    "UIntSize": "write UInt32 or UInt64: messages are the same on every architecture",
+    "UIntPtr": "write UInt32 or UInt64: messages are the same on every architecture",
+    "handle": "write Handle: handles are not bound to an interface",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,11 @@ class Packages:
             self._loading.pop()
         return self._loaded[name]
 
+    @property
+    def depth(self) -> int:
+        """How many packages are being read, each imported by the one before."""
+        return len(self._loading)
+
     def is_loading(self, name: str) -> bool:
         return name in self._loading
 
@@ -73,89 +98,106 @@ class Packages:
     def _find(self, name: str) -> Path | None:
         if exact := self._search.exact(name, ".idl"):
             return exact
-        flat = (path for path in self._search.flat(name, ".idl") if declares(path, "idl", name))
+        flat = (path for path in self._search.flat(name, ".idl") if declares(path, name))
         return next(flat, None)
 
     def _read(self, name: str) -> Package | None:
         path = self._find(name)
         source = read_source(path, self._findings) if path else None
-        tree = parse("idl", source, self._findings) if source else None
-        if path is None or source is None or tree is None:
+        text = parse_package(source, self._findings) if source else None
+        if path is None or text is None:
             return None
-        before = len(self._findings.items)
+        before = self._findings.errors
         package = Package(name, path)
-        Reader(source, package, self, self._findings).read(tree)
-        added = self._findings.items[before:]
-        package.broken |= any(finding.severity == "error" for finding in added)
+        Reader(text, package, self, self._findings).read()
+        package.broken |= self._findings.errors > before
         return package
 
 
-def declares(path: Path, grammar: str, name: str) -> bool:
+def declares(path: Path, name: str) -> bool:
     """Whether a file found by its last name part alone declares the whole name."""
-    findings = Findings()
-    source = read_source(path, findings)
-    tree = parse(grammar, source, findings) if source else None
-    if tree is None:
+    source = read_source(path, Findings())
+    if source is None:
         return False
-    head = tree.children[0]
-    declared = head.children[0] if isinstance(head, Tree) else head
-    return str(declared) == name
+    parse = parse_package if path.suffix == ".idl" else parse_description
+    text = parse(source, Findings())
+    return text is not None and text.name.value == name
 
 
 class Reader:
-    """Turns one syntax tree into a package."""
+    """Turns what a file says into a package."""
 
     def __init__(
-        self, source: Source, package: Package, packages: Packages, findings: Findings
+        self, text: PackageText, package: Package, packages: Packages, findings: Findings
     ) -> None:
-        self.source = source
+        self.text = text
         self.package = package
         self.packages = packages
         self.findings = findings
         self.constants: dict[str, int] = {}
         self.types: dict[str, NamedType] = {n: NamedType(t, 1) for n, t in BUILT_IN.items()}
         self.origin: dict[str, str] = {}
+        self.declared = {d.name.value for d in text.declarations if isinstance(d, Typedef | Record)}
+        self.declaring = ""  # the type whose declaration is being read
 
-    def error(self, rule: str, token: Token, message: str, help: str = "") -> None:
-        self.findings.error(rule, self.source.at(token), message, help, str(token))
+    def error(self, rule: str, at: Word | Span, message: str, help: str = "") -> None:
+        span = at.span if isinstance(at, Word) else at
+        self.findings.error(rule, span.at, message, help, span.text)
 
-    def read(self, tree: Tree[Token]) -> None:
-        name, *rest = tree.children
-        assert isinstance(name, Token)
-        if name != self.package.name:
+    def read(self) -> None:
+        name = self.text.name
+        if name.value != self.package.name:
             self.error(
                 "IDL-001",
                 name,
-                f"the package is called {name}, its file is looked up as {self.package.name}",
+                f"the package is called {name.value}, its file is looked up as {self.package.name}",
                 f"package {self.package.name}",
             )
-        for item in rest:
-            assert isinstance(item, Tree)
-            getattr(self, f"_{item.data.strip('_')}")(item)
+        for declaration in self.text.declarations:
+            self._declaration(declaration)
 
     # ---- declarations
 
-    def _import(self, tree: Tree[Token]) -> None:
-        (name,) = _tokens(tree)
+    def _declaration(self, declaration: Declaration) -> None:
+        match declaration:
+            case Import(name):
+                self._import(name)
+            case Const():
+                self._const(declaration)
+            case Typedef(kind, name):
+                self.declaring = name.value
+                self._declare(name, self._type(kind))
+            case Record():
+                self._record(declaration)
+            case InterfaceDeclaration():
+                self._interface(declaration)
+        self.declaring = ""
+
+    def _import(self, word: Word) -> None:
+        name = word.value
         if self.packages.is_loading(name):
-            self.error("IDL-012", name, f"package {name} imports this one", "split the package")
+            self.error("IDL-012", word, f"package {name} imports this one", "split the package")
+            return
+        if self.packages.depth >= MAX_IMPORTS:
+            message = f"more than {MAX_IMPORTS} packages import each other in a row"
+            self.error("IDL-017", word, message, "import fewer")
             return
         package = self.packages.load(name)
         if package is None:
             if not self.packages.exists(name):
                 help = self.packages.suggestion(name)
-                self.error("IDL-011", name, f"there is no package {name}", help)
+                self.error("IDL-011", word, f"there is no package {name}", help)
             self.package.broken = True
             return
         self.package.broken |= package.broken
         for known in (*package.constants, *package.types):
-            if self._fresh(name, known, f"package {name}"):
+            if self._fresh(word, known, f"package {name}"):
                 if known in package.constants:
                     self.constants[known] = package.constants[known]
                 else:
                     self.types[known] = package.types[known]
 
-    def _fresh(self, at: Token, name: str, origin: str) -> bool:
+    def _fresh(self, at: Word, name: str, origin: str) -> bool:
         """Notes a declared name; False (and a finding) if it is taken."""
         if name in BUILT_IN:
             self.error("IDL-004", at, f"{name} is a built-in type", "choose another name")
@@ -168,167 +210,153 @@ class Reader:
         self.origin[name] = origin
         return True
 
-    def _const(self, tree: Tree[Token]) -> None:
-        kind, name, expression = tree.children
-        assert isinstance(kind, Token) and isinstance(name, Token)
-        value = self._integer(expression, name)
-        wire = BUILT_IN.get(str(kind))
+    def _const(self, declaration: Const) -> None:
+        kind, name = declaration.type, declaration.name
+        value = self._integer(declaration.value, name.span)
+        wire = BUILT_IN.get(kind.value)
         if not isinstance(wire, layout.Integer):
-            help = did_you_mean(kind, [n for n in BUILT_IN if n != "Handle"])
-            self.error("IDL-002", kind, f"{kind} is not an integer type", help)
+            help = did_you_mean(kind.value, [n for n in BUILT_IN if n != "Handle"])
+            self.error("IDL-002", kind, f"{kind.value} is not an integer type", help)
         elif value is not None and not _fits(value, wire):
-            self.error(
-                "IDL-005", name, f"{value} does not fit {kind}", f"{kind} holds {_range(wire)}"
-            )
-        if self._fresh(name, str(name), "this package"):
-            self.constants[str(name)] = self.package.constants[str(name)] = value or 0
+            message = f"{value} does not fit {kind.value}"
+            self.error("IDL-005", name, message, f"{kind.value} holds {_range(wire)}")
+        if self._fresh(name, name.value, "this package"):
+            self.constants[name.value] = self.package.constants[name.value] = value or 0
 
-    def _typedef(self, tree: Tree[Token]) -> None:
-        kind, name = tree.children
-        assert isinstance(name, Token)
-        self._declare(name, self._type(kind))
-
-    def _struct(self, tree: Tree[Token]) -> None:
-        name, fields, depth = self._members(tree)
-        if fields:
-            self._declare(name, self._checked(name, layout.make_struct(str(name), fields), depth))
-
-    def _union(self, tree: Tree[Token]) -> None:
-        name, members, depth = self._members(tree)
-        if members:
-            self._declare(name, self._checked(name, layout.make_union(str(name), members), depth))
-
-    def _members(self, tree: Tree[Token]) -> tuple[Token, list[tuple[str, WireType]], int]:
-        name, *fields = tree.children
-        assert isinstance(name, Token)
+    def _record(self, declaration: Record) -> None:
+        name = declaration.name
+        self.declaring = name.value
         members: dict[str, WireType] = {}
         depth = 0
-        for item in fields:
-            assert isinstance(item, Tree)
-            kind, member = item.children
-            assert isinstance(member, Token)
+        for kind, member in declaration.members:
             named = self._type(kind)
             depth = max(depth, named.depth)
-            if member in members:
-                self.error("IDL-004", member, f"{name} has two members {member}", "rename one")
-            members[str(member)] = named.type
+            if member.value in members:
+                message = f"{name.value} has two members {member.value}"
+                self.error("IDL-004", member, message, "rename one")
+            members[member.value] = named.type
         if not members:
-            self.error("IDL-013", name, f"{name} has no members", "declare at least one")
-        return name, list(members.items()), depth
-
-    def _declare(self, name: Token, named: NamedType) -> None:
-        if self._fresh(name, str(name), "this package"):
-            self.types[str(name)] = self.package.types[str(name)] = named
-
-    def _interface(self, tree: Tree[Token]) -> None:
-        methods: list[layout.Method] = []
-        if self.package.interface is not None:
-            at = self.source.position(tree.meta.start_pos)
-            self.findings.error(
-                "IDL-010", at, "a package has one interface at most", "use two packages"
-            )
+            message = f"{name.value} has no members"
+            self.error("IDL-013", name, message, "declare at least one")
             return
-        for item in tree.children[:MAX_METHODS]:
-            assert isinstance(item, Tree)
-            methods.append(self._method(item, len(methods), {m.name for m in methods}))
-        if len(tree.children) > MAX_METHODS:
-            at = self.source.position(tree.meta.start_pos)
-            self.findings.error("IDL-014", at, f"more than {MAX_METHODS} methods")
+        make = layout.make_struct if declaration.kind == "struct" else layout.make_union
+        made = make(name.value, list(members.items()))
+        self._declare(name, self._checked(name.span, made, depth))
+
+    def _declare(self, name: Word, named: NamedType) -> None:
+        if self._fresh(name, name.value, "this package"):
+            self.types[name.value] = self.package.types[name.value] = named
+
+    def _interface(self, declaration: InterfaceDeclaration) -> None:
+        if self.package.interface is not None:
+            message = "a package has one interface at most"
+            self.error("IDL-010", declaration.span, message, "use two packages")
+            return
+        methods: list[layout.Method] = []
+        taken: set[str] = set()
+        for method in declaration.methods[:MAX_METHODS]:
+            methods.append(self._method(method, len(methods), taken))
+            taken.add(method.name.value)
+        if len(declaration.methods) > MAX_METHODS:
+            self.error("IDL-014", declaration.span, f"more than {MAX_METHODS} methods")
         self.package.interface = layout.Interface(self.package.name, tuple(methods))
 
-    def _method(self, tree: Tree[Token], mid: int, taken: set[str]) -> layout.Method:
-        name, *parameters = tree.children
-        assert isinstance(name, Token)
-        if name in taken:
-            self.error("IDL-004", name, f"the interface has two methods {name}", "rename one")
-        if "_" in name:
-            self.findings.warning(
-                "EDL-008", self.source.at(name), f"method name {name} has an underscore", "", name
-            )
+    def _method(self, declaration: MethodDeclaration, mid: int, taken: set[str]) -> layout.Method:
+        name = declaration.name
+        if name.value in taken:
+            message = f"the interface has two methods {name.value}"
+            self.error("IDL-004", name, message, "rename one")
+        if "_" in name.value:
+            message = f"method name {name.value} has an underscore"
+            self.findings.warning("EDL-008", name.span.at, message, "", name.value)
         sides: dict[Direction, list[tuple[str, WireType]]] = {side: [] for side in Direction}
         seen: set[str] = set()
         last = Direction.IN
-        for item in parameters:
-            if item is None:
-                continue
-            assert isinstance(item, Tree)
-            word, kind, parameter = item.children
-            assert isinstance(word, Token) and isinstance(parameter, Token)
-            side = Direction[word.upper()]
+        for item in declaration.parameters:
+            word, parameter = item.direction, item.name
+            side = Direction[word.value.upper()]
             if side < last:
-                self.findings.warning(
-                    "IDL-009",
-                    self.source.at(word),
-                    f"{word} parameter {parameter} stands after an {last.name.lower()} parameter",
-                    "the order is in, out, error",
-                    str(word),
+                message = (
+                    f"{word.value} parameter {parameter.value} stands after an"
+                    f" {last.name.lower()} parameter"
                 )
+                help = "the order is in, out, error"
+                self.findings.warning("IDL-009", word.span.at, message, help, word.value)
             last = max(last, side)
-            if parameter in seen:
-                self.error(
-                    "IDL-004", parameter, f"{name} has two parameters {parameter}", "rename one"
-                )
-            seen.add(str(parameter))
-            sides[side].append((str(parameter), self._type(kind).type))
+            if parameter.value in seen:
+                message = f"{name.value} has two parameters {parameter.value}"
+                self.error("IDL-004", parameter, message, "rename one")
+            seen.add(parameter.value)
+            sides[side].append((parameter.value, self._type(item.type).type))
         messages = [layout.make_message(side, sides[side]) for side in Direction]
         if any(message.size + message.arena > MAX_MESSAGE for message in messages):
             help = f"a message has at most {MAX_MESSAGE} bytes, constant part and arena"
-            self.error("IDL-008", name, f"a message of {name} is too large", help)
-        return layout.Method(str(name), mid, *messages)
+            self.error("IDL-008", name, f"a message of {name.value} is too large", help)
+        return layout.Method(name.value, mid, *messages)
 
     # ---- types
 
-    def _type(self, tree: Token | Tree[Token] | None) -> NamedType:
-        assert isinstance(tree, Tree)
-        first = tree.children[0]
-        if tree.data == "named":
-            assert isinstance(first, Token)
-            if first not in self.types:
-                help = did_you_mean(first, self.types)
-                self.error("IDL-002", first, f"unknown type {first}", help)
-            return self.types.get(first, NamedType(BUILT_IN["UInt32"], 1))
-        count = self._size(tree.children[-1], tree)
-        at = Token("NAME", str(tree.data))
-        at.line, at.column = tree.meta.line, tree.meta.column
-        if tree.data in ("bytes", "string"):
-            limited = layout.Bytes(count) if tree.data == "bytes" else layout.String(count)
-            return self._checked(at, limited, 0)
-        element = self._type(first)
-        array = layout.Array if tree.data == "array" else layout.Sequence
-        return self._checked(at, array(element.type, count), element.depth)
+    def _type(self, use: TypeUse) -> NamedType:
+        if not isinstance(use, GenericType):
+            return self._named(use.word)
+        kind = use.kind
+        if kind.value in _LATER or use.size is None:
+            return self._later(kind)
+        count = self._size(use.size, kind)
+        if use.element is None:
+            limited = layout.Bytes(count) if kind.value == "bytes" else layout.String(count)
+            return self._checked(kind.span, limited, 0)
+        element = self._type(use.element)
+        array = layout.Array if kind.value == "array" else layout.Sequence
+        return self._checked(kind.span, array(element.type, count), element.depth)
 
-    def _size(self, tree: Token | Tree[Token] | None, kind: Tree[Token]) -> int:
-        at = Token("INT", str(kind.data))
-        at.line, at.column = kind.meta.line, kind.meta.column
-        value = self._integer(tree, at)
+    def _named(self, word: Word) -> NamedType:
+        name = word.value
+        if name in self.types:
+            return self.types[name]
+        if name in _LATER:
+            return self._later(word)
+        if name == self.declaring:
+            self.error("IDL-016", word, f"{name} contains itself", "types do not recur")
+        elif name in self.declared:
+            help = "declare it before this line"
+            self.error("IDL-002", word, f"{name} is declared only further down", help)
+        else:
+            help = did_you_mean(name, self.types)
+            self.error("IDL-002", word, f"unknown type {name}", help)
+        return NamedType(BUILT_IN["UInt32"], 1)
+
+    def _later(self, word: Word) -> NamedType:
+        message = f"{word.value} is a type of a later SDK, which this version does not know"
+        self.error("IDL-015", word, message, _LATER[word.value])
+        return NamedType(BUILT_IN["UInt32"], 1)
+
+    def _size(self, node: syntax.Expression, kind: Word) -> int:
+        value = self._integer(node, kind.span)
         if value is not None and value < 1:
-            self.error("IDL-007", at, f"a {kind.data} of size {value}", "the size is at least 1")
+            message = f"{kind.value} of size {value}"
+            self.error("IDL-007", kind, message, "the size is at least 1")
         return max(value or 1, 1)
 
-    def _checked(self, at: Token, kind: WireType, depth: int) -> NamedType:
+    def _checked(self, at: Span, kind: WireType, depth: int) -> NamedType:
         if kind.size + kind.arena > MAX_MESSAGE or depth >= MAX_DEPTH:
             help = f"at most {MAX_MESSAGE} bytes and {MAX_DEPTH} types within each other"
-            self.error("IDL-008", at, f"{at} is too large or too deep", help)
+            self.error("IDL-008", at, f"{at.text} is too large or too deep", help)
             return NamedType(BUILT_IN["UInt32"], 1)
         return NamedType(kind, depth + 1)
 
-    def _integer(self, tree: Token | Tree[Token] | None, at: Token) -> int | None:
+    def _integer(self, node: syntax.Expression, at: Span) -> int | None:
         try:
-            return evaluate(tree, self._constant)
+            return evaluate(node, self._constant)
         except IntegerError as error:
-            token = error.token or at
-            self.error(error.rule, token, str(error), error.help)
+            self.error(error.rule, error.span or at, str(error), error.help)
             return None
 
-    def _constant(self, name: Token) -> int:
-        if name not in self.constants:
-            help = did_you_mean(name, self.constants, "declare it before this line")
-            raise IntegerError(f"unknown constant {name}", name, help, "IDL-003")
-        return self.constants[name]
-
-
-def _tokens(tree: Tree[Token]) -> list[Token]:
-    return [child for child in tree.children if isinstance(child, Token)]
+    def _constant(self, name: Word) -> int:
+        if name.value not in self.constants:
+            help = did_you_mean(name.value, self.constants, "declare it before this line")
+            raise IntegerError(f"unknown constant {name.value}", name.span, help, "IDL-003")
+        return self.constants[name.value]
 
 
 def _fits(value: int, kind: layout.Integer) -> bool:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 
-from lark import Token, Tree
+from kss import syntax
+from kss.syntax import Span, Word
 
 LIMIT = 1 << 128  # no intermediate value may reach it
 
 
 class IntegerError(Exception):
-    """An integer expression without a usable value; `token` is the place if known."""
+    """An integer expression without a usable value; `span` is the place if known."""
 
     def __init__(
-        self, message: str, token: Token | None, help: str = "", rule: str = "IDL-006"
+        self, message: str, span: Span | None, help: str = "", rule: str = "IDL-006"
     ) -> None:
         super().__init__(message)
-        self.token = token
+        self.span = span
         self.help = help
         self.rule = rule
 
@@ -31,83 +33,71 @@ def parse_integer(text: str) -> int:
     return int(digits, base)
 
 
-def evaluate(tree: Token | Tree[Token] | None, constant: Callable[[Token], int]) -> int:
+def evaluate(node: syntax.Expression, constant: Callable[[Word], int]) -> int:
     """The value of an IDL integer expression, with C's operators and `**`.
 
     Raises IntegerError: division by zero, negative shift or exponent, a value beyond 128 bits.
     """
-    assert isinstance(tree, Tree)
-    rule = tree.data
-    if rule == "number" or rule == "constant":
-        token = tree.children[0]
-        assert isinstance(token, Token)
-        return parse_integer(token) if rule == "number" else constant(token)
-    if rule == "prefix":
-        return _prefix(tree, constant)
-    if rule == "chain":
-        return _chain(tree, constant)
-    values = [evaluate(child, constant) for child in tree.children]
-    if rule == "power":
-        return reduce(lambda exponent, base: _power(base, exponent), reversed(values))
-    operation: dict[str, Callable[[int, int], int]] = {
-        "bit_or": lambda a, b: a | b,
-        "bit_xor": lambda a, b: a ^ b,
-        "bit_and": lambda a, b: a & b,
-    }
-    return reduce(operation[str(rule)], values)
+    match node:
+        case syntax.Literal(value):
+            assert isinstance(value, int)
+            return value
+        case syntax.Name(word):
+            return constant(word)
+        case syntax.Prefix(operators, operand):
+            return reduce(_signed, reversed(operators), evaluate(operand, constant))
+        case syntax.Chain(operators, operands, span):
+            values = [evaluate(operand, constant) for operand in operands]
+            if operators[0] == "**":
+                power = partial(_power, span)
+                return reduce(lambda exponent, base: power(base, exponent), reversed(values))
+            total = values[0]
+            for sign, value in zip(operators, values[1:], strict=True):
+                total = _binary(sign, total, value, span)
+            return total
+    raise AssertionError(node)
 
 
-def _prefix(tree: Tree[Token], constant: Callable[[Token], int]) -> int:
-    *operators, operand = tree.children
-    value = evaluate(operand, constant)
-    for operator in reversed(operators):
-        assert isinstance(operator, Tree)
-        sign = str(operator.children[0])
-        value = {"-": -value, "+": value, "~": ~value}[sign]
-    return value
+def _signed(value: int, sign: str) -> int:
+    return {"-": -value, "+": value, "~": ~value}[sign]
 
 
-def _chain(tree: Tree[Token], constant: Callable[[Token], int]) -> int:
-    value = evaluate(tree.children[0], constant)
-    for operator, operand in zip(tree.children[1::2], tree.children[2::2], strict=True):
-        sign = operator if isinstance(operator, Token) else operator.children[0]
-        assert isinstance(sign, Token)
-        value = _binary(sign, value, evaluate(operand, constant))
-    return value
-
-
-def _binary(sign: Token, left: int, right: int) -> int:
+def _binary(sign: str, left: int, right: int, span: Span) -> int:
     if sign in ("/", "%") and right == 0:
-        raise IntegerError("division by zero", sign)
+        raise IntegerError("division by zero", span)
     if sign in ("<<", ">>") and not 0 <= right <= 128:
-        raise IntegerError(f"shift by {right}", sign, "shift by 0 to 128")
-    match str(sign):
-        case "+":
-            value = left + right
-        case "-":
-            value = left - right
-        case "*":
-            value = left * right
-        case "<<":
-            value = left << right
-        case ">>":
-            value = left >> right
+        raise IntegerError(f"shift by {right}", span, "shift by 0 to 128")
+    match sign:
         case "/":
             value = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
-        case _:  # the remainder has the sign of the dividend, as in C
+        case "%":  # the remainder has the sign of the dividend, as in C
             value = abs(left) % abs(right) * (1 if left >= 0 else -1)
-    return _bounded(value, sign)
+        case _:
+            value = _PLAIN[sign](left, right)
+    return _bounded(value, span)
 
 
-def _power(base: int, exponent: int) -> int:
+_PLAIN: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+    "&": operator.and_,
+    "^": operator.xor,
+    "|": operator.or_,
+}
+
+
+def _power(span: Span, base: int, exponent: int) -> int:
     if exponent < 0:
-        raise IntegerError(f"negative exponent {exponent}", None)
+        raise IntegerError(f"negative exponent {exponent}", span)
     if abs(base) > 1 and exponent > 128:
-        raise IntegerError(f"exponent {exponent} is too large", None, "at most 128")
-    return _bounded(base ** (exponent if abs(base) > 1 else min(exponent, 2 + exponent % 2)), None)
+        raise IntegerError(f"exponent {exponent} is too large", span, "at most 128")
+    return _bounded(base ** (exponent if abs(base) > 1 else min(exponent, 2 + exponent % 2)), span)
 
 
-def _bounded(value: int, token: Token | None) -> int:
+def _bounded(value: int, span: Span) -> int:
     if abs(value) >= LIMIT:
-        raise IntegerError("the value has more than 128 bits", token)
+        raise IntegerError("the value has more than 128 bits", span)
     return value

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from kss import syntax
 from kss.errors import Findings, did_you_mean
+from kss.grammar.psl import parse_policy
 from kss.models import FILES, NOT_YET
-from kss.psl import parse_policy
 from kss.source import Search, read_source
 
 D = TypeVar("D")
@@ -37,10 +37,11 @@ class Loader:
                 continue
             seen.add(current.resolve())
             source = read_source(current, self._findings)
-            declarations = parse_policy(source, self._findings) if source else None
-            if declarations is None:
+            if source is None:
                 self.sound = False
                 continue
+            declarations, sound = parse_policy(source, self._findings)
+            self.sound &= sound
             self.declarations += declarations
             used = [self._locate(d) for d in declarations if isinstance(d, syntax.UseFile)]
             pending += [found for found in reversed(used) if found is not None]

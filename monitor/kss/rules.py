@@ -11,6 +11,8 @@ RULES: Final[dict[str, str]] = {
     "SRC-003": "syntax error",
     "SRC-004": "brackets are nested too deeply",
     "SRC-005": "a template placeholder is not expanded",
+    "SRC-006": "a file is too large",
+    "SRC-007": "a character changes the order in which text is shown",
     # packages and interfaces
     "IDL-001": "the declared name is not the name the file is looked up by",
     "IDL-002": "unknown type",
@@ -26,6 +28,9 @@ RULES: Final[dict[str, str]] = {
     "IDL-012": "packages import each other",
     "IDL-013": "a struct or union has no members",
     "IDL-014": "too many declarations",
+    "IDL-015": "a type of a later SDK",
+    "IDL-016": "a type contains itself",
+    "IDL-017": "packages import each other too deeply",
     # process classes and components
     "EDL-001": "the declared name is not the name the file is looked up by",
     "EDL-002": "a part of the description appears twice",
@@ -37,6 +42,7 @@ RULES: Final[dict[str, str]] = {
     "EDL-008": "an underscore in the name of an endpoint, instance or method",
     "EDL-009": "a process class is not found",
     "EDL-010": "a process class has too many endpoints",
+    "EDL-011": "components are nested too deeply",
     # policies: files and declarations
     "PSL-001": "the execute interface is not kl.core.Execute",
     "PSL-002": "an included policy file is not found",

@@ -1,105 +1,73 @@
-"""Source files: reading, searching in include directories, parsing with a grammar."""
+"""Source files: reading them, and finding them in include directories."""
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from lark.lexer import PatternStr
-
-from kss.errors import Findings, Location, did_you_mean
+from kss.errors import Findings, Location
 
 PACKAGE = Path(__file__).parent
 SDK = PACKAGE / "sdk"
-MAX_NESTING = 100
-
-_SPOKEN = {
-    "IDENT": "a name",
-    "NAME": "a name",
-    "KEY": "a selector",
-    "FIELD": "a field",
-    "TEXT": "a text literal",
-    "REGEX": "a regex block",
-    "INT": "an integer",
-    "RELATION": "a comparison",
-    "PREFIX": "'!'",
-    "DIRECTION": "'in', 'out' or 'error'",
-    "SHIFT": "'<<'",
-    "PRODUCT": "'*'",
-    "_PAL_ASSERT": "'assert'",
-    "$END": "the end of the file",
-    "_OPEN_DICT": "'{'",
-}
-_BITS = {"AMPERSAND", "VBAR"}
-_PARENTHESES = "& and | have no precedence beside other operators: put parentheses"
-_ADVICE: list[tuple[Callable[[str, set[str]], bool], str]] = [
-    (lambda found, _: found in ("&", "|"), _PARENTHESES),
-    (
-        lambda found, ok: found in ("+", "-", "*", "&&", "||", "==>") and bool(ok & _BITS),
-        _PARENTHESES,
-    ),
-    (
-        lambda found, ok: found in ("<", ">", "<=", ">=", "==", "!=") and "RPAR" in ok,
-        "comparisons do not chain: put parentheses, or use &&",
-    ),
-    (lambda found, ok: found == "=" and "RPAR" in ok, "== compares"),
-    (lambda found, _: found == ";", "nothing separates items: leave ';' out"),
-    (lambda found, ok: ok == {"INT"}, "'-' is no operator on one value: use math.neg"),
-    (
-        lambda found, ok: (
-            {"LPAR", "LSQB", "TRUE"} <= ok and "NAME" not in ok and found in ("}", "{")
-        ),
-        "a method takes exactly one argument, such as ()",
-    ),
-]
-_SCAN = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|[(\[{]|[)\]}]"
-    r"|\b(?:[Aa]rray|[Ss]equence|Set|List|Map)\s*<|>",
-    re.DOTALL,
-)
+MAX_FILE = 8 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """A file's text. `name` is how findings call the file."""
 
     name: str
     text: str
 
-    def at(self, token: Token) -> Location:
-        return Location(self.name, token.line or 1, token.column or 1)
+    @cached_property
+    def _lines(self) -> list[int]:
+        """Index of the first character of each line."""
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
     def position(self, index: int) -> Location:
-        line = self.text.count("\n", 0, index) + 1
-        return Location(self.name, line, index - (self.text.rfind("\n", 0, index) + 1) + 1)
+        line = bisect_right(self._lines, index)
+        return Location(self.name, line, index - self._lines[line - 1] + 1)
 
 
 def read_source(path: Path, findings: Findings) -> Source | None:
-    """The file's text, None (and a finding) if it cannot be read as UTF-8."""
+    """The file's text, None (and a finding) if it is no text in UTF-8 of a sane size."""
     start = Location(str(path), 1, 1)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        findings.error("SRC-001", start, f"cannot read {path}: {error.strerror or error}")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        findings.error("SRC-001", start, f"cannot read {path}: {reason}")
+        return None
+    if len(data) > MAX_FILE:
+        message = f"the file has more than {MAX_FILE >> 20} MiB"
+        findings.error("SRC-006", start, message, "split it: a policy may include others")
         return None
     try:
-        text = data.decode("utf-8-sig")
+        data = data.removeprefix(codecs.BOM_UTF8)
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        findings.error(
-            "SRC-002",
-            Location(str(path), line, 1),
-            f"byte 0x{data[error.start]:02x} is not UTF-8",
-            "save the file as UTF-8",
-        )
+        before = data[: error.start].decode("utf-8").split("\n")
+        at = Location(str(path), len(before), len(before[-1]) + 1)
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        help = "save the file as UTF-8" + (": this is UTF-16" if utf16 else "")
+        findings.error("SRC-002", at, f"byte 0x{data[error.start]:02x} is not UTF-8", help)
         return None
-    return Source(str(path), text.replace("\r\n", "\n"))
+    source = Source(str(path), text.replace("\r\n", "\n"))
+    _must_show_what_it_says(source, findings)
+    return source
+
+
+def _must_show_what_it_says(source: Source, findings: Findings) -> None:
+    """Characters that make an editor show the text in another order than it is read."""
+    for match in re.finditer("[\u202a-\u202e\u2066-\u2069]", source.text):
+        message = f"character U+{ord(match[0]):04X} changes the order in which the line is shown"
+        findings.warning("SRC-007", source.position(match.start()), message, "take it out")
 
 
 class Search:
@@ -114,11 +82,11 @@ class Search:
 
     def exact(self, name: str, suffix: str) -> Path | None:
         relative = Path(*name.split(".")).with_suffix(suffix)
-        return next((d / relative for d in self.directories if (d / relative).is_file()), None)
+        return next((d / relative for d in self.directories if _is_file(d / relative)), None)
 
     def flat(self, name: str, suffix: str) -> Iterator[Path]:
         base = Path(name.split(".")[-1]).with_suffix(suffix)
-        return (d / base for d in self.directories[:-1] if (d / base).is_file())
+        return (d / base for d in self.directories[:-1] if _is_file(d / base))
 
     def names(self, suffix: str) -> list[str]:
         """Dotted names of the files with this suffix, for suggestions."""
@@ -132,108 +100,8 @@ class Search:
         )
 
 
-@cache
-def _grammar(name: str) -> Lark:
-    path = PACKAGE / "grammar" / f"{name}.lark"
-    return Lark.open(str(path), parser="lalr", lexer="contextual", propagate_positions=True)
-
-
-def parse(grammar: str, source: Source, findings: Findings) -> Tree[Token] | None:
-    """The syntax tree, None (and a finding) if the text does not follow the grammar."""
-    if not _nesting_is_sane(source, findings):
-        return None
-    lark = _grammar(grammar)
+def _is_file(path: Path) -> bool:
     try:
-        return lark.parse(source.text)
-    except UnexpectedInput as error:
-        _report(lark, source, error, findings)
-        return None
-
-
-def _nesting_is_sane(source: Source, findings: Findings) -> bool:
-    depth = types = 0
-    for match in _SCAN.finditer(source.text):
-        if match[0] in "([{":
-            depth += 1
-        elif match[0] in ")]}":
-            depth -= 1
-        elif match[0] == ">":  # closes a type, or compares: then `types` is 0 anyway
-            types = max(types - 1, 0)
-        elif match[0].endswith("<"):
-            types += 1
-        if max(depth, types) > MAX_NESTING:
-            findings.error(
-                "SRC-004",
-                source.position(match.start()),
-                f"brackets are nested more than {MAX_NESTING} deep",
-                "split the declaration",
-                match[0],
-            )
-            return False
-    return True
-
-
-def _report(lark: Lark, source: Source, error: UnexpectedInput, findings: Findings) -> None:
-    at = Location(source.name, max(error.line, 1), max(error.column, 1))
-    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
-        at = source.position(len(source.text.rstrip()))
-        found = ""
-        message = "the file ends in the middle of a declaration"
-    else:
-        found = _offending(source, error)
-        message = f"unexpected '{found}'"
-    if placeholder := re.match(r"@\w*\+?@|\{%.*?%\}", source.text[error.pos_in_stream or 0 :]):
-        findings.error(
-            "SRC-005",
-            at,
-            f"the placeholder {placeholder[0]} is not expanded",
-            "expand the template before checking it",
-            placeholder[0],
-        )
-        return
-    findings.error("SRC-003", at, message, _help(lark, found, error), found)
-
-
-def _offending(source: Source, error: UnexpectedInput) -> str:
-    if isinstance(error, UnexpectedToken):
-        return str(error.token).split("\n")[0]
-    position = error.pos_in_stream or 0
-    rest = source.text[position:].split("\n")[0]
-    word = re.match(r"\w+|\"|/\*|.", rest)
-    return word[0] if word else ""
-
-
-def _help(lark: Lark, found: str, error: UnexpectedInput) -> str:
-    if found == "/*":
-        return "the comment is not closed: */ is missing"
-    if found == '"':
-        return 'the text is not closed: " is missing on this line'
-    terminals = _expected(error)
-    for applies, advice in _ADVICE:
-        if applies(found, terminals):
-            return advice
-    words = _spoken(lark, terminals)
-    keywords = [word.strip("'") for word in words if word.startswith("'") and word[1].isalpha()]
-    close = did_you_mean(found, keywords, " ") if found[:1].isalpha() else " "
-    if close != " " and found not in keywords:
-        return close
-    shown = ", ".join(words[:10]) + (", ..." if len(words) > 10 else "")
-    return f"expected {shown}" if words else ""
-
-
-def _expected(error: UnexpectedInput) -> set[str]:
-    if isinstance(error, UnexpectedToken):
-        return set(error.expected)
-    if isinstance(error, UnexpectedCharacters):
-        return set(error.allowed or ())
-    return set()
-
-
-def _spoken(lark: Lark, terminals: Iterable[str]) -> list[str]:
-    def speak(name: str) -> str:
-        if name in _SPOKEN:
-            return _SPOKEN[name]
-        pattern: Any = lark.get_terminal(name).pattern
-        return f"'{pattern.value}'" if isinstance(pattern, PatternStr) else name.lower()
-
-    return sorted({speak(name) for name in terminals if not name.startswith("__IGNORE")})
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False

@@ -16,17 +16,15 @@ from kss.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a node stands, and its text."""
+    """Where a node stands, as indices of characters of its file, and its text."""
 
     source: Source
     start: int
     end: int
-    line: int
-    column: int
 
     @property
     def at(self) -> Location:
-        return Location(self.source.name, self.line, self.column)
+        return self.source.position(self.start)
 
     @property
     def text(self) -> str:

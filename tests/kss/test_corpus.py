@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from kss.errors import Findings
-from kss.psl import parse_policy
-from kss.source import parse, read_source
+from kss.grammar.edl import parse_description
+from kss.grammar.idl import parse_package
+from kss.grammar.psl import parse_policy
+from kss.source import read_source
 
 FOLDER = os.environ.get("KHS_CORPUS", "")
-GRAMMARS = {".edl": "edl", ".cdl": "edl", ".idl": "idl"}
+PARSERS = {".edl": parse_description, ".cdl": parse_description, ".idl": parse_package}
 FILES = sorted(
-    path for path in Path(FOLDER).rglob("*") if path.suffix in (*GRAMMARS, ".psl")
+    path for path in Path(FOLDER).rglob("*") if path.suffix in (*PARSERS, ".psl")
 ) if FOLDER else []  # fmt: skip
 
 
@@ -24,7 +26,7 @@ def test_every_file_parses() -> None:
         source = read_source(path, findings)
         assert source is not None
         if path.suffix == ".psl":
-            assert parse_policy(source, findings) is not None, findings.items
+            assert parse_policy(source, findings)[1], findings.items
         else:
-            assert parse(GRAMMARS[path.suffix], source, findings) is not None, findings.items
+            assert PARSERS[path.suffix](source, findings) is not None, findings.items
     assert not findings.items

@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 from kss import syntax
 from kss.errors import Findings
 from kss.events import Kind
-from kss.psl import parse_policy
-from kss.source import MAX_NESTING, Source
+from kss.grammar.parser import MAX_NESTING
+from kss.grammar.psl import parse_policy
+from kss.source import Source
 
 from tests.kss.conftest import Load
 
 
 def parsed(text: str) -> list[syntax.Declaration]:
     findings = Findings()
-    found = parse_policy(Source("t.psl", text), findings)
-    assert found is not None and not findings.items, findings.items
+    found, sound = parse_policy(Source("t.psl", text), findings)
+    assert sound and not findings.items, findings.items
     return found
 
 
@@ -80,10 +81,11 @@ def test_choice_without_parentheses() -> None:
 def test_crlf_and_other_alphabets() -> None:
     text = "// комментарий\r\nrequest src=a.B\r\n{\r\n  /* ещё\r\n один */ grant ()\r\n}\r\n"
     findings = Findings()
-    found = parse_policy(Source("t.psl", text), findings)
-    assert found is not None and len(found) == 1
+    found, sound = parse_policy(Source("t.psl", text), findings)
+    assert sound and len(found) == 1
     (item,) = binding(text).items
-    assert isinstance(item, syntax.Call) and (item.span.line, item.span.column) == (5, 10)
+    assert isinstance(item, syntax.Call)
+    assert (item.span.at.line, item.span.at.column) == (5, 10)
 
 
 def test_precedence() -> None:
@@ -183,11 +185,11 @@ WORDS = st.sampled_from(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(WORDS, max_size=30).map(" ".join) | st.text(max_size=60))
-def test_any_text_gives_declarations_or_one_located_finding(text: str) -> None:
+def test_any_text_gives_declarations_or_located_findings(text: str) -> None:
     findings = Findings()
-    found = parse_policy(Source("t.psl", text), findings)
-    if found is None:
-        (finding,) = findings.items
-        lines = text.split("\n")
+    _, sound = parse_policy(Source("t.psl", text), findings)
+    assert sound == (not findings.failed)
+    lines = text.split("\n")
+    for finding in findings.items:
         assert 1 <= finding.line <= len(lines)
         assert 1 <= finding.column <= len(lines[finding.line - 1]) + 1

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kss.edl import Descriptions
 from kss.errors import Findings, Location
-from kss.idl import Package, Packages
+from kss.grammar.idl import parse_package
+from kss.idl import Package, Packages, Reader
 from kss.layout import EntityClass, Interface
-from kss.source import Search, Source, parse
+from kss.source import Search, Source
 
 from tests.kss.conftest import LIB, Load
 
@@ -176,14 +177,10 @@ TOKENS = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(TOKENS, max_size=30).map(lambda words: " ".join(["package P", *words])))
 def test_any_description_gives_a_package_or_located_findings(text: str) -> None:
-    from kss.idl import Reader
-
     findings = Findings()
-    source = Source("P.idl", text)
-    tree = parse("idl", source, findings)
-    if tree is None:
-        assert len(findings.items) == 1
-    else:
+    described = parse_package(Source("P.idl", text), findings)
+    assert (described is None) == findings.failed
+    if described is not None:
         found = Package("P", Path("P.idl"))
-        Reader(source, found, Packages(Search([LIB]), findings), findings).read(tree)
-        assert all(finding.line == 1 and finding.column >= 1 for finding in findings.items)
+        Reader(described, found, Packages(Search([LIB]), findings), findings).read()
+    assert all(finding.line == 1 and finding.column >= 1 for finding in findings.items)

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 CASES = sorted((HERE / "wrong").glob("*.txt"))
 HEAD = re.compile(r"#### (\S+) (\S+):(\d+):(\d+) ?(.*)\n")
 # not reached by what files say: a file that cannot be read, or holds something else than text
-BESIDE = {"SRC-001", "SRC-002", "EDL-010", "IDL-014"}
+BESIDE = {"SRC-001", "SRC-002", "SRC-006", "EDL-010", "EDL-011", "IDL-014", "IDL-017"}
 
 
 def unpack(case: Path, into: Path) -> re.Match[str]:
@@ -123,3 +123,55 @@ request src=bank.Valut, endpoint=what { assert (message.ever == 1) }
         ("PSL-030", 10),
         ("PSL-023", 12),
     ]
+
+
+def test_files_have_a_limit(tmp_path: Path) -> None:
+    """Nor is more of them read."""
+    path = tmp_path / "security.psl"
+    with path.open("wb") as stream:
+        stream.truncate(100 << 20)
+    (finding,) = findings_of(path, tmp_path)
+    assert (finding.rule, finding.line) == ("SRC-006", 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "column", "help"),
+    [
+        ("use nk.base._\n// пример".encode("cp1251"), 2, 4, "save the file as UTF-8"),
+        ("// пример".encode("utf-16"), 1, 1, "this is UTF-16"),
+        (b"\xef\xbb\xbf// ok \xff", 1, 7, "save the file as UTF-8"),
+    ],
+)
+def test_other_encodings(data: bytes, line: int, column: int, help: str, tmp_path: Path) -> None:
+    path = tmp_path / "security.psl"
+    path.write_bytes(data)
+    (finding,) = findings_of(path, tmp_path)
+    assert (finding.rule, finding.line, finding.column) == ("SRC-002", line, column)
+    assert help in finding.help
+
+
+def test_zero_bytes_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "security.psl"
+    path.write_text("use nk.base._\nrequest \0{ grant () }\n")
+    (finding,) = findings_of(path, tmp_path)
+    assert finding.message == "unexpected '\\u0000'"
+
+
+def test_components_within_components_have_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "security.psl").write_text("use EDL bank.Deep\n")
+    (tmp_path / "Deep.edl").write_text("task class bank.Deep\ncomponents { a : bank.C0 }\n")
+    for level in range(2000):
+        text = f"component bank.C{level}\ncomponents {{ a : bank.C{level + 1} }}\n"
+        (tmp_path / f"C{level}.cdl").write_text(text)
+    (finding,) = findings_of(tmp_path / "security.psl", tmp_path)
+    assert finding.rule == "EDL-011"
+
+
+def test_imports_have_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "security.psl").write_text("use EDL bank.Deep\n")
+    (tmp_path / "Deep.edl").write_text("task class bank.Deep\nendpoints { a : bank.P0 }\n")
+    for level in range(2000):
+        text = f"package bank.P{level}\nimport bank.P{level + 1}\ninterface {{ }}\n"
+        (tmp_path / f"P{level}.idl").write_text(text)
+    (finding,) = findings_of(tmp_path / "security.psl", tmp_path)
+    assert finding.rule == "IDL-017"

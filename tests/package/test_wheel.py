@@ -89,7 +89,7 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
     assert {
         "khs/_lib/libkhs.so",
         "kss/_lib/libkss.so",
-        "kss/grammar/psl.lark",
+        "kss/grammar/psl.py",
         "kss/sdk/kl/core/Core.edl",
         "khs/_data/boards/sabrelite.toml",
         "khs/_data/partitions/sdk/link.ld",

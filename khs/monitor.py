@@ -322,7 +322,7 @@ def _is_described(system: System, name: str) -> bool:
 def _finding(found: KssFinding) -> Finding:
     return Finding(
         found.rule,
-        found.severity,
+        "warning" if found.severity == "note" else found.severity,
         found.file,
         found.line,
         found.column,

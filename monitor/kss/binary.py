@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kss import dictionary
 from kss.errors import KssError
@@ -62,7 +62,7 @@ class Op(IntEnum):
     SPAN = 9
     LENGTH = 10
     TEXT_LENGTH = 11
-    TEXT_EQUAL = 12
+    SCAN = 12
     SUM = 13
     PRODUCT = 14
     EXPECT = 15
@@ -167,9 +167,22 @@ class ObjectRecord(NamedTuple):
         return dictionary.words_of(self.capacity, 1, self.context_words)
 
 
+class AutomatonRecord(NamedTuple):
+    """`start` and `sinks` are numbers of rows; `column` has 256 bytes."""
+
+    transition: int
+    rows: int
+    row_bits: int
+    start: int
+    sinks: int
+    answers: int
+    column: bytes
+
+
 @dataclass
 class Image:
-    """A policy.bin taken apart. `rows` and `words` hold 32-bit numbers, `cells` 16-bit ones."""
+    """A policy.bin taken apart. `rows` and `words` hold 32-bit numbers, `cells` and
+    `transitions` 16-bit ones."""
 
     rules: int
     max_sids: int
@@ -188,10 +201,12 @@ class Image:
     code: list[Instruction] = field(default_factory=list)
     objects: list[ObjectRecord] = field(default_factory=list)
     words: array[int] = field(default_factory=lambda: array("I"))
+    automata: list[AutomatonRecord] = field(default_factory=list)
+    transitions: array[int] = field(default_factory=lambda: array("H"))
     symbols: dict[str, object] = field(default_factory=dict)
 
 
-_RECORDS: list[tuple[str, type[tuple[int, ...]] | None, struct.Struct]] = [
+_RECORDS: list[tuple[str, type[tuple[Any, ...]] | None, struct.Struct]] = [
     ("classes", ClassRecord, struct.Struct("<Q4I")),
     ("endpoints", EndpointRecord, struct.Struct("<2I")),
     ("operations", OperationRecord, struct.Struct("<6I")),
@@ -204,6 +219,8 @@ _RECORDS: list[tuple[str, type[tuple[int, ...]] | None, struct.Struct]] = [
     ("code", Instruction, struct.Struct("<4BIQ")),
     ("objects", ObjectRecord, struct.Struct("<Q6I")),
     ("words", None, struct.Struct("<I")),
+    ("automata", AutomatonRecord, struct.Struct("<6I256s")),
+    ("transitions", None, struct.Struct("<H")),
 ]
 _SECTIONS = len(_RECORDS) + 1
 HEADER_SIZE = _HEADER.size + _SECTIONS * _SECTION.size
@@ -292,7 +309,7 @@ _FORMS = {
     Op.SPAN: "r{d}, span [r{a}]",
     Op.LENGTH: "r{d}, span [r{a}] / {x}",
     Op.TEXT_LENGTH: "r{d}, span [r{a}]",
-    Op.TEXT_EQUAL: "r{d}, span [r{a}], word {x}, {imm} bytes",
+    Op.SCAN: "r{d}, span [r{a}], automaton {x}",
     Op.SUM: "r{d}, {type} [r{a}], r{b}",
     Op.PRODUCT: "r{d}, {type} [r{a}], r{b}",
     Op.EXPECT: "r{a}, {imm:#x}",
@@ -347,6 +364,9 @@ def _lines(image: Image) -> Iterator[str]:
     yield f"rules {image.rules}, max_sids {image.max_sids}, state {4 * image.state_words} bytes"
     for index, thing in enumerate(image.objects):
         yield f"object {index}: {thing}"
+    for index, each in enumerate(image.automata):
+        size = f"{each.rows} rows of {1 << each.row_bits}, {each.sinks} sinks"
+        yield f"automaton {index}: {size}, starts in {each.start}, {each.answers} answers"
     for index, kind in enumerate(image.types):
         yield f"type {index}: {kind.size} bytes, arena {kind.arena}, {kind.nodes} checks"
     for name, record in zip(classes, image.classes, strict=False):

@@ -15,6 +15,7 @@
 #define MAX_MESSAGE (16u << 20)
 #define MAX_CALLS 0xffffu     /* kss_verdict.calls is 16 bits wide */
 #define MAX_STATE (1u << 28)  /* words of state: 1 GiB */
+#define MAX_TRANSITIONS (1u << 16) /* of an automaton: each is the start of a row, in 16 bits */
 #define HEADER_SIZE 8u        /* of a message */
 
 enum section_id {
@@ -30,6 +31,8 @@ enum section_id {
     CODE,
     OBJECTS,
     WORDS,   /* u32: configurations of objects, sets, texts */
+    AUTOMATA,
+    TRANSITIONS, /* u16: rows of automata */
     SYMBOLS, /* bytes, for people and tools: not looked at */
     SECTIONS,
 };
@@ -121,6 +124,19 @@ struct object {
     uint32_t state; /* first word */
 };
 
+/* Tells which of several patterns a text matches, with one look-up for each byte. A row is the
+ * answer if the text ends there, then for each class of bytes the entry at which the next row
+ * starts, counted from the automaton's first. */
+struct automaton {
+    uint32_t transition; /* first entry */
+    uint32_t rows;
+    uint32_t row_bits; /* log2 of the entries of a row */
+    uint32_t start;    /* a row */
+    uint32_t sinks;    /* rows below this lead to themselves only */
+    uint32_t answers;  /* are below this */
+    uint8_t column[256]; /* of each byte in a row, from 1 */
+};
+
 /* Fields of a record that an instruction uses are named in `operands` (verify_program.c). */
 enum op {
     OP_END,
@@ -135,7 +151,7 @@ enum op {
     OP_SPAN,        /* d = address of the data of the span at a */
     OP_LENGTH,      /* d = number of elements of the span at a: elements of x bytes, inverse imm */
     OP_TEXT_LENGTH, /* d = bytes of the string whose span is at a, without the zero */
-    OP_TEXT_EQUAL,  /* d = the string at a equals the imm bytes at word x */
+    OP_SCAN,        /* d = answer of automaton x to the string whose span is at a */
     OP_SUM,         /* d = sum of the b numbers of type x from address a on; overflow fails */
     OP_PRODUCT,
     OP_EXPECT,      /* fail unless a == imm (a union's tag) */
@@ -173,6 +189,7 @@ _Static_assert(sizeof(struct class) == 24 && sizeof(struct endpoint) == 8, "layo
 _Static_assert(sizeof(struct operation) == 24 && sizeof(struct type) == 16, "layout");
 _Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 24, "layout");
 _Static_assert(sizeof(struct instruction) == 16 && sizeof(struct object) == 32, "layout");
+_Static_assert(sizeof(struct automaton) == 280, "layout");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "policy.bin is read in place");
 
 #endif

@@ -30,6 +30,8 @@ TABLE(calls_of, kss_call, CALLS)
 TABLE(code_of, struct instruction, CODE)
 TABLE(objects_of, struct object, OBJECTS)
 TABLE(words_of, uint32_t, WORDS)
+TABLE(automata_of, struct automaton, AUTOMATA)
+TABLE(transitions_of, uint16_t, TRANSITIONS)
 #undef TABLE
 
 /* A message is bytes of any alignment; compilers turn these into single loads. */

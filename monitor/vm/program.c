@@ -51,15 +51,17 @@ static bool length(const struct message *message, uint64_t address, const struct
     return true;
 }
 
-static bool text_equal(const struct machine *m, uint64_t address, const struct instruction *i,
-                       uint64_t *result) {
-    const uint8_t *literal = (const uint8_t *)(words_of(m->tx->image) + i->x);
+/* The answer of an automaton to a text. Its entries are known to lead to rows. */
+static bool scan(const struct machine *m, uint64_t address, uint32_t number, uint64_t *result) {
+    const struct automaton *automaton = &automata_of(m->tx->image)[number];
+    const uint16_t *entries = transitions_of(m->tx->image) + automaton->transition;
     struct text text;
     if (!text_at(m->message, address, &text))
         return false;
-    *result = text.size == i->imm;
-    for (uint32_t k = 0; *result && k < text.size; k++)
-        *result = text.bytes[k] == literal[k];
+    uint32_t row = automaton->start << automaton->row_bits, sinks = automaton->sinks << automaton->row_bits;
+    for (const uint8_t *p = text.bytes, *end = p + text.size; p < end && row >= sinks; p++)
+        row = entries[row + automaton->column[*p]];
+    *result = entries[row];
     return true;
 }
 
@@ -106,7 +108,7 @@ static inline bool compute(const struct machine *m, const struct instruction *i,
     case OP_SPAN: return load_at(m->message, a, U32, d) && add(U64, *d, m->message->arena, d);
     case OP_LENGTH:
     case OP_TEXT_LENGTH: return length(m->message, a, i, d);
-    case OP_TEXT_EQUAL: return text_equal(m, a, i, d);
+    case OP_SCAN: return scan(m, a, i->x, d);
     case OP_SUM:
     case OP_PRODUCT: return fold(m, i, d);
     case OP_ADD: return add(i->x, a, b, d);

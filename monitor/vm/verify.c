@@ -2,7 +2,7 @@
 #include "model.h"
 #include "program.h"
 
-static const uint8_t record_size[SECTIONS] = {
+static const uint16_t record_size[SECTIONS] = {
     [CLASSES] = sizeof(struct class),
     [ENDPOINTS] = sizeof(struct endpoint),
     [OPERATIONS] = sizeof(struct operation),
@@ -15,6 +15,8 @@ static const uint8_t record_size[SECTIONS] = {
     [CODE] = sizeof(struct instruction),
     [OBJECTS] = sizeof(struct object),
     [WORDS] = sizeof(uint32_t),
+    [AUTOMATA] = sizeof(struct automaton),
+    [TRANSITIONS] = sizeof(uint16_t),
     [SYMBOLS] = 1,
 };
 
@@ -22,11 +24,6 @@ bool kss_defect(struct verifier *v, kss_status status, enum section_id which, ui
     v->status = status;
     v->where = v->image->sections[which].offset + (size_t)record * record_size[which];
     return false;
-}
-
-static bool all_taken(struct verifier *v, enum section_id which) {
-    uint32_t taken = v->taken[which];
-    return taken == count_of(v->image, which) || kss_defect(v, KSS_BAD_TABLE, which, taken);
 }
 
 static bool at_header(struct verifier *v, kss_status status, size_t where) {
@@ -192,8 +189,8 @@ static bool verify_classes(struct verifier *v) {
 
 kss_status kss_verify(const void *image, size_t size, size_t *where) {
     struct verifier v = {.image = image, .status = KSS_OK};
-    if (verify_sections(&v, size) && verify_objects(&v) && kss_verify_layouts(&v) && verify_entries(&v) &&
-        verify_rows(&v))
+    if (verify_sections(&v, size) && verify_objects(&v) && kss_verify_layouts(&v) &&
+        kss_verify_automata(&v) && verify_entries(&v) && verify_rows(&v))
         verify_classes(&v);
     if (v.status != KSS_OK && where)
         *where = v.where;

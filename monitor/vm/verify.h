@@ -22,7 +22,15 @@ static inline bool take(struct verifier *v, enum section_id which, uint32_t firs
 /* Notes what is wrong and with which record; returns false. */
 bool kss_defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record);
 
+static inline bool all_taken(struct verifier *v, enum section_id which) {
+    uint32_t taken = v->taken[which];
+    return taken == count_of(v->image, which) || kss_defect(v, KSS_BAD_TABLE, which, taken);
+}
+
 /* Types and nodes. */
 bool kss_verify_layouts(struct verifier *v);
+
+/* Automata and their transitions. */
+bool kss_verify_automata(struct verifier *v);
 
 #endif

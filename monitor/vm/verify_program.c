@@ -16,7 +16,7 @@ static const uint8_t operands[OPS] = {
     [OP_SPAN] = D | A,
     [OP_LENGTH] = D | A | X | I,
     [OP_TEXT_LENGTH] = D | A,
-    [OP_TEXT_EQUAL] = D | A | X | I,
+    [OP_SCAN] = D | A | X,
     [OP_SUM] = D | A | B | X,
     [OP_PRODUCT] = D | A | B | X,
     [OP_EXPECT] = A | I,
@@ -78,10 +78,8 @@ static bool verify_instruction(const struct image *image, const struct entry *en
     case OP_ELEMENT:
     case OP_LENGTH:
         return i->imm <= UINT32_MAX;
-    case OP_TEXT_EQUAL: {
-        uint64_t words = ((uint64_t)count_of(image, WORDS));
-        return i->imm <= UINT32_MAX && i->x <= words && i->imm <= (words - i->x) * 4;
-    }
+    case OP_SCAN:
+        return i->x < count_of(image, AUTOMATA);
     case OP_SUM:
     case OP_PRODUCT:
     case OP_ADD:

@@ -174,7 +174,7 @@ MUTANTS: dict[str, Mutant] = {
     "no offset": code(lambda i: i._replace(imm=0) if i.op in (Op.OFFSET, Op.LOAD) else i),
     "lengths in bytes": code(lambda i: i._replace(x=1) if i.op == Op.LENGTH else i),
     "lengths with the zero": swap(Op.TEXT_LENGTH, Op.LENGTH),
-    "texts that begin so": code(lambda i: i._replace(imm=0) if i.op == Op.TEXT_EQUAL else i),
+    "other automata": code(lambda i: i._replace(x=0) if i.op == Op.SCAN else i),
     "init for fini": method(1, 0),
     "fini for init": method(0, 1),
     "allow for enter": method(2, 3),

@@ -6,16 +6,22 @@ are left. If all rules have constant results, the entry is their list; else it i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from kss.binary import CallRecord, EntryKind, Instruction, Op
+from kss.codegen import texts
 from kss.codegen.assembler import Assembler
-from kss.codegen.expressions import Expressions
+from kss.codegen.expressions import U64, Expressions
 from kss.codegen.objects import Objects
 from kss.errors import Location
+from kss.regex.syntax import literal
 from kss.tree import Choice, Constant, Evaluate, Expression, Place, Query, Rule, Site
 from kss.types import BooleanType, IntegerType
+
+FEW_BRANCHES = 8  # that are tried one after the other
+_ALL_BITS = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +114,14 @@ class Items:
         out, choice = to.out, item.choice
         values = self._branch_values(to, choice)
         out.mark(choice.site)
+        known = [(v, b) for v, b in zip(values, item.branches, strict=True) if v is not None]
+        known.sort(key=lambda pair: pair[0] & _ALL_BITS)
+        misses: list[int] = []
         ends: list[int] = []
-        for value, items in zip(values, item.branches, strict=True):
-            if value is None:
-                continue
-            to.constant(value, 1)
-            out.emit(Op.EQ, 1, 0, 1)
-            skip = out.jump(Op.JUMP_ZERO, 1)
-            self._items(to, items)
-            ends.append(out.jump(Op.JUMP))
-            out.land(skip)
+        self._dispatch(to, known, misses, ends)
+        out.code.pop()  # the last miss goes on right here
+        for miss in misses[:-1]:
+            out.land(miss)
         if item.default is None:
             to.constant(0, 0)
             out.rule(0, choice.site)
@@ -125,6 +129,34 @@ class Items:
             self._items(to, item.default)
         for end in ends:
             out.land(end)
+
+    def _dispatch(
+        self,
+        to: Expressions,
+        branches: Sequence[tuple[int, tuple[FlatItem, ...]]],
+        misses: list[int],
+        ends: list[int],
+    ) -> None:
+        """The branch of the number in register 0; branches ascend. Where none is, and after one,
+        jumps are left to be landed."""
+        out = to.out
+        if len(branches) > FEW_BRANCHES:
+            middle = len(branches) // 2
+            to.constant(branches[middle][0], 1)
+            out.emit(Op.LT, 1, 0, 1, U64)
+            upper = out.jump(Op.JUMP_ZERO, 1)
+            self._dispatch(to, branches[:middle], misses, ends)
+            out.land(upper)
+            self._dispatch(to, branches[middle:], misses, ends)
+            return
+        for value, items in branches:
+            to.constant(value, 1)
+            out.emit(Op.EQ, 1, 0, 1)
+            skip = out.jump(Op.JUMP_ZERO, 1)
+            self._items(to, items)
+            ends.append(out.jump(Op.JUMP))
+            out.land(skip)
+        misses.append(out.jump(Op.JUMP))
 
     def _branch_values(self, to: Expressions, choice: Choice) -> list[int | None]:
         """Leaves a number in register 0, and tells which number leads to each branch; a branch
@@ -147,30 +179,19 @@ class Items:
             place = names.index(str(leaf.value)) if leaf.value in names else len(names)
             to.constant(place, d)
             return
-        if isinstance(leaf, Query):
-            to.value(leaf, d)
-        else:
-            assert isinstance(leaf, Place), leaf
-            to.address_in(leaf, d)
+        if isinstance(leaf, Place):
+            labels = [literal(name.encode()) for name in names]
+            texts.answer(to, leaf, labels, range(len(names) + 1), d)
+            return
+        assert isinstance(leaf, Query), leaf
+        to.value(leaf, d)
         to.constant(len(names), found)
         for number, name in reversed(list(enumerate(names))):
-            if self._is_name(to, leaf, name, d, d + 2):
+            label = self._objects.code[leaf.object].label(name)
+            if label is not None:
+                to.constant(label, d + 2)
+                out.emit(Op.EQ, d + 2, d, d + 2)
                 skip = out.jump(Op.JUMP_ZERO, d + 2)
                 to.constant(number, found)
                 out.land(skip)
         out.emit(Op.MOVE, d, found)
-
-    def _is_name(self, to: Expressions, leaf: Expression, name: str, a: int, d: int) -> bool:
-        """Leaves in register d whether the text or state in register a has the name; False if it
-        never has."""
-        if isinstance(leaf, Query):
-            number = self._objects.code[leaf.object].label(name)
-            if number is None:
-                return False
-            to.constant(number, d)
-            to.out.emit(Op.EQ, d, a, d)
-            return True
-        data = name.encode()
-        word = self._objects.words.add_text(data)
-        to.out.emit(Op.TEXT_EQUAL, to.out.use(d), a, x=word, imm=len(data))
-        return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kss.binary import Image, ObjectRecord, Op
 from kss.codegen.object import ObjectCode, Words
+from kss.codegen.texts import Automata
 from kss.models import MODELS
 from kss.models.base import Level
 from kss.tree import Constant, PolicyObject, PolicyTree, Query, Rule
@@ -25,6 +26,7 @@ class Objects:
 
     def __init__(self, tree: PolicyTree) -> None:
         self.words = Words()
+        self.automata = Automata()
         self.code: dict[int, ObjectCode] = {}
         for thing in tree.objects:
             if kind := MODELS[thing.model].code:
@@ -80,6 +82,7 @@ class Objects:
             image.objects.append(record)
             image.state_words += record.table_words
         image.words = self.words.words
+        self.automata.emit(image)
 
     def _all(self) -> list[ObjectCode]:
         return [*self.code.values(), *([self.level] if self.level and self.level.used else [])]

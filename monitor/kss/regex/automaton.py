@@ -24,7 +24,7 @@ from kss.regex.terms import Term, Terms, TooLargeError
 
 # Of the table that the policy VM reads: in a row stand an answer and a transition for each class,
 # rounded up to a power of two.
-MAX_ENTRIES = 1 << 16
+MAX_TRANSITIONS = 1 << 16
 MAX_STEPS = 500_000
 
 # What is left of the patterns that may still match: (number of the pattern, term), ascending.
@@ -84,12 +84,12 @@ def _typical(class_of: bytes, number: int) -> int:
 
 @lru_cache(maxsize=1024)
 def build(patterns: tuple[Expression, ...]) -> Automaton:
-    """Raises TooLargeError if it takes more than MAX_STEPS or exceeds MAX_ENTRIES."""
+    """Raises TooLargeError if it takes more than MAX_STEPS or exceeds MAX_TRANSITIONS."""
     terms = Terms(MAX_STEPS)
     classes = _classes(patterns)
     rows, answers = _explore(terms, patterns, classes)
     found = _numbered(rows, answers, blocks(rows, answers), classes, MAX_STEPS - terms.steps)
-    if len(found.rows) << found.row_bits > MAX_ENTRIES:
+    if len(found.rows) << found.row_bits > MAX_TRANSITIONS:
         raise TooLargeError
     return found
 

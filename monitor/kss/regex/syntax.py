@@ -55,6 +55,11 @@ class Repetition:
 Expression: TypeAlias = Set | Concatenation | Union | Intersection | Complement | Repetition
 
 
+def literal(text: bytes) -> Expression:
+    """Exactly this text."""
+    return Concatenation(tuple(Set(1 << byte) for byte in text))
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """A correct pattern that may not mean what its author thinks; `index` is into its text."""

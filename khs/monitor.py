@@ -96,10 +96,20 @@ class MonitorPolicy:
         """Name and model of every policy object."""
         return tuple((each.name, each.model) for each in self.policy.tree.objects)
 
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What KSS warns of."""
-        return tuple(_finding(warning) for warning in self.policy.warnings)
+    def warnings(self, system: System) -> list[Finding]:
+        """What KSS warns of, and which parts of `system` the policy lets nobody start."""
+        if not any(section.kind == "execute" for section in self.policy.sections):
+            return [_finding(warning) for warning in self.policy.warnings]  # one of them says so
+        others = (each for each in self.policy.warnings if each.rule != "PSL-082")
+        return [*map(_finding, others), *self._not_started(system)]
+
+    def _not_started(self, system: System) -> Iterator[Finding]:
+        for who, (name, place) in _users(system).items():
+            src = KERNEL_CLASS if name in (KERNEL_CLASS, EINIT_CLASS) else EINIT_CLASS
+            if not self.policy.starts(src, name):
+                message = f"the policy {self.name} has no rule for the start of {who}: it is denied"
+                help = f"add to the policy: execute src={src}, dst={name} {{ grant () }}"
+                yield system.finding("POL-003", place, message, help, warning=True)
 
     @cached_property
     def interfaces(self) -> Mapping[str, Interface]:
@@ -287,16 +297,25 @@ def _declared(entity: EntityClass, implicit: Mapping[str, str]) -> EntityClass:
     return replace(entity, endpoints=tuple(kept))
 
 
+def _users(system: System) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Who runs in a system, in the order of starting -> class, and where that is written."""
+    users: dict[str, tuple[str, tuple[str, ...]]] = {
+        "the kernel": (KERNEL_CLASS, ("system", "policy")),
+        "Einit": (EINIT_CLASS, ("system", "policy")),
+    }
+    for each in system.partitions:
+        place = ("partition", each.name, "class")
+        users[f"partition {each.name}"] = (each.class_name, place)
+    return users
+
+
 def _unknown_classes(
     system: System, path: Path, policy: Policy, findings: list[Finding]
 ) -> list[str]:
     """Finds the classes of the system that the policy does not know; answers those of them that
     are described."""
-    users: list[tuple[str, tuple[str, ...]]]
-    users = [(name, ("system", "policy")) for name in (KERNEL_CLASS, EINIT_CLASS)]
-    users += [(each.class_name, ("partition", each.name, "class")) for each in system.partitions]
     known = []
-    for name, place in users:
+    for name, place in _users(system).values():
         if name in policy.classes:
             continue
         message = f"the policy {path.name} does not know the class {name}"

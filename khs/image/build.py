@@ -53,7 +53,7 @@ def check(system: System) -> list[Finding]:
     """What building would find in policies, interfaces, channels and given ELF files, warnings
     included; nothing is compiled. Made to be passed to `khs.config.check` as `also`."""
     policies, _, findings = _policies(system)
-    findings += [warning for policy in policies for warning in policy.warnings]
+    findings += [warning for policy in policies for warning in policy.warnings(system)]
     return list(dict.fromkeys([*findings, *_without_compiling(system)]))
 
 

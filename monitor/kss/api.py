@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kss.boot import starts
 from kss.build import build
 from kss.edl import Descriptions
 from kss.errors import DescriptionError, Finding, Findings, KssError, Location
@@ -91,6 +92,10 @@ class Policy:
     def sections(self) -> tuple[Section, ...]:
         """The conditions under which rules are called."""
         return sections(self.tree)
+
+    def starts(self, src: str, dst: str) -> bool:
+        """Whether a rule is called when a process of class `src` starts one of class `dst`."""
+        return starts(self.sections, src, dst)
 
     def nearest(self, event: EventNames) -> str:
         """Which section comes closest to an event denied by default, in words."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kss import syntax
+from kss import boot, syntax
 from kss.audit import Audit
 from kss.bindings import Bindings
 from kss.edl import Descriptions
@@ -70,6 +70,7 @@ def _build(
     loader = Loader(search, findings)
     loader.load(path)
     main = Location(str(path), 1, 1)
+    _must_declare_something(loader, main, findings)
     _must_be_execute_interface(loader, findings)
     classes, broken = _classes(
         loader, Descriptions(search, findings), main, extra_endpoints, extra_classes, findings
@@ -92,7 +93,16 @@ def _build(
         audit_default=audit.default,
         tests=tuple(loader.of(syntax.TestSet)),
     )
+    places = {use.name.value: use.name.span.at for use in reversed(loader.of(syntax.UseClass))}
+    boot.warn(policy, main, places, findings)
     return Built(policy, tuple(findings.items))
+
+
+def _must_declare_something(loader: Loader, main: Location, findings: Findings) -> None:
+    if loader.sound and not loader.declarations:
+        message = "the policy declares nothing: no system boots with it"
+        help = "name the classes (use EDL kl.core.Core, ...) and what is granted to them"
+        findings.error("PSL-007", main, message, help)
 
 
 def _must_be_execute_interface(loader: Loader, findings: Findings) -> None:

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 from kss import layout, message
 from kss.api import Policy
+from kss.boot import KERNEL
 from kss.errors import MessageError, did_you_mean
 from kss.events import Decision, Event, Kind
 from kss.layout import Endpoint, Method, WireType
 from kss.selectors import qualified_method
 
-KERNEL = "kl.core.Core"
 _KEYS = {
     "event",
     "src",

@@ -50,6 +50,7 @@ RULES: Final[dict[str, str]] = {
     "PSL-004": "a class is registered twice with different descriptions",
     "PSL-005": "a name has the wrong form",
     "PSL-006": "a text has an unknown escape",
+    "PSL-007": "a policy declares nothing",
     # selectors
     "PSL-010": "unknown selector",
     "PSL-011": "a selector is given twice",
@@ -97,6 +98,8 @@ RULES: Final[dict[str, str]] = {
     "PSL-072": "an audit profile has the wrong form",
     "PSL-073": "audit default is declared twice, differently",
     "PSL-074": "a section names two audit profiles",
-    # style
+    # surely not meant
     "PSL-080": "the name of a policy object starts with an uppercase letter",
+    "PSL-081": "a policy has no rule",
+    "PSL-082": "no rule is for the start of a class",
 }

@@ -209,3 +209,28 @@ def test_a_library_that_does_not_fit_is_told_with_the_remedy(
     monkeypatch.setattr("khs.monitor.Vm", refuse)
     with pytest.raises(KhsError, match=r"policy security\.psl: the binary policy does not verify"):
         build(load_system(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("starts", "found"),
+    [
+        ("execute { grant () }", []),
+        (
+            "execute dst=kl.core.Core { grant () } execute src=demo.Left { grant () }\n"
+            "execute src=Einit { match dst=demo.Left { grant () } }",
+            [("POL-003", "Einit"), ("POL-003", "partition right")],
+        ),
+        ("", [("PSL-082", "nothing starts")]),
+    ],
+)
+def test_what_cannot_start_is_told(starts: str, found: list[Any], tmp_path: Path) -> None:
+    write_system(tmp_path)
+    (tmp_path / "security.psl").write_text(POLICY.replace("execute { grant () }", starts))
+    told = check(config.load(tmp_path))
+    assert {each.severity for each in told} <= {"warning"}
+    assert [each.rule for each in told] == [rule for rule, _ in found]
+    for finding, (_, words) in zip(told, found, strict=True):
+        assert words in finding.message
+    if len(found) > 1:
+        assert Path(told[1].file).name == "system.toml"
+        assert told[1].help == "add to the policy: execute src=Einit, dst=demo.Right { grant () }"

@@ -78,7 +78,7 @@ class TestCheck:
         assert text[1:3] == ["  help: did you mean 'bank.Teller'?", "1 errors, 0 warnings"]
 
     def test_warnings_alone_are_fine(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
-        policy.write_text(PRELUDE + "request method=Open { grant () }\n")
+        policy.write_text(PRELUDE + "execute { grant () } request method=Open { grant () }\n")
         assert run(monkeypatch, "check", policy, "-I", LIB, "--json") == 0
         shown = json.loads(capsys.readouterr().out)
         assert [(f["severity"], f["rule"]) for f in shown["findings"]] == [("warning", "PSL-019")]

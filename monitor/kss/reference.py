@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kss import layout, message, tree
+from kss import layout, message, tree, types
 from kss.errors import MessageError
 from kss.events import Decision, Event, Kind, Reason, Result
 from kss.layout import Endpoint, EntityClass, Method
@@ -219,8 +219,7 @@ class _Evaluation:
     def value(self, expression: tree.Expression) -> Value:
         match expression:
             case tree.Constant(value, kind):
-                is_text = isinstance(value, str) and str(kind) == "Text"
-                return value.encode("utf-8") if is_text else value  # type: ignore[union-attr]
+                return _constant(value, kind)
             case tree.Sid(which):
                 return self.event.src_sid if which == "src" else self.event.dst_sid
             case tree.Apply(operation, operands, kind):
@@ -287,6 +286,18 @@ class _Evaluation:
         if not 0 <= index < count:
             raise EvaluationError(f"index {index} of {count} elements")
         return data, at + index * step.wire.size
+
+
+def _constant(value: tree.ConstantValue, kind: types.Type) -> Value:
+    """The constant as it is at run time: texts are bytes, as they are in messages."""
+    match value, kind:
+        case str(), types.TextType():
+            return value.encode("utf-8")
+        case tuple(), types.ListType(element) | types.SetType(element):
+            return tuple(_constant(item, element) for item in value)
+        case tuple(), types.TupleType(items):
+            return tuple(_constant(item, part) for item, part in zip(value, items, strict=True))
+    return value
 
 
 _OPERATIONS = {

@@ -204,7 +204,7 @@ class Expressions:
 
     def text(self) -> Expression:
         place = self.place((layout.String,)) if self.rng.random() < 0.7 else None
-        return place or Constant(self.rng.choice(TEXTS[:-1]), TEXT)
+        return place or Constant(self.rng.choice(TEXTS), TEXT)
 
     def list(self, items: list[Expression]) -> Expression:
         kind = ListType(items[0].type if items else UINT8)

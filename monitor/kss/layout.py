@@ -222,6 +222,10 @@ class Struct:
         return sum(f.type.arena for f in self.fields)
 
     @cached_property
+    def arena_align(self) -> int:
+        return max((arena_align(f.type) for f in self.fields), default=1)
+
+    @cached_property
     def handles(self) -> int:
         return sum(f.type.handles for f in self.fields)
 
@@ -246,7 +250,13 @@ class Union:
 
     @cached_property
     def arena(self) -> int:
-        return max((m.type.arena for m in self.members), default=0)
+        """Whole units of the strictest alignment: whatever member each union of a message has, the
+        data of all can have fixed places in the arena."""
+        return align_up(max((m.type.arena for m in self.members), default=0), self.arena_align)
+
+    @cached_property
+    def arena_align(self) -> int:
+        return max((arena_align(m.type) for m in self.members), default=1)
 
     @cached_property
     def handles(self) -> int:
@@ -257,6 +267,18 @@ class Union:
 
 
 WireType: TypeAlias = Integer | Handle | Bytes | String | Array | Sequence | Struct | Union
+
+
+def arena_align(wire: WireType) -> int:
+    """The strictest alignment of what values of the type have in the arena."""
+    match wire:
+        case Struct() | Union():
+            return wire.arena_align
+        case Array(element, _):
+            return arena_align(element)
+        case Sequence(element, _):
+            return max(element.align, arena_align(element))
+    return 1
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ def test_arena_and_handles() -> None:
     assert (Array(Bytes(5), 3).arena, Array(Bytes(5), 3).size) == (15, 24)
     either = layout.make_union("E", [("a", Bytes(9)), ("b", Sequence(Handle(), 2)), ("c", U8)])
     assert (either.size, either.arena, either.handles) == (12, 16, 2)
+    mixed = layout.make_union("M", [("words", Sequence(U64, 1)), ("raw", Bytes(9))])
+    assert (mixed.arena, Array(mixed, 2).arena, layout.arena_align(Array(mixed, 2))) == (16, 32, 8)
     wide = layout.make_union("W", [("a", U8), ("b", U64)])
     assert ([m.offset for m in wide.members], wide.size, wide.align) == ([8, 8], 16, 8)
     small = layout.make_union("S", [("a", U8), ("b", U16)])

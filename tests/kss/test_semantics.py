@@ -247,7 +247,10 @@ def test_malformed_messages_call_nothing(load: Load, start: Start) -> None:
         ("math.sint64 (message.amount) > message.delta", True),
         ("math.uint64 (message.small) == message.wide", True),
         ("[message.amount, 9].[message.small - 6] == 9", True),
-        ('size ("é") == 2 && size (["é"].[0]) == 2 && size ([["a"], ["", "é"]].[1].[1]) == 2', True),
+        (
+            'size ("é") == 2 && size (["é"].[0]) == 2 && size ([["a"], ["", "é"]].[1].[1]) == 2',
+            True,
+        ),
         ('size (["é", message.pin].[0]) == 2 && size (["a", "é"].[message.small - 6]) == 2', True),
         ("{ a : message.amount, b : true }.b", True),
     ],

@@ -84,9 +84,7 @@ def _setter(names: Names, name: str, message: MessageType, spot: Spot) -> str:
         case _:
             given, data = "const void *data, uint32_t size", "data, size"
             check = f"size <= {spot.capacity}u && "
-    tight = "/* The arena may be too small for the most of this. */\n"
     return f"""\
-{tight if spot.end > message.arena else ""}\
 static inline bool {name}_set_{spot.name}(
     struct {name} *m, uint32_t *length{_parameters(spot)}, {given})
 {{

@@ -2,9 +2,8 @@
 
 A message that is built with setters has a fixed region of the arena for each of them, in descending
 alignment, so that setters may be called in any order and what fits the type fits the arena. The
-members of a union share a region. (Beside a union whose members' data differ in alignment and are
-of odd sizes, the last regions may leave the arena: their setters refuse what does not fit.) A
-message that is received may be laid out otherwise: getters follow the spans.
+members of a union share a region. A message that is received may be laid out otherwise: getters
+follow the spans.
 """
 
 from __future__ import annotations
@@ -78,17 +77,13 @@ class _Room:
     members: tuple[tuple[_Room, ...], ...] = ()
 
     @property
-    def stride(self) -> int:
-        return align_up(self.size, self.align)
-
-    @property
     def extent(self) -> int:
-        return self.stride * (prod(self.limits) - 1) + self.size
+        return self.size * prod(self.limits)
 
     @property
     def steps(self) -> Steps:
         inner = range(len(self.limits))
-        return tuple((self.first + n, self.stride * prod(self.limits[n + 1 :])) for n in inner)
+        return tuple((self.first + n, self.size * prod(self.limits[n + 1 :])) for n in inner)
 
 
 def spots(message: MessageType) -> list[Spot]:
@@ -138,7 +133,8 @@ class _Walk:
         self.rooms = around
         every = [room for rooms in members for room in rooms]
         if every:
-            align, size = max(room.align for room in every), max(map(_size, members))
+            align = max(room.align for room in every)
+            size = align_up(max(map(_size, members)), align)
             limits = at.limits[first:]
             self.rooms.append(_Room(first, limits, align, size, members=tuple(members)))
 
@@ -157,12 +153,11 @@ def _within(base: Spot, field: Field) -> Spot:
 
 
 def _packed(rooms: Iterable[_Room]) -> list[tuple[int, _Room]]:
-    """Start and room, in descending alignment; those that leave a gap behind them come late."""
+    """Start and room, in descending alignment: as each has whole units of it, there are no gaps."""
     found, end = [], 0
-    for room in sorted(rooms, key=lambda room: (-room.align, room.size % room.align)):
-        start = align_up(end, room.align)
-        found.append((start, room))
-        end = start + room.extent
+    for room in sorted(rooms, key=lambda room: -room.align):
+        found.append((end, room))
+        end += room.extent
     return found
 
 

@@ -1,7 +1,7 @@
 """Builds the wheel: a platform wheel that carries the native libraries and everything shipped.
 
     khs/_lib/libkhs.so, kss/_lib/libkss.so     built by scripts/build_native.py
-    khs/_data/boards, partitions, images       copied
+    khs/_data/boards, partitions, images, docs copied
     khs/_data/cache                            the shipped systems' programs, prebuilt, so that they
                                                run without a cross compiler
 
@@ -22,7 +22,8 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-DATA = ("boards", "partitions", "images")
+DATA = ("boards", "partitions", "images", "docs")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "monitor/README.md")  # docs/ links to them
 PACKAGE_FILES = ("*.toml", "*.idl", "*.cdl", "*.edl", "*.psl", "*.xml", "py.typed")
 LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))
 IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.khs", ".*")
@@ -54,6 +55,8 @@ class BuildPy(build_py):
             copy_tree(templates, target / "khs/new/templates")
         for name in DATA:
             copy_tree(ROOT / name, target / "khs/_data" / name)
+        for name in PAGES:
+            copy(ROOT / name, target / "khs/_data" / name)
         prebuild(target)
         count_lines(target)
 

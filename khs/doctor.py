@@ -44,6 +44,7 @@ def examine() -> list[Item]:
         _toolchain(),
         _compiler(),
         _cache(),
+        *_files(),
         *_qemu(),
         _gdb(),
     ]
@@ -143,6 +144,18 @@ def _cache() -> Item:
     return Item("build cache", ok, str(folder), "a folder that can be written", help)
 
 
+def _files() -> Iterator[Item]:
+    help = "pip install --force-reinstall khs"
+    for name, part, what in (
+        ("sdk", "link.ld", "headers and start-up code for guest programs"),
+        ("docs", "README.md", "the manual"),
+    ):
+        folder = resources.places()[name]
+        ok = (folder / part).is_file()
+        found = str(folder) if ok else f"no {folder / part}"
+        yield Item(name, ok, found, what, "" if ok else help, optional=name == "docs")
+
+
 def _qemu() -> Iterator[Item]:
     wanted = "QEMU 7 or newer, for boards"
     for name in _QEMU:
@@ -150,6 +163,7 @@ def _qemu() -> Iterator[Item]:
         found = _said(path, "--version") if path else "not installed"
         help = "" if path else "apt install qemu-system-arm qemu-system-x86"
         yield Item(name, path is not None, found, wanted, help, optional=True)
+    yield _package("qemu.qmp", ">=0.0.3", "pip install 'khs[qemu]'", optional=True)
 
 
 def _gdb() -> Item:

@@ -4,6 +4,7 @@
     boards       boards/            khs/_data/boards/
     partitions   partitions/        khs/_data/partitions/     the SDK and the guest programs
     images       images/            khs/_data/images/         bootable systems
+    docs         docs/              khs/_data/docs/           the manual
     templates    khs/new/templates/ khs/new/templates/
     cache        -                  khs/_data/cache/          prebuilt guest programs
     syscalls     khs/abi/syscalls/  khs/abi/syscalls/         names for gdb
@@ -18,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["boards", "partitions", "images", "templates", "cache", "syscalls"]
+Kind = Literal["boards", "partitions", "images", "docs", "templates", "cache", "syscalls"]
 
 _IN_PACKAGE = {"templates": "new/templates", "syscalls": "abi/syscalls"}
 
@@ -36,6 +37,17 @@ def shipped(kind: Kind) -> Path:
         return _package() / _IN_PACKAGE[kind]
     root = project()
     return root / kind if root and kind != "cache" else _package() / "_data" / kind
+
+
+def places() -> dict[str, Path]:
+    """Folders that people need by name: `khs doctor --where NAME` prints one."""
+    return {
+        "sdk": shipped("partitions") / "sdk",
+        "docs": shipped("docs"),
+        "images": shipped("images"),
+        "boards": shipped("boards"),
+        "gdb": shipped("syscalls").parent,
+    }
 
 
 def library(name: str) -> Path:

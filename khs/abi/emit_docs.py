@@ -21,8 +21,9 @@ registers keep their values.
 
 Guest programs include `<khs/hypercall.h>`, which has one typed function for each row. Where a row
 names a security event, the security monitor judges that event before anything happens; a denial
-is `DENIED` and changes nothing. Privileges are given in `system.toml`. In gdb, started with the
-`-data-directory` that KHS ships, `catch syscall NAME` and `catch syscall group:GROUP` stop at them.
+is `DENIED` and changes nothing. Privileges are given in `system.toml`. In gdb, started with
+`gdb -data-directory "$(khs doctor --where gdb)"`, `catch syscall NAME` and
+`catch syscall group:GROUP` stop at them.
 """
 
 

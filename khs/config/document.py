@@ -296,8 +296,7 @@ class CostTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceTable(Table):
-    """A device that one partition may own. Reserved for boards in QEMU: the unicorn engine has no
-    devices."""
+    """A device that one partition may own; reserved for boards in QEMU, as `devices` is."""
 
     kind: str = key("model of the device")
     bus: BusName = key("memory-mapped, or x86 I/O ports", "memory")

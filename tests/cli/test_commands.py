@@ -306,7 +306,10 @@ def test_doctor_finds_what_the_tests_need(khs: Khs) -> None:
     done = khs("doctor", "--json")
     told = json.loads(done.out)
     items = {row["name"]: row for row in told["items"]}
-    assert items.keys() >= {"python", "unicorn", "libkhs.so", "libkss.so", "ziglang", "gdb"}
+    assert items.keys() >= {
+        "python", "unicorn", "libkhs.so", "libkss.so", "ziglang", "gdb", "sdk", "docs", "qemu.qmp",
+    }  # fmt: skip
+    assert items["qemu.qmp"]["optional"]
     assert items["unicorn"]["ok"]
     assert items["unicorn"]["found"] == "2.1.4"
     assert done.code == (0 if told["ok"] else 1)
@@ -314,6 +317,23 @@ def test_doctor_finds_what_the_tests_need(khs: Khs) -> None:
         assert row["ok"] or row["help"], row
     table = khs("doctor").out
     assert "unicorn" in table
+
+
+def test_doctor_tells_where_things_are(khs: Khs) -> None:
+    for name, part in {
+        "sdk": "include/khs/khs.h",
+        "docs": "sdk.md",
+        "images": "iot-gateway/system.toml",
+        "boards": "pc.toml",
+        "gdb": "syscalls/arm-linux.xml",
+    }.items():
+        done = khs("doctor", "--where", name)
+        assert done.code == 0
+        assert (Path(done.out.removesuffix("\n")) / part).is_file(), name
+        assert json.loads(khs("doctor", "--where", name, "--json").out) == {name: done.out.strip()}
+    done = khs("doctor", "--where", "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "one of sdk, docs, images, boards, gdb" in done.err
 
 
 def test_doctor_says_how_to_get_what_is_missing(khs: Khs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]
 
 ROOT = Path(__file__).parents[2]
 SOURCES = (
-    "LICENSE", "README.md", "boards", "images", "khs", "monitor", "partitions", "pyproject.toml",
-    "scripts", "setup.py",
+    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "boards", "docs", "images", "khs",
+    "monitor", "partitions", "pyproject.toml", "scripts", "setup.py",
 )  # fmt: skip
 UNREACHABLE = ("No matching distribution", "Could not find a version", "Connection", "Max retries")
 
@@ -94,6 +94,9 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
         "khs/_data/boards/sabrelite.toml",
         "khs/_data/partitions/sdk/link.ld",
         "khs/_data/images/iot-gateway/system.toml",
+        "khs/_data/docs/README.md",
+        "khs/_data/docs/sdk.md",
+        "khs/_data/monitor/README.md",
         "khs/new/templates/system.toml",
         "khs/abi/syscalls/arm-linux.xml",
     } <= names

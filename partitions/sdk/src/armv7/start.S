@@ -35,3 +35,6 @@ khs_hypercall:
 /* What link.ld puts behind the code. */
     .global khs_trap_word
     .set khs_trap_word, 0xe7f000f0 /* udf #0 */
+
+/* No executable stack. */
+    .section .note.GNU-stack, "", %progbits

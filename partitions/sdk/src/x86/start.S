@@ -42,3 +42,6 @@ khs_hypercall:
 /* What link.ld puts behind the code. */
     .global khs_trap_word
     .set khs_trap_word, 0xcccccccc /* int3 */
+
+/* No executable stack. */
+    .section .note.GNU-stack, "", @progbits

@@ -2,6 +2,9 @@
 
 {"event": "request", "src": "a.Client", "dst": "a.Server", "endpoint": "door", "method": "Open",
  "message": {"pin": "4711"}}
+
+docs/policy.md lists the keys. `endpoint`, `interface` and `component` narrow the methods down to
+one; none is needed where the method's name does.
 """
 
 from __future__ import annotations
@@ -19,16 +22,14 @@ from kss.events import Decision, Event, Kind
 from kss.layout import Endpoint, Method, WireType
 from kss.selectors import qualified_method
 
-_KEYS = {
-    "event",
-    "src",
-    "dst",
-    "endpoint",
-    "interface",
-    "component",
-    "method",
-    "message",
-    "as",
+# What may stand beside "event".
+_CALL = ("src", "dst", "method", "endpoint", "component", "interface", "message")
+KEYS: dict[Kind, tuple[str, ...]] = {
+    Kind.EXECUTE: ("src", "dst", "as"),
+    Kind.REQUEST: _CALL,
+    Kind.RESPONSE: _CALL,
+    Kind.ERROR: _CALL,
+    Kind.SECURITY: ("src", "method", "component", "interface", "message"),
 }
 
 
@@ -76,6 +77,7 @@ class Evaluation:
     def judge(self, given: dict[str, Any]) -> dict[str, Any]:
         """Judges one event. Raises EventError or MessageError if it is none."""
         kind = _kind(given)
+        _must_have_only(KEYS[kind], kind, given)
         if kind is Kind.EXECUTE:
             return self._execute(given)
         src = self._process(given, "src")
@@ -167,27 +169,43 @@ class Evaluation:
         offered = [
             (endpoint, method, qualified_method(endpoint, method) if security else method.name)
             for endpoint in (owner.security if security else owner.endpoints)
-            if all(_selects(endpoint, key, value) for key, value in wanted.items())
             for method in endpoint.interface.methods
         ]
-        found = [(endpoint, method) for endpoint, method, known in offered if known == name]
+        named = [
+            (endpoint, method)
+            for endpoint, method, known in offered
+            if name == known or ("component" in wanted and name == method.name)
+        ]
+        found = [each for each in named if _is_selected(each[0], wanted, security)]
         if len(found) == 1:
             return found[0]
+        which = "security interface" if security else "endpoint"
+        if not named:
+            help = did_you_mean(name, {known for _, _, known in offered})
+            raise EventError(f"{owner.name} has no method {name}; {help}")
+        places = ", ".join(_shown(endpoint, security) for endpoint, _ in named)
         if found:
-            among = ", ".join(endpoint.name for endpoint, _ in found)
-            raise EventError(f"{owner.name} has several methods {name}; name the endpoint: {among}")
-        selected = "".join(f" with {key} {value}" for key, value in wanted.items())
-        help = did_you_mean(name, {known for _, _, known in offered})
-        raise EventError(f"{owner.name} has no method {name}{selected}; {help}")
+            raise EventError(f"{owner.name} has several methods {name}; name one {which}: {places}")
+        selected = " and ".join(f"{key} {value}" for key, value in wanted.items())
+        raise EventError(f"{owner.name} has no method {name} with {selected}; it is at {places}")
 
 
-def _selects(endpoint: Endpoint, key: str, value: str) -> bool:
-    names = {
-        "interface": endpoint.interface.name,
-        "component": endpoint.component,
-        "endpoint": endpoint.name,
+def _is_selected(endpoint: Endpoint, wanted: dict[str, str], security: bool) -> bool:
+    """`component` is a name as policies have it, or the path of an instance; beside it an endpoint
+    may do without that path."""
+    path, _, last = ("", "", "") if security else endpoint.name.rpartition(".")
+    names: dict[str, set[str | None]] = {
+        "interface": {endpoint.interface.name},
+        "component": {endpoint.component, endpoint.name if security else path},
+        "endpoint": {endpoint.name, last if "component" in wanted else endpoint.name},
     }
-    return names[key] == value
+    return all(value in names[key] for key, value in wanted.items())
+
+
+def _shown(endpoint: Endpoint, security: bool) -> str:
+    inside = f"component {endpoint.component}, " if endpoint.component else ""
+    place = "" if security else f"endpoint {endpoint.name} "
+    return f"{place}({inside}interface {endpoint.interface.name})"
 
 
 def _parse(line: str) -> dict[str, Any]:
@@ -197,10 +215,15 @@ def _parse(line: str) -> dict[str, Any]:
         raise EventError(f"no JSON: {error}") from None
     if not isinstance(given, dict):
         raise EventError("an event is a JSON object")
-    for key in given:
-        if key not in _KEYS:
-            raise EventError(f"unknown key {key}; {did_you_mean(key, _KEYS)}")
     return given
+
+
+def _must_have_only(keys: tuple[str, ...], kind: Kind, given: dict[str, Any]) -> None:
+    for key in given:
+        if key not in ("event", *keys):
+            word = kind.name.lower()
+            help = did_you_mean(key, keys, f"there are {', '.join(keys)}")
+            raise EventError(f"{word} events have no key {key}; {help}")
 
 
 def _kind(given: dict[str, Any]) -> Kind:

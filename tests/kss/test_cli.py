@@ -207,7 +207,7 @@ class TestEval:
             ("[]", "an event is a JSON object"),
             ("{}", "event is missing"),
             ('{"event": "reqest"}', "did you mean 'request'?"),
-            ('{"event": "request", "source": 1}', "unknown key source"),
+            ('{"event": "request", "source": 1}', "request events have no key source"),
             ('{"event": "request", "src": 1}', "src is a text"),
             ('{"event": "execute", "dst": "bank.Teler"}', "did you mean 'bank.Teller'?"),
             (
@@ -216,12 +216,13 @@ class TestEval:
             ),
             (
                 '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "method": "Turn"}',
-                "several methods Turn; name the endpoint: front.lock.bolt, front.bell, back.bolt",
+                "several methods Turn; name one endpoint: endpoint front.lock.bolt (component "
+                "bank.Lock, interface bank.IBolt), endpoint front.bell (component bank.Front, ",
             ),
             (
                 '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
                 ' "method": "Opn"}',
-                "has no method Opn with endpoint door; did you mean 'Open'?",
+                "bank.Vault has no method Opn; did you mean 'Open'?",
             ),
             (
                 '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
@@ -234,6 +235,19 @@ class TestEval:
                 "no process or class nobody",
             ),
             ('{"event": "execute", "dst": "\udcff"}', "unknown class"),
+            (
+                '{"event": "execute", "dst": "Einit", "method": "main"}',
+                "execute events have no key method; there are src, dst, as",
+            ),
+            (
+                '{"event": "security", "src": "bank.Vault", "endpoint": "guard", "method": "Clear"}',
+                "security events have no key endpoint",
+            ),
+            (
+                '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
+                ' "component": "bank.Lock", "method": "Turn"}',
+                "no method Turn with component bank.Lock and endpoint door; it is at endpoint front",
+            ),
         ],
     )
     def test_lines_that_are_no_event(
@@ -245,6 +259,49 @@ class TestEval:
         first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
         assert words in first["error"] and first["error"].startswith("line 1: ")
         assert second["verdict"] == "granted"
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"endpoint": "front.lock.bolt"},
+            {"endpoint": "front.lock.bolt", "component": "bank.Lock", "interface": "bank.IBolt"},
+            {"endpoint": "bolt", "component": "front.lock"},
+            {"component": "front.lock"},
+            {"component": "front", "interface": "bank.IBolt"},
+            {"component": "bank.Front"},
+        ],
+    )
+    def test_how_a_method_is_named(
+        self, given: dict[str, str], policy: Path, monkeypatch: Any, capsys: Any
+    ) -> None:
+        """Each of these leaves one method of bank.Vault."""
+        policy.write_text(
+            PRELUDE + "execute { grant () } request endpoint=front.lock.bolt { grant () }\n"
+            "request component=bank.Front { grant () }"
+        )
+        event = {"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "method": "Turn"}
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--engine", "reference"]
+        assert run(monkeypatch, *arguments, stdin=json.dumps({**event, **given})) == 0
+        shown = json.loads(capsys.readouterr().out)
+        inner = "lock" in json.dumps(given)
+        assert [rule["line"] for rule in shown["rules"]] == [7 if inner else 8]
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"method": "front.Clear"},
+            {"method": "Clear", "component": "front"},
+            {"method": "front.Clear", "component": "bank.Front"},
+        ],
+    )
+    def test_how_a_security_method_is_named(
+        self, given: dict[str, str], policy: Path, monkeypatch: Any, capsys: Any
+    ) -> None:
+        policy.write_text(PRELUDE + "execute { grant () } security method=front.Clear { grant () }")
+        event = {"event": "security", "src": "bank.Vault", **given}
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--engine", "reference"]
+        assert run(monkeypatch, *arguments, stdin=json.dumps(event)) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "granted"
 
     def test_bad_policy_or_events(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
         arguments = ["eval", policy, "-I", LIB, "--engine", "reference", "--events"]

@@ -89,11 +89,13 @@ static uint64_t entry_of(uint64_t pc, uint32_t size, uint64_t ticks)
     return (pc / KHS_BLOCKS << SIZE_BITS | size) << TICKS_BITS | ticks;
 }
 
-/* The block exists, so asking for it is only a look-up. */
+/* The block exists, so asking for it is only a look-up. Unicorn counts an exit that ends it
+ * as an instruction. */
 static uint32_t count(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
 {
     uc_tb tb = {0};
-    bool known = uc_ctl_request_cache(uc, pc, &tb) == UC_ERR_OK && tb.size == size;
+    bool known = !khs_exits_has(cpu->exits, pc + size) && uc_ctl_request_cache(uc, pc, &tb) == UC_ERR_OK &&
+                 tb.size == size;
     uint32_t ticks = known ? tb.icount : distance(cpu, pc, pc + size);
     return ticks ? ticks : 1; /* a block that costs nothing would loop for ever */
 }

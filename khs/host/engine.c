@@ -211,6 +211,11 @@ static uc_engine *open_blank(const khs_host *host, uint32_t cache, uc_tlb_type t
     return NULL;
 }
 
+static bool set_exits(const khs_exits *exits, uc_engine *uc)
+{
+    return exits->count == 0 || uc_ctl_set_exits(uc, exits->at, exits->count) == UC_ERR_OK;
+}
+
 uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare)
 {
     const khs_host *host = cpu->host;
@@ -219,7 +224,7 @@ uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare)
     if (uc == NULL)
         return NULL;
     /* Hooks are seen only by code translated after them. */
-    if ((bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) &&
+    if ((bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) && set_exits(cpu->exits, uc) &&
         uc_context_restore(uc, host->initial) == UC_ERR_OK)
         return uc;
     uc_close(uc);
@@ -268,6 +273,16 @@ static void fetch_fault(khs_cpu *cpu)
     cpu->fault = (khs_latch){.kind = KHS_FAULT_EXECUTE, .detail = 1, .pc = cpu->pc, .address = address};
 }
 
+/* The instruction to come is one that no CPU has. Without a tick left it is the next
+ * window's. */
+static void exit_fault(khs_cpu *cpu)
+{
+    if (cpu->left == 0)
+        return;
+    cpu->reason = KHS_AT_FAULT;
+    cpu->fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .pc = cpu->pc};
+}
+
 /* The engine came back without a hook having stopped it. */
 static void came_back(khs_cpu *cpu, uc_engine *uc, uc_err err)
 {
@@ -276,6 +291,8 @@ static void came_back(khs_cpu *cpu, uc_engine *uc, uc_err err)
         fetch_fault(cpu);
     else if (err != UC_ERR_OK)
         khs_engine_refuse(cpu, (uint32_t)err);
+    else if (khs_exits_has(cpu->exits, cpu->pc))
+        exit_fault(cpu);
     else if (cpu->host->arch->idles(cpu))
         cpu->reason = KHS_AT_WAIT;
 }

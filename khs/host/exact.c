@@ -39,14 +39,16 @@ static void tail(khs_cpu *cpu)
  * does before. Exits cut blocks, so the twin's are thrown away afterwards. */
 static void tail_until(khs_cpu *cpu, const khs_latch *fault)
 {
-    uint64_t stop = fault->pc;
+    uint64_t stop = fault->pc, *exits = cpu->exits->at ? cpu->exits->at : &stop;
+    uint32_t count = cpu->exits->count;
     cpu->reason = KHS_RUNNING_ON;
     if (!to_twin(cpu))
         return;
-    uc_ctl_set_exits(cpu->twin, &stop, 1);
+    exits[count] = stop;
+    uc_ctl_set_exits(cpu->twin, exits, count + 1);
     khs_engine_start(cpu, &cpu->twin);
     if (cpu->twin != NULL) {
-        uc_ctl_set_exits(cpu->twin, &stop, 0);
+        uc_ctl_set_exits(cpu->twin, exits, count);
         uc_ctl_flush_tb(cpu->twin);
     }
     from_twin(cpu);

@@ -67,10 +67,18 @@ static bool load_policies(khs_host *host, const khs_host_bytes *policies, uint32
     return false;
 }
 
-static bool scan_code(khs_host *host, khs_host_error *error)
+static bool find_exits(khs_host *host, bool unscanned, khs_host_error *error)
 {
-    for (uint32_t i = 0; i < host->config->partitions.count; i++)
-        if (!khs_scan_partition(host, i, error))
+    uint32_t count = host->config->partitions.count;
+    host->exits = calloc(count, sizeof *host->exits);
+    if (host->exits == NULL) {
+        khs_host_fail(error, KHS_HOST_SYSTEM, 0, "no memory");
+        return false;
+    }
+    if (unscanned || host->config->arch == KHS_ARMV7)
+        return true;
+    for (uint32_t i = 0; i < count; i++)
+        if (!khs_exits_find(host, i, &host->exits[i], error))
             return false;
     return true;
 }
@@ -110,9 +118,8 @@ static bool load(khs_host *host, const khs_host_bytes *config, const khs_host_by
                  khs_host_error *error)
 {
     if (!load_config(host, config, error) || !load_policies(host, policies, policy_count, error) ||
-        !khs_memory_open(&host->memory, host->config, memory, error))
-        return false;
-    if (!(options->flags & KHS_HOST_UNSCANNED) && !scan_code(host, error))
+        !khs_memory_open(&host->memory, host->config, memory, error) ||
+        !find_exits(host, options->flags & KHS_HOST_UNSCANNED, error))
         return false;
     share_cache(host, options->cache_bytes);
     host->abandoned_most = options->abandoned_most ? options->abandoned_most : ABANDONED_DEFAULT;
@@ -148,6 +155,8 @@ void khs_host_close(khs_host *host)
         return;
     for (uint32_t i = 0; host->cpus != NULL && i < host->config->partitions.count; i++)
         khs_cpu_close(host->cpus[i]);
+    for (uint32_t i = 0; host->exits != NULL && i < host->config->partitions.count; i++)
+        free(host->exits[i].at);
     khs_context_free(host->initial);
     khs_memory_close(&host->memory);
     for (uint32_t i = 0; i < host->policy_count; i++)
@@ -157,6 +166,7 @@ void khs_host_close(khs_host *host)
     free(host->guard.stack);
     free(host->policies);
     free(host->inputs);
+    free(host->exits);
     free(host->cpus);
     free(host->core);
     free(host->state);

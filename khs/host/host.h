@@ -23,7 +23,7 @@ typedef struct khs_host_bytes {
 } khs_host_bytes;
 
 enum khs_host_flag {
-    /* Load x86 code that would abort the CPU engine. For tests of the abort guard. */
+    /* Run x86 code that aborts the CPU engine. For tests of the abort guard. */
     KHS_HOST_UNSCANNED = 1,
 };
 
@@ -39,7 +39,7 @@ enum khs_host_failure {
     KHS_HOST_FINE = 0,
     KHS_HOST_CONFIG,  /* config.bin is refused; `where` is the offset in it */
     KHS_HOST_MEMORY,  /* memory.bin does not hold what config.bin says */
-    KHS_HOST_CODE,    /* code that must not be loaded; `where` is its address */
+    KHS_HOST_CODE,    /* too much code that the CPU engine cannot translate; `where` is an address */
     KHS_HOST_POLICY,  /* `where` is the number of the policy */
     KHS_HOST_SYSTEM,  /* this machine refuses: memory, Unicorn */
 };
@@ -165,7 +165,8 @@ typedef struct khs_host_ending {
 
 /* ------------------------------------------------------------ checks */
 
-/* First address offset of an instruction that must not be loaded, or `size`. */
+/* Offset of the first instruction that the CPU engine cannot translate, at whatever byte it
+ * begins; or `size`. Hosts stop before it. */
 KHS_API uint64_t khs_host_scan(uint32_t arch, const void *code, uint64_t size);
 /* khs_config_check, for Python. */
 KHS_API uint32_t khs_host_check_config(const void *config, uint64_t size, uint64_t *where);

@@ -119,9 +119,20 @@ bool khs_x86_refuses(khs_cpu *cpu, const khs_block *block, khs_latch *fault);
  * instruction that reaches over it or begins there. */
 uint64_t khs_x86_edge(khs_cpu *cpu, uint64_t pc, uint64_t edge);
 
-/* scan.c */
+/* ------------------------------------------------------------ scan.c */
+
+/* Ascending addresses at which an instruction must not be translated. Unicorn keeps pointers
+ * to them; behind the last there is room for one more. */
+typedef struct khs_exits {
+    uint64_t *at; /* NULL if there are none */
+    uint32_t count;
+} khs_exits;
+
+/* Offset of the first instruction in contiguous code that must not be translated, or `size`. */
 uint64_t khs_scan(uint32_t arch, const uint8_t *code, uint64_t size);
-bool khs_scan_partition(khs_host *host, uint32_t partition, khs_host_error *error);
+/* Those of a partition. False if they are too many for ordinary code. */
+bool khs_exits_find(khs_host *host, uint32_t partition, khs_exits *exits, khs_host_error *error);
+bool khs_exits_has(const khs_exits *exits, uint64_t address);
 
 /* ------------------------------------------------------------ engine.c, exact.c */
 
@@ -164,6 +175,7 @@ struct khs_cpu {
 
     uint32_t partition;
     khs_host *host;
+    khs_exits *exits;
     const uint8_t *code; /* the code region that was looked into last */
     uint64_t code_start;
     uint64_t code_size;
@@ -236,6 +248,7 @@ struct khs_host {
     const khs_cfg_region *regions;
     const khs_isa *arch;
     khs_memory memory;
+    khs_exits *exits; /* by partition */
     khs_cpu **cpus; /* by partition; NULL until it is first started */
     uc_context *initial;
     uint32_t cache_main; /* bytes */

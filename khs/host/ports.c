@@ -47,6 +47,7 @@ static khs_cpu *cpu_of(khs_host *host, uint32_t partition)
         return NULL;
     cpu->host = host;
     cpu->partition = partition;
+    cpu->exits = &host->exits[partition];
     return host->cpus[partition] = cpu;
 }
 

@@ -5,6 +5,9 @@
 #define CR0_EM 0x04u
 #define CR0_NE 0x20u
 #define CR4_TSD 0x004u /* rdtsc faults */
+/* rdpmc faults in user mode where this is clear, but QEMU has it the wrong way round. Guests
+ * cannot read it. */
+#define CR4_PCE 0x100u
 #define CR4_SSE 0x600u
 
 #define SETUP 0x1000u /* a scratch page; no partition is mapped yet */
@@ -50,7 +53,7 @@ static bool control_registers(uc_engine *uc)
     if (uc_reg_read(uc, UC_X86_REG_CR0, &cr0) != UC_ERR_OK || uc_reg_read(uc, UC_X86_REG_CR4, &cr4) != UC_ERR_OK)
         return false;
     cr0 = (cr0 & ~(uint64_t)CR0_EM) | CR0_MP | CR0_NE;
-    cr4 |= CR4_SSE | CR4_TSD;
+    cr4 |= CR4_SSE | CR4_TSD | CR4_PCE;
     return uc_reg_write(uc, UC_X86_REG_CR0, &cr0) == UC_ERR_OK && uc_reg_write(uc, UC_X86_REG_CR4, &cr4) == UC_ERR_OK;
 }
 

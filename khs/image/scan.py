@@ -1,19 +1,21 @@
 """Looks in x86 and x64 code for what the host must never run.
 
-    CODE-001  `lock bt/bts/btr/btc` on a register: an invalid instruction on which the CPU engine
-              aborts the whole host process. Refused at every offset, because a guest may jump
-              into the middle of an instruction.
+    CODE-001  `lock bt/bts/btr/btc` on a register: an invalid instruction, which the CPU engine
+              cannot translate.
     CODE-002  an x87 instruction whose result comes from the host's mathematics library, so that a
-              run could differ from host to host. Two bytes are too short a pattern to be refused
-              wherever they occur (once in 7 KB of ordinary code), so instructions are found by
-              disassembly from the nearest symbol. A guest that jumps into the middle of another
-              instruction to reach one is the engine's to stop.
+              run could differ from host to host.
+
+The bytes of both occur in ordinary code, where one instruction ends in them and another begins,
+or in a constant. So instructions are found by disassembly from the nearest symbol. A guest that
+jumps into the middle of one to reach another is the engine's to stop: it stops before either, and
+the guest gets the fault of an undefined instruction.
 
 ARM code can hold neither.
 """
 
 from __future__ import annotations
 
+import heapq
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -26,6 +28,8 @@ from khs.errors import Finding
 from khs.image.elf import Program
 
 _LOCK = 0xF0
+_IMMEDIATE = 0xBA  # bit tests with one
+_INVALID = frozenset(["", "bt", "bts", "btr", "btc"])  # as the disassembler calls locked bit tests
 _PREFIXES = {
     Arch.X86: frozenset(bytes.fromhex("f0f2f366672e363e266465")),
     Arch.X64: frozenset(bytes.fromhex("f0f2f366672e363e266465") + bytes(range(0x40, 0x50))),
@@ -47,23 +51,29 @@ def scan(program: Program, address: int, data: bytes) -> list[Finding]:
     """Everything wrong with `data`, a contiguous executable range of `program` from `address`."""
     if program.arch is Arch.ARMV7:
         return []
-    findings = [
-        _lock_bt(program, address + start, data[start:end])
-        for start, end in _locked_bit_tests(data, _PREFIXES[program.arch])
-    ]
+    return list(islice(_findings(program, address, data), MAX_FINDINGS))
+
+
+def _findings(program: Program, address: int, data: bytes) -> Iterator[Finding]:
     sweep = _Sweep(program, address, data)
-    for match in islice(_TRANSCENDENTAL.finditer(data), MAX_PLACES):
-        place = address + match.start()
-        if (name := sweep.mnemonic_at(place)) in _MNEMONICS:
-            findings.append(_x87(program, place, name))
-    return findings[:MAX_FINDINGS]
+    transcendental = ((m.start(), m.end()) for m in _TRANSCENDENTAL.finditer(data))
+    locked = _locked_bit_tests(data, _PREFIXES[program.arch])
+    places = heapq.merge(islice(transcendental, MAX_PLACES), islice(locked, MAX_PLACES))
+    for start, end in places:
+        name = sweep.mnemonic_at(address + start)
+        if data[start] == _LOCK and name in _INVALID:
+            yield _lock_bt(program, address + start, data[start:end])
+        elif name in _MNEMONICS:
+            yield _x87(program, address + start, name)
 
 
 def _locked_bit_tests(data: bytes, prefixes: frozenset[int]) -> Iterator[tuple[int, int]]:
-    """Where a bit test of a register has a lock among the prefixes before it."""
+    """Where a bit test of a register has a lock among the prefixes before it, within the length
+    that an instruction can have."""
     for match in _BIT_TEST.finditer(data):
+        end = match.end() + (data[match.start() + 1] == _IMMEDIATE)
         start = match.start()
-        while start > 0 and data[start - 1] in prefixes:
+        while start > max(0, end - _LONGEST) and data[start - 1] in prefixes:
             start -= 1
         lock = data.find(_LOCK, start, match.start())
         if lock >= 0:
@@ -106,9 +116,8 @@ def _lock_bt(program: Program, address: int, found: bytes) -> Finding:
         program,
         "CODE-001",
         f"at {program.place(address)} the bytes {found.hex(' ')} are a locked bit test of a "
-        "register, which the CPU engine cannot survive",
-        "no compiler means this instruction: if one instruction ends in f0 and a bit test "
-        "follows, write the expression differently or compile the file with -O1",
+        "register, which is no valid instruction",
+        "lock takes a memory operand; data among code wants a symbol of its own",
     )
 
 

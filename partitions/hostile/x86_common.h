@@ -37,6 +37,8 @@ INSTRUCTION(rdpid, ".byte 0xf3, 0x0f, 0xc7, 0xf8")
 /* Undefined. */
 INSTRUCTION(ud2, "ud2")
 INSTRUCTION(lock_nop, ".byte 0xf0, 0x90")
+/* mov $0xd1ab0ff0, %eax, jumped into: lock bts %edx, %ecx, which QEMU cannot translate. */
+INSTRUCTION(lock_bts_in_constant, ".byte 0xeb, 0x01, 0xb8, 0xf0, 0x0f, 0xab, 0xd1")
 INSTRUCTION(vmcall, ".byte 0x0f, 0x01, 0xc1")
 INSTRUCTION(monitor, ".byte 0x0f, 0x01, 0xc8")
 INSTRUCTION(mwait, ".byte 0x0f, 0x01, 0xc9")
@@ -82,6 +84,7 @@ INSTRUCTION(divide_overflow, "movl $0x80000000, %%eax\n\tmovl $-1, %%edx\n\tmovl
     { "in-immediate", in_immediate }, { "out", out_byte }, { "rdtsc", rdtsc },                       \
     { "rdtscp", rdtscp }, { "rdpmc", rdpmc }, { "rdrand", rdrand }, { "rdseed", rdseed },            \
     { "rdpid", rdpid }, { "undefined", ud2 }, { "lock-nop", lock_nop }, { "vmcall", vmcall },        \
+    { "lock-bts-in-constant", lock_bts_in_constant },                                               \
     { "monitor", monitor }, { "mwait", mwait }, { "xgetbv", xgetbv }, { "rsm", rsm },                \
     { "sysexit", sysexit }, { "sysenter", sysenter }, { "too-long", too_long },                      \
     { "breakpoint", int3 }, { "int1", int1 },                                                       \

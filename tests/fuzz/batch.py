@@ -35,14 +35,14 @@ class Job:
     replaced: dict[int, str] = field(default_factory=dict)  # hexadecimal
     unscanned: bool = False  # without the loader's look at the code
 
-    def cases(self) -> tuple[list[bytes], int]:
-        """The cases, and how many more the loader refused."""
-        made, refused = make_cases(Arch(self.arch), self.seed, self.count)
+    def cases(self) -> list[bytes]:
+        """The cases of the seed, with those changes."""
+        made = make_cases(Arch(self.arch), self.seed, self.count)
         for number in self.left_out:
             made[number] = b""
         for number, code in self.replaced.items():
             made[int(number)] = bytes.fromhex(code)
-        return made, refused
+        return made
 
 
 @dataclass
@@ -50,7 +50,6 @@ class Outcome:
     """What a batch came to; `wrong` is empty if everything held."""
 
     cases: int = 0
-    refused: int = 0
     frames: int = 0
     faults: int = 0
     hypercalls: int = 0
@@ -143,8 +142,7 @@ def _open(made: system.Fuzzed, *, ring: int, unscanned: bool = False) -> tuple[H
 
 def run(job: Job) -> Outcome:
     """Runs the batch; without the cases on which the engine gives up, after naming them."""
-    cases, refused = job.cases()
-    outcome = Outcome(refused=refused)
+    cases, outcome = job.cases(), Outcome()
     while True:
         made = system.system(Arch(job.arch), cases)
         host, trace = _open(made, ring=1024 * KIB, unscanned=job.unscanned)

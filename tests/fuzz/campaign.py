@@ -38,7 +38,6 @@ class Total:
 
     batches: int = 0
     cases: int = 0
-    refused: int = 0
     faults: int = 0
     hypercalls: int = 0
     resident_mib: int = 0  # the most that the child used
@@ -46,7 +45,7 @@ class Total:
 
     def add(self, outcome: Outcome) -> None:
         self.batches += 1
-        for name in ("cases", "refused", "faults", "hypercalls"):
+        for name in ("cases", "faults", "hypercalls"):
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
 
         self.resident_mib = max(self.resident_mib, outcome.resident_mib)
@@ -54,7 +53,7 @@ class Total:
     def __str__(self) -> str:
         return (
             f"{self.cases} cases, {self.faults} faults, {self.hypercalls} hypercalls, "
-            f"{self.refused} refused by the loader, {len(self.findings)} findings"
+            f"{len(self.findings)} findings"
         )
 
 
@@ -71,7 +70,7 @@ def campaign(arch: Arch, seeds: Iterable[int], worker: Worker) -> Iterator[Total
 
 def _findings(job: Job, outcome: Outcome, worker: Worker) -> Iterator[Finding]:
     arch = Arch(job.arch)
-    cases, _ = make_cases(arch, job.seed, job.count)
+    cases = make_cases(arch, job.seed, job.count)
     for number, detail in outcome.engine_faults:
         found = {number: cases[number]}
         yield Finding(arch, job.seed, [f"the engine gave up, detail {detail:#x}"], found)

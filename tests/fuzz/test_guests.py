@@ -41,10 +41,9 @@ def test_random_guests(arch: Arch) -> None:
 
 @ARCHS
 def test_cases_are_those_of_the_seed(arch: Arch) -> None:
-    made, refused = make_cases(arch, 7, 300)
-    assert made == make_cases(arch, 7, 300)[0]
-    assert made != make_cases(arch, 8, 300)[0]
-    assert refused < 30
+    made = make_cases(arch, 7, 300)
+    assert made == make_cases(arch, 7, 300)
+    assert made != make_cases(arch, 8, 300)
     assert sum(TRAP[arch] in code for code in made) > 80
     assert len(set(made)) > 290
 

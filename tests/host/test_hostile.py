@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from khs.engine.native import Failure, Host, LoadError
-from tests.host.cases import CASES, Case, Fault, Fine, Kind, Refused, Wait
+from khs.engine.native import Host
+from tests.host.cases import CASES, Case, Fault, Fine, Kind, Wait
 from tests.host.system import (
     CODE,
     LOG,
@@ -82,13 +82,6 @@ def address(case: Case, fault: Fault) -> int:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_case(case: Case, window: int) -> None:
     before = 2
-    if isinstance(case.outcome, Refused):
-        with pytest.raises(LoadError) as refused:
-            run(case, window)
-        assert refused.value.failure is Failure.CODE
-        assert refused.value.partition == 0
-        assert refused.value.where == CODE + len(PREFIX[case.arch]) + case.outcome.at
-        return
     seen = run(case, window)
     match case.outcome:
         case Fault() as fault:

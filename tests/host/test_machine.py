@@ -192,8 +192,12 @@ def test_interrupted_within_a_long_window() -> None:
 
 
 def test_refused_code_names_the_partition() -> None:
-    with pytest.raises(EngineError, match=r"partition b: lock bt.* at 0x40000001"):
-        Machine(archive(Partition(COUNT), Partition(b"\x90\xf0\x0f\xab\xd1")))
+    """More places where the engine would abort than it can be told to stop at."""
+    most = b"\xf0\x0f\xab\xd1" * 4096
+    Machine(archive(Partition(COUNT), Partition(most))).close()
+    message = "partition b: lock bt.* more than 4096 addresses; the next is 0x40004000"
+    with pytest.raises(EngineError, match=message):
+        Machine(archive(Partition(COUNT), Partition(most + most[:4])))
 
 
 def test_a_policy_that_does_not_fit() -> None:

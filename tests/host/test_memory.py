@@ -12,11 +12,9 @@ import pytest
 from khs.engine.native import Failure, Host, LoadError, check_config
 from tests.host.conftest import Load
 from tests.host.system import (
-    CODE,
     COLD,
     KEEP_FLAG,
     LOG,
-    PAGE,
     RAM,
     SHARED,
     SHARED_FLAG,
@@ -189,17 +187,6 @@ def test_code_that_another_partition_could_write() -> None:
 def test_memory_image_that_is_too_short() -> None:
     error = refused(System(Arch.X86, [Partition(b"\xeb\xfe")]), memory=b"")
     assert error.failure is Failure.MEMORY
-
-
-def test_the_abort_pattern_across_two_regions() -> None:
-    """Code regions may follow each other without a gap, and so may the bytes of an instruction."""
-    lock_bts = b"\xf0\x66\x0f\xab\xd1"
-    for cut in range(1, len(lock_bts)):
-        code = lock_bts[:cut].rjust(PAGE, b"\x90")
-        behind = Region("more", CODE + PAGE, R | X, data=lock_bts[cut:])
-        error = refused(System(Arch.X64, [Partition(code, regions=(behind,))]))
-        assert error.failure is Failure.CODE
-        assert error.where == CODE + PAGE - cut
 
 
 def test_damaged_configurations_are_refused_or_harmless() -> None:

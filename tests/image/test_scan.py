@@ -47,6 +47,10 @@ HARMLESS = [
     "f00fba2801",
     "0fb3d1",  # no lock
     "f0900fb3d1",  # the lock belongs to another instruction
+    "89f00fabc8",  # mov eax, esi; bts eax, ecx
+    "b8f00fb3d1",  # mov eax, 0xd1b30ff0
+    "80c1f00fbae801",  # add cl, 0xf0; bts eax, 1
+    "f0" + "66" * 12 + "0fb3d1",  # 16 bytes are no instruction
     "f00fbac001",  # no such operation
     "f00fc1c8",
 ]
@@ -73,12 +77,19 @@ def test_rex_prefixes_count_in_64_bit_code_only() -> None:
 @X86
 @pytest.mark.parametrize("offset", range(12))
 def test_found_at_every_offset(arch: Arch, offset: int) -> None:
-    """Also inside an immediate, which a jump can reach."""
-    code = bytes(offset) + bytes.fromhex("f00fb3d1") + bytes(7)
+    code = b"\x90" * offset + bytes.fromhex("f00fb3d1") + bytes(7)
     (finding,) = scan(program(arch, (BASE, "start")), BASE, code)
     assert finding.rule == "CODE-001"
     assert f"start+{offset:#x} ({BASE + offset:#x})" in finding.message
     assert "f0 0f b3 d1" in finding.message
+
+
+@X86
+def test_data_before_a_function_does_not_hide_a_lock(arch: Arch) -> None:
+    """b8 begins an instruction that would swallow the function's first four bytes."""
+    code = bytes.fromhex("b8" + "f00fb3d1" + "90" * 8)
+    assert rules(arch, code) == []
+    assert rules(arch, code, (BASE, "table"), (BASE + 1, "set")) == ["CODE-001"]
 
 
 @X86

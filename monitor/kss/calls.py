@@ -40,6 +40,12 @@ def target(node: syntax.Call, objects: Mapping[str, Known]) -> tuple[Known, str]
         owner = ["struct" if method == "size" else "base"]
     name = ".".join(owner)
     known = objects.get(name)
+    if known is None and node.name.parts[0] == "message":
+        place = node.name.value
+        message = f"{place} is a value, no method"
+        brackets = isinstance(node.argument, syntax.List)
+        help = f"an element is {place}.[...], with a point" if brackets else "take the argument out"
+        raise ArgumentError(node.name.span, "PSL-022", message, help)
     if known is None:
         implied = len(node.name.parts) == 1
         help = "use nk.base._" if implied else did_you_mean(name, objects)

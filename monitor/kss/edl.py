@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kss.errors import Findings, Location, did_you_mean
+from kss.errors import Findings, Location
 from kss.grammar.edl import DescriptionText, Entries, parse_description
 from kss.idl import Packages, declares
 from kss.layout import Endpoint, EntityClass, Interface
@@ -98,9 +98,6 @@ class Descriptions:
 
     # ---- classes
 
-    def class_names(self) -> list[str]:
-        return self._search.names(".edl")
-
     def load_class(
         self,
         name: str,
@@ -117,11 +114,7 @@ class Descriptions:
         description = self._load(described_by, ".edl")
         if description is None:
             if self._find(described_by, ".edl") is None:
-                help = did_you_mean(
-                    described_by,
-                    self.class_names(),
-                    f"{described_by.replace('.', '/')}.edl in an include directory",
-                )
+                help = self._search.hint(described_by, ".edl")
                 message = f"there is no process class {described_by}"
                 self._findings.error("EDL-009", at, message, help, described_by)
             return None
@@ -139,11 +132,7 @@ class Descriptions:
         name = word.value
         description = self._load(name, ".cdl")
         if description is None and self._find(name, ".cdl") is None:
-            help = did_you_mean(
-                name,
-                self._search.names(".cdl"),
-                f"{name.replace('.', '/')}.cdl in an include directory",
-            )
+            help = self._search.hint(name, ".cdl")
             message = f"there is no component {name}"
             self._findings.error("EDL-004", word.span.at, message, help, name)
         elif description is not None and description.name.value != name:

@@ -164,7 +164,9 @@ class Evaluation:
     ) -> tuple[Endpoint, Method]:
         owner = self._policy.tree.classes[server.class_index]
         security = kind is Kind.SECURITY
-        wanted = {k: _text(given, k) for k in ("interface", "component", "endpoint") if k in given}
+        wanted: dict[str, str] = {
+            key: _text(given, key) for key in ("interface", "component", "endpoint") if key in given
+        }
         name = _text(given, "method")
         offered = [
             (endpoint, method, qualified_method(endpoint, method) if security else method.name)

@@ -86,11 +86,7 @@ class Packages:
         return name in self._loading
 
     def suggestion(self, name: str) -> str:
-        return did_you_mean(
-            name,
-            self._search.names(".idl"),
-            f"{name.replace('.', '/')}.idl in an include directory",
-        )
+        return self._search.hint(name, ".idl")
 
     def exists(self, name: str) -> bool:
         return self._find(name) is not None

@@ -56,8 +56,7 @@ class Loader:
         found = self._search.exact(use.path, ".psl")
         if found is None:
             self.sound = False
-            otherwise = f"{use.path.replace('.', '/')}.psl in an include directory"
-            help = did_you_mean(use.path, self._search.names(".psl"), otherwise)
+            help = self._search.hint(use.path, ".psl")
             message = f"there is no policy file {use.path}"
             self._findings.error("PSL-002", use.span.at, message, help, use.span.text)
         return found
@@ -68,10 +67,10 @@ class Loader:
                 self.provided.append(use.path)
         elif use.path in NOT_YET:
             message = f"model {NOT_YET[use.path]} is not supported by this version"
-            help = f"supported: {', '.join(sorted(FILES))}"
+            help = f"there are {', '.join(sorted(FILES))}"
             self._findings.error("PSL-003", use.span.at, message, help, use.span.text)
         else:
-            help = did_you_mean(use.path, [*FILES, *NOT_YET])
+            help = did_you_mean(use.path, FILES)
             message = f"there is no built-in file {use.path}"
             self._findings.error("PSL-003", use.span.at, message, help, use.span.text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kss.errors import Findings, Location
+from kss.errors import Findings, Location, did_you_mean
 
 PACKAGE = Path(__file__).parent
 SDK = PACKAGE / "sdk"
@@ -87,6 +88,24 @@ class Search:
     def flat(self, name: str, suffix: str) -> Iterator[Path]:
         base = Path(name.split(".")[-1]).with_suffix(suffix)
         return (d / base for d in self.directories[:-1] if _is_file(d / base))
+
+    def hint(self, name: str, suffix: str) -> str:
+        """What to do about a name that has no file."""
+        relative = Path(*name.split(".")).with_suffix(suffix)
+        for folder in self._folders_near():
+            if _is_file(folder / relative):
+                return f"{relative} is in {folder}, which is not searched: -I {folder}"
+        searched = dict.fromkeys(os.path.normpath(d) for d in self.directories[:-1])
+        help = f"write {relative} in {' or '.join(searched)}, or " if searched else ""
+        help += f"add the folder of {relative} with -I"
+        return did_you_mean(name, self.names(suffix), help)
+
+    def _folders_near(self) -> Iterator[Path]:
+        """Folders in and beside that of the policy."""
+        start = [*self.directories[:-1], Path()][0]
+        for pattern in ("*/", "*/*/", "../*/"):
+            found = (Path(os.path.normpath(path)) for path in start.glob(pattern))
+            yield from sorted(path for path in found if not path.name.startswith("."))
 
     def names(self, suffix: str) -> list[str]:
         """Dotted names of the files with this suffix, for suggestions."""

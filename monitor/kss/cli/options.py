@@ -19,7 +19,13 @@ class Engine(StrEnum):
 Policy: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The policy, a .psl file.")]
 Include: TypeAlias = Annotated[
     list[Path] | None,
-    typer.Option("-I", metavar="DIR", help="Folder to search for included files; repeatable."),
+    typer.Option(
+        "-I",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Folder to search for included files; repeatable.",
+    ),
 ]
 Judge: TypeAlias = Annotated[
     Engine, typer.Option("--engine", help="The policy VM, or the reference interpreter.")

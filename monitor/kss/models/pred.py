@@ -73,7 +73,10 @@ class Pred(Model):
 def _must_compare(typing: Typing, operator: str, left: Type, right: Type, span: Span) -> None:
     texts = (TextType, LiteralType, VariantType)
     if isinstance(left, texts) and isinstance(right, texts):
-        help = "use re.match { text : ..., pattern : ... }, or choice for states"
+        from kss.models import MODELS  # which are being gathered when this module is read
+
+        match = "re.match { text : ..., pattern : ... } after use nk.regex._, or "
+        help = f"use {match if 'Regex' in MODELS else ''}choice"
         raise typing.fail("PSL-037", span, f"'{operator}' does not compare texts", help)
     if left != right or not isinstance(left, (IntegerType, UnitType, type(BOOLEAN))):
         help = "both sides must be integers, or both Boolean"

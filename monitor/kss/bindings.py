@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kss import numerals, syntax, tree, types
+from kss import syntax, tree
 from kss.audit import Audit
 from kss.calls import Known
-from kss.errors import Findings, did_you_mean
+from kss.choices import Labelled, Labels
+from kss.errors import Findings
 from kss.expressions import AbandonedError, Checker
 from kss.models import MODELS
-from kss.numerals import MismatchError
 from kss.objects import Objects
+from kss.patterns import Patterns
 from kss.selectors import Section, Selectors
 from kss.syntax import Span
-from kss.types import BOOLEAN, IntegerType, TextType, Type
 
 MAX_DEPTH = 300
 
@@ -29,6 +29,7 @@ class Bindings:
         self._objects = objects
         self._audit = audit
         self._findings = findings
+        self._patterns = Patterns()
         self.sites: list[tree.Site] = []
 
     def binding(self, node: syntax.Binding) -> tree.Binding:
@@ -100,7 +101,8 @@ class Bindings:
         return tree.Rule(site, known.index, method, arguments, section.profile)
 
     def _checker(self, section: Section) -> Checker:
-        return Checker(section, self._objects.known, self._findings, self._objects.broken)
+        known, broken = self._objects.known, self._objects.broken
+        return Checker(section, known, self._findings, broken, self._patterns)
 
     def _name(self, known: Known) -> str:
         return self._objects.items[known.index].name
@@ -124,67 +126,32 @@ class Bindings:
 
     def _choice(self, section: Section, node: syntax.Choice) -> tree.Choice:
         checker = self._checker(section)
-        scrutinee = checker.infer(node.scrutinee)
-        scrutinee = self._shallow(checker.settle(scrutinee, node.scrutinee.span), node.span)
-        self._must_be_choosable(scrutinee.type, node.scrutinee.span)
-        head = Span(node.span.source, node.span.start, node.scrutinee.span.end)
+        scrutinee = self._shallow(checker.scrutinee(node.scrutinee), node.span)
+        labels = Labels(checker, scrutinee, self._objects.items)
+        labels.must_be_choosable(node.scrutinee)
+        head = _up_to_brace(node.span, node.scrutinee.span.end)
         site = self._site(head, "", "choice")
         branches: list[tree.Branch] = []
+        labelled: list[Labelled] = []
         default: tuple[tree.Item, ...] | None = None
-        seen: set[tuple[type, object]] = set()
         for branch in node.branches:
-            label = self._label(checker, scrutinee, branch.label) if branch.label else None
+            label = labels.read(branch.label) if branch.label else None
             items = self._items(section, branch.items)
-            if branch.label and label is None:
-                continue
-            if (type(label), label) in seen:
-                span = branch.label.span if branch.label else branch.span
-                self._error("PSL-051", span, "another branch has this label", "take one out")
-            seen.add((type(label), label))
-            if label is None:
+            if branch.label is None:
+                if default is not None:
+                    self._error(
+                        "PSL-051", branch.span, "there is a branch _ already", "take one out"
+                    )
                 default = items
-            else:
+            elif label is not None:
                 branches.append(tree.Branch(label, items))
+                labelled.append((branch.label, label))
+        sound = len(labelled) == sum(branch.label is not None for branch in node.branches)
+        left_out = labels.left_out(labelled) if sound else ""
+        if left_out and default is None:
+            message = f"no branch is for {left_out}: they are denied"
+            self._findings.note("PSL-053", head.at, message, "_ : deny () says so", head.text)
         return tree.Choice(site, scrutinee, tuple(branches), default)
-
-    def _must_be_choosable(self, kind: Type, span: Span) -> None:
-        if isinstance(kind, (IntegerType, TextType)) or kind == BOOLEAN or _names(kind):
-            return
-        help = "choose on a state, an integer, a Boolean or a text"
-        raise self._fail("PSL-030", span, f"choice does not take {kind}", help)
-
-    def _label(
-        self, checker: Checker, scrutinee: tree.Expression, node: syntax.Literal
-    ) -> int | bool | str | None:
-        """The label as a value of the scrutinee's type, or as the scrutinee's model reads it; None
-        after a finding."""
-        value, kind = node.value, scrutinee.type
-        if isinstance(scrutinee, tree.Query) and isinstance(value, str):
-            item = self._objects.items[scrutinee.object]
-            try:
-                model = MODELS[item.model]
-                if model.examine_label(checker, scrutinee.method, item.config, node):
-                    return value
-            except AbandonedError:
-                return None
-        names = _names(kind)
-        if names and isinstance(value, str) and value not in names:
-            help = did_you_mean(value, names)
-            self._error("PSL-050", node.span, f'there is no state "{value}"', help)
-            return None
-        if isinstance(kind, IntegerType) and type(value) is int:
-            try:
-                fitted = numerals.fit(numerals.literal(value), kind)
-            except MismatchError as error:
-                self._error("PSL-050", node.span, str(error), error.help)
-                return None
-            assert isinstance(fitted, tree.Constant) and isinstance(fitted.value, int)
-            return fitted.value
-        text = isinstance(kind, TextType) or bool(names)
-        if (text and isinstance(value, str)) or (kind == BOOLEAN and isinstance(value, bool)):
-            return value
-        self._error("PSL-050", node.span, f"{node.span.text} is never the value: it is {kind}")
-        return None
 
     # ---- findings
 
@@ -196,11 +163,11 @@ class Bindings:
         return AbandonedError()
 
 
-def _names(kind: Type) -> list[str]:
-    """The texts of a variant of texts, such as the states of a Flow object."""
-    items = kind.alternatives if isinstance(kind, types.VariantType) else (kind,)
-    values = [item.value for item in items if isinstance(item, types.LiteralType)]
-    return [value for value in values if isinstance(value, str)]
+def _up_to_brace(span: Span, end: int) -> Span:
+    """The head of a section: what stands before the brace that follows `end`."""
+    text = span.source.text
+    head = text[span.start : text.index("{", end)].rstrip()
+    return Span(span.source, span.start, span.start + len(head))
 
 
 def _children(value: tree.Expression) -> list[tree.Expression]:

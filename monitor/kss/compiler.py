@@ -12,7 +12,8 @@ from kss.codegen.assembler import TooComplexError
 from kss.codegen.decisions import Decisions
 from kss.codegen.items import Items
 from kss.codegen.layouts import Layouts
-from kss.codegen.objects import Objects
+from kss.codegen.objects import Objects, oversize
+from kss.errors import DescriptionError
 from kss.tree import PolicyTree
 
 MAX_SIDS = 64
@@ -28,11 +29,16 @@ def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
     """
     if not 1 <= max_sids <= MAX_POOL:
         raise ValueError(f"max_sids is {max_sids}; it must be from 1 to {MAX_POOL}")
+    if found := oversize(policy.objects, max_sids):
+        raise DescriptionError([found])
     with _deep_recursion():
         image = _image(policy, max_sids)
     if image.max_calls > binary.MAX_CALLS:
         most = f"at most {binary.MAX_CALLS} may match one event"
         raise TooComplexError(f"one event could call {image.max_calls} rules: {most}")
+    if image.max_writes > binary.MAX_STATE:
+        most = f"at most {binary.MAX_STATE} can be undone"
+        raise TooComplexError(f"one event could change {image.max_writes} words of state: {most}")
     return binary.write(image)
 
 

@@ -29,17 +29,18 @@ def items(
     first = _HEAD + 2 * capacity
     size = _KEY + key_words + value_words
 
-    def below(link: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-        at = first + (link // 2 - 1) * size
-        if link % 2:
-            yield from below(words[at + _SIDES])
-            yield from below(words[at + _SIDES + 1])
-        else:
-            middle = at + _KEY + key_words
-            yield tuple(words[at + _KEY : middle]), tuple(words[middle : at + size])
+    def record(link: int) -> int:
+        return first + (link // 2 - 1) * size
 
     for bucket in range(2 * capacity):
-        link = words[_HEAD + bucket]
-        used = 0 < link // 2 <= words[_USED]
-        if used and words[first + (link // 2 - 1) * size + _HOME] == bucket:
-            yield from below(link)
+        root = words[_HEAD + bucket]
+        used = 0 < root // 2 <= words[_USED]
+        pending = [root] if used and words[record(root) + _HOME] == bucket else []
+        while pending:
+            link = pending.pop()
+            at = record(link)
+            if link % 2:
+                pending += words[at + _SIDES : at + _SIDES + 2]
+            else:
+                middle = at + _KEY + key_words
+                yield tuple(words[at + _KEY : middle]), tuple(words[middle : at + size])

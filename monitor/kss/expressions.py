@@ -13,6 +13,7 @@ from kss.layout import MessageType
 from kss.models import MODELS, OPERATORS
 from kss.models.model import Signature
 from kss.numerals import MismatchError, is_free
+from kss.patterns import Patterns
 from kss.selectors import Section
 from kss.syntax import Span, Word
 from kss.tree import Constant, RecordValue
@@ -40,15 +41,20 @@ class Checker:
         objects: Mapping[str, Known],
         findings: Findings,
         broken: Collection[str] = (),
+        patterns: Patterns | None = None,
     ) -> None:
         self._section = section
         self._objects = objects
         self._findings = findings
         self._broken = broken  # objects that have findings of their own
+        self.patterns = patterns or Patterns()
 
     def fail(self, rule: str, span: Span, message: str, help: str = "") -> AbandonedError:
         self._findings.error(rule, span.at, message, help, span.text)
         return AbandonedError()
+
+    def warn(self, rule: str, span: Span, message: str, help: str = "") -> None:
+        self._findings.warning(rule, span.at, message, help, span.text)
 
     def _at(self, span: Span, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a function that raises MismatchError, and reports it at `span`."""
@@ -68,6 +74,8 @@ class Checker:
                 return self._check_variant(node, expected, alternatives)
             case types.LiteralType():
                 return self._check_variant(node, expected, (expected,))
+            case types.PatternType():
+                return self._pattern(node)
             case types.ListType(element) | types.SetType(element):
                 if isinstance(node, syntax.List):
                     items = [self.check(item, element) for item in node.items]
@@ -82,14 +90,28 @@ class Checker:
                     return self._check_record(node, expected, fields)
         return self._at(node.span, numerals.fit, self.infer(node), expected)
 
+    def _pattern(self, node: syntax.Expression) -> tree.Expression:
+        if not isinstance(node, syntax.Literal):
+            help = 'a text literal such as "[a-z]+", or a regex block'
+            raise self.fail("PSL-056", node.span, "a pattern is constant", help)
+        self.patterns.match(self, node)
+        return Constant(node.value, types.PATTERN)
+
     def _check_record(
         self, node: syntax.Dict, expected: Type, fields: tuple[tuple[str, Type], ...]
     ) -> tree.Expression:
-        names = tuple(name for name, _ in fields)
+        """Fields that may be `()` may be left out."""
+        known = tuple(name for name, _ in fields)
+        written = {str(entry.key) for entry in node.entries}
+        spared = {name for name, kind in fields if _admits_unit(kind)} - written
+        names = tuple(n for n in known if n not in spared) if written <= set(known) else known
         given = self._at(node.span, calls.fields, node, names, "the dictionary")
-        pairs = zip(given, fields, strict=True)
-        values = tuple((name, self.check(value, kind)) for value, (name, kind) in pairs)
-        return RecordValue(values, expected)
+        values = dict(zip(names, given, strict=True))
+        checked = tuple(
+            (name, self.check(values[name], kind) if name in values else Constant(None, UNIT))
+            for name, kind in fields
+        )
+        return RecordValue(checked, expected)
 
     def _check_variant(
         self, node: syntax.Expression, expected: Type, alternatives: tuple[Type, ...]
@@ -102,8 +124,9 @@ class Checker:
                 return Constant(None, UNIT)
             if any(value == item and type(value) is type(item) for item in literals):
                 return Constant(value, expected)
-        if len(others) == 1:
-            return self.check(node, others[0])
+        shaped = [kind for kind in others if _may_be_written(node, kind)]
+        if len(others) == 1 or len(shaped) == 1:
+            return self.check(node, (shaped or others)[0])
         typed = self.settle(self.infer(node), node.span)
         if typed.type == expected or typed.type in others:
             return typed
@@ -117,6 +140,10 @@ class Checker:
         """Types an expression; integer literals without context stay free."""
         match node:
             case syntax.Literal():
+                if node.is_block:
+                    help = "re.match { text : ..., pattern : ... }"
+                    message = "a regex block stands for a pattern only"
+                    raise self.fail("PSL-056", node.span, message, help)
                 return _constant(node)
             case syntax.Name():
                 return self._name(node.word, ())
@@ -334,7 +361,13 @@ class Checker:
         MODELS[known.model].examine(self, node, known.config, dict(typed))
         return typed
 
-    def _call(self, node: syntax.Call) -> tree.Expression:
+    def scrutinee(self, node: syntax.Expression) -> tree.Expression:
+        """What a `choice` is on."""
+        if isinstance(node, syntax.Call):
+            return self._call(node, for_choice=True)
+        return self.settle(self.infer(node), node.span)
+
+    def _call(self, node: syntax.Call, for_choice: bool = False) -> tree.Expression:
         known, method = self.target(node)
         pure = MODELS[known.model].pure()
         if method in pure:
@@ -344,8 +377,23 @@ class Checker:
             message = f"{node.name.value} is a rule, it has no value"
             help = "a rule stands by itself in a section"
             raise self.fail("PSL-024", node.name.span, message, help)
+        if signature.for_choice and not for_choice:
+            message = f"{node.name.value} is for choice, it has no value elsewhere"
+            help = f"choice ({node.name.value} ...) {{ ... }}"
+            raise self.fail("PSL-059", node.name.span, message, help)
         arguments = self.arguments(node, known, signature)
         return tree.Query(known.index, method, arguments, signature.result)
+
+
+def _admits_unit(kind: Type) -> bool:
+    return isinstance(kind, types.VariantType) and UNIT in kind.alternatives
+
+
+def _may_be_written(node: syntax.Expression, kind: Type) -> bool:
+    """Whether brackets or braces as these write a value of the type."""
+    if isinstance(node, syntax.List):
+        return isinstance(kind, types.ListType | types.SetType | types.TupleType)
+    return isinstance(node, syntax.Dict) and isinstance(kind, types.RecordType)
 
 
 def _constant(node: syntax.Literal) -> Constant:

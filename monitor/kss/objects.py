@@ -5,10 +5,11 @@ from __future__ import annotations
 from kss import syntax
 from kss.aliases import resolve
 from kss.calls import Known
+from kss.codegen.objects import oversize
 from kss.errors import Findings, Location, did_you_mean
 from kss.loader import Loader
 from kss.models import FILES, MODELS, NOT_YET
-from kss.models.model import Model
+from kss.models.model import MAX_SIDS, Model
 from kss.tree import PolicyObject
 from kss.types import Type
 
@@ -32,6 +33,8 @@ class Objects:
                 self._aliases[alias.name.value] = found
         for declaration in loader.of(syntax.ObjectDeclaration):
             self._declare(declaration)
+        if large := oversize(self.items, MAX_SIDS):
+            findings.add(large)
 
     def _add(
         self,

@@ -72,6 +72,7 @@ RULES: Final[dict[str, str]] = {
     "PSL-026": "unknown argument",
     "PSL-027": "a field is given twice",
     "PSL-028": "an argument has the wrong form",
+    "PSL-029": "a name that the policy object does not have",
     # expressions
     "PSL-030": "a value has the wrong type",
     "PSL-031": "an integer is out of range",
@@ -87,11 +88,21 @@ RULES: Final[dict[str, str]] = {
     # choice
     "PSL-050": "a label that the value never has",
     "PSL-051": "two branches have one label",
+    "PSL-052": "a branch that is never taken",
+    "PSL-053": "values that no branch is for",
+    # patterns
+    "PSL-054": "a pattern has the wrong form",
+    "PSL-055": "a pattern is too complex",
+    "PSL-056": "a pattern is not constant, or stands where none is needed",
+    "PSL-057": "a character of a pattern counts for nothing, or not as it looks",
+    "PSL-058": "no text matches a pattern",
+    "PSL-059": "an expression that is for choice stands elsewhere",
     # policy objects
     "PSL-060": "a parameter of a policy object is missing",
     "PSL-061": "unknown parameter of a policy object",
     "PSL-062": "the configuration of a policy object is wrong",
     "PSL-063": "unknown type",
+    "PSL-064": "the state of the policy objects is too large",
     # audit
     "PSL-070": "unknown audit profile",
     "PSL-071": "two audit profiles have one name",

@@ -53,6 +53,11 @@ class Literal:
     value: int | bool | str | None
     span: Span
 
+    @property
+    def is_block(self) -> bool:
+        """Whether it is written as a regex block."""
+        return self.span.text.startswith("```")
+
 
 @dataclass(frozen=True, slots=True)
 class Name:

@@ -43,6 +43,14 @@ class TextType:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternType:
+    """A regular expression: a constant, compiled with the policy."""
+
+    def __str__(self) -> str:
+        return "a pattern"
+
+
+@dataclass(frozen=True, slots=True)
 class UnitType:
     def __str__(self) -> str:
         return "()"
@@ -83,6 +91,17 @@ class TupleType:
 
     def __str__(self) -> str:
         return "[" + ", ".join(str(item) for item in self.items) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelType:
+    """A level of a Mic object: a degree (lowest first) with a set of categories."""
+
+    degrees: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "Level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +151,13 @@ Type: TypeAlias = (
     IntegerType
     | BooleanType
     | TextType
+    | PatternType
     | UnitType
     | LiteralType
     | VariantType
     | RecordType
     | TupleType
+    | LevelType
     | ListType
     | SetType
     | MapType
@@ -146,6 +167,7 @@ Type: TypeAlias = (
 
 BOOLEAN = BooleanType()
 TEXT = TextType()
+PATTERN = PatternType()
 UNIT = UnitType()
 UINT8, UINT16, UINT32, UINT64 = (IntegerType(bits, False) for bits in (8, 16, 32, 64))
 SINT8, SINT16, SINT32, SINT64 = (IntegerType(bits, True) for bits in (8, 16, 32, 64))

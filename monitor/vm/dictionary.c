@@ -1,4 +1,4 @@
-#include "dictionary.h"
+#include "lookup.h"
 
 /* The first bit in which two keys differ; NONE if they are equal. */
 static uint32_t difference(const struct dictionary *d, const uint32_t *a, const uint32_t *b) {
@@ -122,5 +122,5 @@ uint32_t kss_dictionary_places(const struct dictionary *d) { return d->words[USE
 
 const uint32_t *kss_dictionary_at(const struct dictionary *d, uint32_t place) {
     const uint32_t *key = record_at(d, 2 * (place + 1)) + KEY;
-    return kss_dictionary_find(d, key) == key + d->key_words ? key : NULL;
+    return find_key(d, key) == key + d->key_words ? key : NULL;
 }

@@ -33,15 +33,23 @@ struct text {
     uint32_t size; /* without the terminating zero */
 };
 
-/* The string whose span is at an address that a program computed; false if it is not inside. */
-static inline bool text_at(const struct message *message, uint64_t address, struct text *text) {
+/* The bytes whose span is at an address that a program computed; false if it is not inside. */
+static inline bool bytes_at(const struct message *message, uint64_t address, struct text *text) {
     const uint8_t *p = inside(message, address, sizeof(kss_span));
     if (!p)
         return false;
     kss_span span = load_span(p);
-    text->size = span.size ? span.size - 1 : 0;
-    text->bytes = inside(message, (uint64_t)message->arena + span.offset, text->size);
+    text->size = span.size;
+    text->bytes = inside(message, (uint64_t)message->arena + span.offset, span.size);
     return text->bytes;
+}
+
+/* The string whose span is there, without its terminating zero. */
+static inline bool text_at(const struct message *message, uint64_t address, struct text *text) {
+    if (!bytes_at(message, address, text))
+        return false;
+    text->size -= text->size > 0;
+    return true;
 }
 
 /* Elements of `size` bytes in `bytes` bytes; a remainder is lost. Exact if there is none. */

@@ -42,4 +42,20 @@ static inline const uint32_t *config_of(const struct image *image, const struct 
 /* The permissible range of SIDs; 0 is none. */
 static inline bool is_sid(uint64_t value) { return value != 0 && value <= UINT32_MAX; }
 
+/* The context of a SID, NULL if it has none. */
+static inline uint32_t *context_of(const struct call *c, uint64_t sid) {
+    return is_sid(sid) ? kss_table_find(c->tx, c->object, (uint32_t)sid) : NULL;
+}
+
+/* A context for a SID that has none, to be filled; NULL if it has one or there is no room. */
+static inline uint32_t *claim_context(const struct call *c, uint64_t sid) {
+    bool may = is_sid(sid) && !context_of(c, sid);
+    return may ? kss_table_claim(c->tx, c->object, (uint32_t)sid) : NULL;
+}
+
+/* Takes the context of a SID away; false if it has none. */
+static inline bool drop_context(const struct call *c, uint64_t sid) {
+    return is_sid(sid) && kss_table_drop(c->tx, c->object, (uint32_t)sid);
+}
+
 #endif

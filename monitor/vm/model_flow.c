@@ -50,21 +50,18 @@ static bool enter(const struct transaction *tx, const uint32_t *config, uint32_t
 
 static bool call(const struct call *c, uint64_t *result) {
     const struct transaction *tx = c->tx;
-    const struct object *object = c->object;
-    const uint32_t *config = config_of(tx->image, object);
+    const uint32_t *config = config_of(tx->image, c->object);
     uint64_t sid = c->arguments[0];
-    uint32_t *context = is_sid(sid) ? kss_table_find(tx, object, (uint32_t)sid) : NULL;
+    uint32_t *context = context_of(c, sid);
     switch (c->method) {
     case INIT:
-        if (context || !is_sid(sid))
-            return true;
-        context = kss_table_claim(tx, object, (uint32_t)sid);
+        context = claim_context(c, sid);
         if (context)
             set_word(tx, context, config[INITIAL]);
         *result = context != NULL;
         return true;
     case FINI:
-        *result = context && kss_table_drop(tx, object, (uint32_t)sid);
+        *result = drop_context(c, sid);
         return true;
     case ENTER:
         *result = enter(tx, config, context, c->operand);

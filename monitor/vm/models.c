@@ -4,7 +4,10 @@
  * policy.bin (`number` of the model's ObjectCode), so new ones come last. */
 #define MODELS(line) \
     line(flow)       \
-    line(level)
+    line(level)      \
+    line(hashset)    \
+    line(staticmap)  \
+    line(mic)
 
 #define DECLARE(name) extern const struct model kss_model_##name;
 MODELS(DECLARE)

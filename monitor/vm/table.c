@@ -1,4 +1,5 @@
 #include "table.h"
+#include "lookup.h"
 
 static struct dictionary contexts_of(const struct transaction *tx, const struct object *object) {
     return (struct dictionary){.words = tx->words + object->state,
@@ -20,7 +21,7 @@ void kss_table_reset(const struct transaction *tx, const struct object *object) 
 
 uint32_t *kss_table_find(const struct transaction *tx, const struct object *object, uint32_t sid) {
     struct dictionary contexts = contexts_of(tx, object);
-    return kss_dictionary_find(&contexts, &sid);
+    return find_key(&contexts, &sid);
 }
 
 uint32_t *kss_table_claim(const struct transaction *tx, const struct object *object, uint32_t sid) {

@@ -131,7 +131,7 @@ def test_texts_and_regex_blocks() -> None:
     (item,) = binding(text).items
     assert isinstance(item, syntax.Call) and isinstance(item.argument, syntax.Dict)
     values = [e.value.value for e in item.argument.entries if isinstance(e.value, syntax.Literal)]
-    assert values == ['q"\\\n', "v\\.[0-9]+", ""]
+    assert values == ['q"\\\n', "  v\\.[0-9]+\n", ""]
 
 
 def test_policy_tests_are_read() -> None:

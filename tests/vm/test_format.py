@@ -46,6 +46,7 @@ def test_enumerations_agree(enum: str, prefix: str, python: type[binary.Op]) -> 
         ("KSS_VERSION", binary.VERSION, "format.h"),
         ("REGISTERS", binary.REGISTERS, "format.h"),
         ("MAX_CALLS", binary.MAX_CALLS, "format.h"),
+        ("MAX_STATE", binary.MAX_STATE, "format.h"),
         ("CLAIM_WRITES", binary.CLAIM_WRITES, "table.h"),
         ("DROP_WRITES", binary.DROP_WRITES, "table.h"),
     ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 from kss.binary import CallRecord, EntryKind, Instruction, Op
@@ -114,11 +115,13 @@ class Items:
         out, choice = to.out, item.choice
         values = self._branch_values(to, choice)
         out.mark(choice.site)
-        known = [(v, b) for v, b in zip(values, item.branches, strict=True) if v is not None]
-        known.sort(key=lambda pair: pair[0] & _ALL_BITS)
+        first: dict[int, tuple[FlatItem, ...]] = {}
+        for value, items in zip(values, item.branches, strict=True):
+            if value is not None:
+                first.setdefault(value & _ALL_BITS, items)
         misses: list[int] = []
         ends: list[int] = []
-        self._dispatch(to, known, misses, ends)
+        self._dispatch(to, sorted(first.items(), key=itemgetter(0)), misses, ends)
         out.code.pop()  # the last miss goes on right here
         for miss in misses[:-1]:
             out.land(miss)
@@ -166,7 +169,7 @@ class Items:
             to.value(scrutinee, 0)
             return [int(label) if isinstance(label, int) else None for label in labels]
         if isinstance(scrutinee, Query):
-            code = self._objects.code[scrutinee.object]
+            code = self._objects.methods[scrutinee.object]
             return code.choose(to, scrutinee.method, scrutinee.arguments, labels, 0)
         names = [str(label) for label in labels]
         to.select(scrutinee, 0, lambda leaf, d: self._branch_number(to, leaf, names, d))
@@ -187,7 +190,7 @@ class Items:
         to.value(leaf, d)
         to.constant(len(names), found)
         for number, name in reversed(list(enumerate(names))):
-            label = self._objects.code[leaf.object].label(name)
+            label = self._objects.methods[leaf.object].label(name)
             if label is not None:
                 to.constant(label, d + 2)
                 out.emit(Op.EQ, d + 2, d, d + 2)

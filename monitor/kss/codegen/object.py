@@ -33,10 +33,12 @@ class Words:
         return self._runs[key]
 
     def add_text(self, text: bytes) -> int:
-        padded = text + bytes(-len(text) % 4)
-        return self.add(
-            [int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4)]
-        )
+        return self.add(to_words(text))
+
+
+def to_words(text: bytes) -> list[int]:
+    padded = text + bytes(-len(text) % 4)
+    return [int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4)]
 
 
 def bits(members: list[int], count: int) -> list[int]:
@@ -47,8 +49,28 @@ def bits(members: list[int], count: int) -> list[int]:
     return words
 
 
-class ObjectCode(ABC):
-    """Compiles one object: its configuration once, and every call of its methods.
+class MethodCode(ABC):
+    """Compiles calls of methods."""
+
+    @abstractmethod
+    def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
+        """Computes the arguments and emits the call; the result is in register d."""
+
+    def label(self, label: Label) -> int | None:
+        """The value an expression method returns for a branch label, None if it never does."""
+        return int(label) if isinstance(label, int) else None
+
+    def choose(
+        self, to: Expressions, method: str, arguments: Arguments, labels: Sequence[Label], d: int
+    ) -> list[int | None]:
+        """A `choice` on an expression method: leaves a number in register d, and tells which
+        number leads to the branch of each label (None: nothing does)."""
+        self.call(to, method, arguments, d)
+        return [self.label(label) for label in labels]
+
+
+class ObjectCode(MethodCode):
+    """Compiles one object that the VM knows: its configuration once, and every call of its methods.
 
     `number` is the model's place in vm/models.c, `METHODS` the methods by the numbers that
     vm/model_<name>.c gives them, `WRITES` the most words of state each of them changes (none if
@@ -73,26 +95,14 @@ class ObjectCode(ABC):
     def config(self) -> list[int]:
         """The configuration, as vm/model_<name>.c reads it."""
 
-    @abstractmethod
-    def call(self, to: Expressions, method: str, arguments: Arguments, d: int) -> None:
-        """Computes the arguments and emits the call; the result is in register d."""
-
     def emit(self, to: Expressions, method: str, d: int, a: int, operand: int = 0) -> None:
         """The call itself, with arguments from register a on."""
         to.out.emit(Op.CALL, to.out.use(d), a, self.METHODS.index(method), self.index, operand)
-        to.out.writes += self.WRITES.get(method, 0)
+        to.out.writes += self.writes(method)
 
-    def label(self, label: Label) -> int | None:
-        """The value an expression method returns for a branch label, None if it never does."""
-        return int(label) if isinstance(label, int) else None
-
-    def choose(
-        self, to: Expressions, method: str, arguments: Arguments, labels: Sequence[Label], d: int
-    ) -> list[int | None]:
-        """A `choice` on an expression method: leaves a number in register d, and tells which
-        number leads to the branch of each label (None: nothing does)."""
-        self.call(to, method, arguments, d)
-        return [self.label(label) for label in labels]
+    def writes(self, method: str) -> int:
+        """Most words of state that a call changes."""
+        return self.WRITES.get(method, 0)
 
     def symbols(self) -> dict[str, Any]:
         """What `show` needs, as JSON."""

@@ -1,17 +1,20 @@
 """The policy's objects in the image.
 
-Objects of most models have an `ObjectCode`. What Base and Bool offer are rules without state, which
-become plain instructions; only the audit level is an object of its own.
+Objects with state have an `ObjectCode`. What Base, Bool and Regex offer needs none and becomes
+plain instructions; only the audit level is an object of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kss.binary import Image, ObjectRecord, Op
-from kss.codegen.object import ObjectCode, Words
+from kss import dictionary
+from kss.binary import MAX_STATE, Image, ObjectRecord, Op
+from kss.codegen.object import MethodCode, ObjectCode, Words
 from kss.codegen.texts import Automata
+from kss.errors import Finding
 from kss.models import MODELS
 from kss.models.base import Level
 from kss.tree import Constant, PolicyObject, PolicyTree, Query, Rule
@@ -22,22 +25,27 @@ if TYPE_CHECKING:
 
 class Objects:
     """Numbers the objects of a policy that the VM knows; `code` holds them by their index in the
-    policy."""
+    policy, `methods` all that have methods to compile."""
 
     def __init__(self, tree: PolicyTree) -> None:
         self.words = Words()
         self.automata = Automata()
         self.code: dict[int, ObjectCode] = {}
+        self.methods: dict[int, MethodCode] = {}
         for thing in tree.objects:
-            if kind := MODELS[thing.model].code:
-                self.code[thing.index] = kind(thing, len(self.code), self.words)
+            model = MODELS[thing.model]
+            if model.code:
+                self.code[thing.index] = model.code(thing, len(self.code), self.words)
+            elif model.methods:
+                self.methods[thing.index] = model.methods
+        self.methods.update(self.code)
         bases = [thing for thing in tree.objects if thing.model == "Base"]
         self.level = Level(bases[0], len(self.code), self.words) if bases else None
         if self.level:
             self.level.initial = tree.audit_default[1]
 
     def query(self, to: Expressions, query: Query, d: int) -> None:
-        self.code[query.object].call(to, query.method, query.arguments, d)
+        self.methods[query.object].call(to, query.method, query.arguments, d)
 
     def rule(self, to: Expressions, rule: Rule, d: int) -> None:
         """Leaves in register d whether the rule grants."""
@@ -93,6 +101,22 @@ class Objects:
             for code in self._all()
         ]
         return {"objects": objects, "level": self.level.initial if self.level else 0}
+
+
+def oversize(objects: Iterable[PolicyObject], max_sids: int) -> Finding | None:
+    """A finding at the object with which the state of all gets larger than a policy's may be."""
+    words = 0
+    for thing in objects:
+        if code := MODELS[thing.model].code:
+            capacity = MODELS[thing.model].capacity(thing.config, max_sids)
+            context_words = code(thing, 0, Words()).context_words
+            words += dictionary.words_of(capacity, 1, context_words)
+        if words > MAX_STATE:
+            message = f"with {thing.name} the policy's state takes {4 * words} bytes"
+            help = f"at most {4 * MAX_STATE}: a smaller pool, or fewer and smaller objects"
+            at = (thing.location.file, thing.location.line, thing.location.column)
+            return Finding("PSL-064", "error", *at, message, help, thing.name)
+    return None
 
 
 def _identity(thing: PolicyObject) -> int:

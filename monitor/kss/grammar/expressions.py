@@ -185,9 +185,9 @@ class ExpressionParser(Parser):
         if self.kind == TEXT:
             return syntax.Literal(self.quoted(), self.since(start))
         if self.kind == REGEX:
-            lines = self.text.split("\n")[1:-1]
+            lines = self.text[self.text.index("\n") + 1 : -3]
             self.advance()
-            return syntax.Literal("\n".join(line.strip() for line in lines), self.since(start))
+            return syntax.Literal(lines, self.since(start))
         if self.kind == NAME and self.text in ("true", "false"):
             value = self.text == "true"
             self.advance()
@@ -204,9 +204,11 @@ class ExpressionParser(Parser):
 
         def unescape(match: re.Match[str]) -> str:
             if match[1] not in _ESCAPES:
+                at = span.start + 1 + match.start()
                 known = ", ".join("\\" + escape for escape in _ESCAPES)
-                message = f"unknown escape {match[0]} in {token}"
-                self.error("PSL-006", span, message, f"known: {known}")
+                help = f"known: {known}; a backslash of a pattern is written twice, \\\\"
+                escape = Span(self.source, at, at + 2)
+                self.error("PSL-006", escape, f"unknown escape {match[0]}", help)
             return _ESCAPES.get(match[1], match[1])
 
         self.need(TEXT)

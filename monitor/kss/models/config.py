@@ -67,6 +67,17 @@ class Reader:
             self.wrong(node.span, message, f"{missing[0]} : ...", "PSL-060")
         return None if missing else found
 
+    def integer(self, node: syntax.Expression, low: int, high: int) -> int | None:
+        """An integer literal from `low` to `high`."""
+        value = node.value if isinstance(node, syntax.Literal) else None
+        if type(value) is not int:
+            self.wrong(node.span, "an integer is needed here", f"{low} to {high}")
+            return None
+        if not low <= value <= high:
+            self.wrong(node.span, f"{value} is out of range", f"{low} to {high}")
+            return None
+        return value
+
     def text(self, node: syntax.Expression) -> str | None:
         if isinstance(node, syntax.Literal) and isinstance(node.value, str):
             return node.value

@@ -175,7 +175,7 @@ class Flow(Model):
         assert isinstance(config, FlowConfig)
         sid = arguments["sid"]
         if method == "init":
-            return self._init(config, contexts, sid)
+            return contexts.claim(sid, config.initial)
         current = contexts.get(sid)
         if method == "query":
             if current is None:
@@ -192,12 +192,6 @@ class Flow(Model):
         if target not in config.transitions[current]:
             return False
         contexts[sid] = target
-        return True
-
-    def _init(self, config: FlowConfig, contexts: Contexts, sid: int) -> bool:
-        if sid == 0 or sid in contexts or len(contexts) >= contexts.capacity:
-            return False
-        contexts[sid] = config.initial
         return True
 
     def show(self, config: object, context: Any) -> Any:

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from kss import syntax, tree
-from kss.codegen.object import ObjectCode
+from kss.codegen.object import MethodCode, ObjectCode
 from kss.errors import Findings
 from kss.syntax import Span
 from kss.types import IntegerType, Type
+
+if TYPE_CHECKING:
+    from kss.patterns import Patterns
 
 # Runtime values of the reference interpreter: int, bool, None, bytes (text and bytes of messages),
 # str (names that only the policy knows, such as states), lists, dictionaries.
@@ -44,6 +47,13 @@ class Contexts(dict[int, Any]):
 
     def clone(self) -> Contexts:
         return Contexts(self.capacity, self)
+
+    def claim(self, sid: int, context: Any) -> bool:
+        """Gives a SID that has none a context; False if it has one, is no SID, or none is free."""
+        if sid == 0 or sid in self or len(self) >= self.capacity:
+            return False
+        self[sid] = context
+        return True
 
 
 class EvaluationError(Exception):
@@ -86,6 +96,13 @@ class Typing(Protocol):
     def fail(self, rule: str, span: Span, message: str, help: str = "") -> Exception:
         """Reports a finding; raise what it returns to abandon the expression."""
 
+    def warn(self, rule: str, span: Span, message: str, help: str = "") -> None:
+        """Reports a warning."""
+
+    @property
+    def patterns(self) -> Patterns:
+        """The policy's regular expressions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -97,13 +114,21 @@ class Parameter:
 class Signature:
     """Typed by declaration. Not `named`: one bare value, or none for `()`.
 
-    `result` is None for a rule. `or_unit` admits `()` in place of the value.
+    `result` is None for a rule. `or_unit` admits `()` in place of the value. What is `for_choice`
+    stands nowhere but between `choice` and its branches.
     """
 
     parameters: tuple[Parameter, ...] = ()
     named: bool = False
     result: Type | None = None
     or_unit: bool = False
+    for_choice: bool = False
+
+
+def argument_of(call: syntax.Call, name: str) -> syntax.Expression:
+    """What is written for a named argument."""
+    assert isinstance(call.argument, syntax.Dict)
+    return next(entry.value for entry in call.argument.entries if entry.key == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +154,7 @@ class Model:
     stateful: ClassVar[bool] = False  # whether its objects keep contexts for SIDs
     shared: ClassVar[bool] = False  # whether all its objects share their contexts
     code: ClassVar[type[ObjectCode] | None] = None  # of objects that the policy VM knows
+    methods: ClassVar[MethodCode | None] = None  # of others whose methods become instructions
     operators: ClassVar[Mapping[str, str]] = {}
     # pure operations by name: (result type, operand values) -> value; may raise EvaluationError
     operations: ClassVar[Mapping[str, Operation]] = {}
@@ -165,6 +191,13 @@ class Model:
         """Checks a text that labels a branch of a `choice` on an expression method; raises
         `typing.fail`. False: it stands for itself, as the type of the method's result has it."""
         return False
+
+    def examine_choice(
+        self, typing: Typing, method: str, config: object, labels: Sequence[syntax.Literal]
+    ) -> str | None:
+        """Checks the labels of a `choice` on an expression method together. Returns in words what
+        none of them is for, "" if nothing is left; None: as the type of the result has it."""
+        return None
 
     def capacity(self, config: object, max_sids: int) -> int:
         """SIDs that an object may hold contexts for, at least 1."""

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.khs-ready
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 
 NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] monitor/vm/*.[ch]) scripts/build_native.py
 NATIVE         := build/.native
@@ -21,13 +21,16 @@ help: ## list the targets
 setup: $(READY) $(NATIVE) ## make .venv with everything needed, and build the native libraries
 
 $(READY): pyproject.toml setup.py
-	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
-	$(PIP) 'setuptools>=77' wheel
-	$(PIP) --no-build-isolation --editable '.[toolchain,dev]'
+	@test -x $(BIN)/python || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup: what khs is built with"
+	@$(PIP) --quiet 'setuptools>=77' wheel
+	@echo "setup: packages, cross compiler and test tools; the first time takes a minute or two"
+	@$(PIP) --no-build-isolation --editable '.[toolchain,dev]'
 	@touch $@
 
 $(NATIVE): $(NATIVE_SOURCES) | $(READY)
-	$(BIN)/python scripts/build_native.py
+	@echo "setup: the native libraries"
+	@$(BIN)/python scripts/build_native.py
 	@mkdir -p $(@D) && touch $@
 
 run: setup ## boot the demonstration system, images/iot-gateway

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,14 @@ def test_what_is_missing_is_told_with_the_remedy(place: Place) -> None:
     assert place.run("khs", "doctor").returncode == 0
 
 
+def test_the_manual_is_there_and_its_links_lead_somewhere(place: Place) -> None:
+    folder = Path(place.run("khs", "doctor", "--where", "docs").stdout.strip())
+    assert folder.is_relative_to(place.folder)
+    for page in folder.glob("*.md"):
+        links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page.name
+
+
 def test_the_monitor_is_there_on_its_own(place: Place) -> None:
     done = place.run("kss", "--help")
     assert done.returncode == 0, done.stderr
@@ -156,6 +165,9 @@ def test_every_command_line_runs(place: Place, tmp_path: Path) -> None:
         ["resolve", "iot-gateway"],
         ["schema"],
         ["build", "iot-gateway", "-o", archive],
+        ["check", archive],
+        ["resolve", archive],
+        ["doctor", "--where", "sdk"],
         ["run", archive, "--trace", trace],
         ["trace", trace, "--type", "start"],
     ):

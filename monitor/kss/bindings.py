@@ -7,10 +7,11 @@ from dataclasses import replace
 from kss import syntax, tree
 from kss.audit import Audit
 from kss.calls import Known
-from kss.choices import Labelled, Labels
+from kss.choices import Labels
 from kss.errors import Findings
 from kss.expressions import AbandonedError, Checker
 from kss.models import MODELS
+from kss.models.model import Labelled
 from kss.objects import Objects
 from kss.patterns import Patterns
 from kss.selectors import Section, Selectors

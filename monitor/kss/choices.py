@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kss import numerals, syntax, tree, types
-from kss.errors import did_you_mean
+from kss.errors import did_you_mean, listed
 from kss.expressions import AbandonedError, Checker
 from kss.models import MODELS
-from kss.models.model import Label
+from kss.models.model import Label, Labelled
 from kss.numerals import MismatchError
 from kss.tree import PolicyObject
 from kss.types import BOOLEAN, IntegerType, TextType, Type
-
-Labelled = tuple[syntax.Literal, Label]
 
 
 class Labels:
@@ -31,9 +29,12 @@ class Labels:
 
     def must_be_choosable(self, node: syntax.Expression) -> None:
         kind = self._kind
-        if isinstance(kind, IntegerType | TextType | types.LevelType) or kind == BOOLEAN:
-            return
-        if not self._names:
+        if isinstance(kind, types.LevelType) and self._query is None:
+            help = "choice (mic.query_level { source : ... }) { ... }"
+            message = "choice takes a level only from the object itself"
+            raise self._checker.fail("PSL-030", node.span, message, help)
+        simple = isinstance(kind, IntegerType | TextType | types.LevelType) or kind == BOOLEAN
+        if not simple and not self._names:
             help = "choose on a state, a level, an integer, a Boolean or a text"
             raise self._checker.fail("PSL-030", node.span, f"choice does not take {kind}", help)
 
@@ -58,7 +59,7 @@ class Labels:
             return None
         model = MODELS[self._object.model]
         method, config = self._query.method, self._object.config
-        return node.value if model.examine_label(self._checker, method, config, node) else None
+        return model.examine_label(self._checker, method, config, node)
 
     def _by_type(self, node: syntax.Literal) -> Label:
         value, kind = node.value, self._kind
@@ -91,23 +92,18 @@ class Labels:
         if self._query and self._object:
             model = MODELS[self._object.model]
             method, config = self._query.method, self._object.config
-            nodes = [node for node, _ in labelled]
             try:
-                found = model.examine_choice(self._checker, method, config, nodes)
+                found = model.examine_choice(self._checker, method, config, labelled)
             except AbandonedError:
                 return ""
             if found is not None:
                 return found
         labels = {label for _, label in labelled}
         if self._names:
-            return _listed([f'"{name}"' for name in self._names if name not in labels])
+            return listed(f'"{name}"' for name in self._names if name not in labels)
         if self._kind == BOOLEAN:
-            return _listed([word for word in ("true", "false") if (word == "true") not in labels])
+            return listed(word for word in ("true", "false") if (word == "true") not in labels)
         return "other values"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words[:5]) + (", ..." if len(words) > 5 else "")
 
 
 def _names(kind: Type) -> list[str]:

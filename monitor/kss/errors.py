@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from kss.rules import RULES
@@ -113,6 +114,12 @@ class Findings:
 
 # Beyond this, looking for a similar name would take longer than reading the files.
 _MAX_SIMILAR = 500
+
+
+def listed(words: Iterable[str], most: int = 5) -> str:
+    """The first of these words, "" if there is none."""
+    first = list(islice(words, most + 1))
+    return ", ".join(first[:most]) + (", ..." if len(first) > most else "")
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:

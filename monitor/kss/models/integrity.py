@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +33,13 @@ class MicConfig:
     degrees: tuple[str, ...]
     categories: tuple[str, ...]
     chain: bool
+
+    def levels(self) -> Iterator[Level]:
+        """All there are."""
+        for degree in range(len(self.degrees)):
+            for bits in range(1 << len(self.categories)):
+                members = (i for i in range(len(self.categories)) if bits >> i & 1)
+                yield Level(degree, frozenset(members))
 
     def name(self, level: Level) -> str:
         """`degree` in a chain, else `{a,b}/degree` with the categories sorted."""

@@ -10,12 +10,13 @@ from kss import syntax
 from kss.binary import CLAIM_WRITES, DROP_WRITES, Op
 from kss.codegen import names
 from kss.codegen.object import Arguments, Label, ObjectCode
-from kss.errors import Findings, did_you_mean
+from kss.errors import Findings, did_you_mean, listed
 from kss.models.config import Reader
 from kss.models.integrity import Integrity, Level, MicConfig, RuleCall
 from kss.models.model import (
     Contexts,
     EvaluationError,
+    Labelled,
     Model,
     Parameter,
     Setup,
@@ -236,13 +237,21 @@ class Mic(Model):
 
     def examine_label(
         self, typing: Typing, method: str, config: object, label: syntax.Literal
-    ) -> bool:
+    ) -> str:
         mic, text = cast(MicConfig, config), str(label.value)
-        if mic.parse(text) is None:
+        level = mic.parse(text)
+        if level is None:
             help = 'a level is written "degree"' if mic.chain else 'as in "{category,...}/degree"'
             close = did_you_mean(text, mic.degrees, help)
             raise typing.fail("PSL-050", label.span, f'there is no level "{text}"', close)
-        return True
+        return mic.name(level)
+
+    def examine_choice(
+        self, typing: Typing, method: str, config: object, labels: Sequence[Labelled]
+    ) -> str:
+        mic, given = cast(MicConfig, config), {label for _, label in labels}
+        names = map(mic.name, mic.levels())
+        return listed(f'"{name}"' for name in names if name not in given)
 
     def call(
         self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]

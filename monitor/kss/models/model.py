@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # str (names that only the policy knows, such as states), lists, dictionaries.
 Value: TypeAlias = Any
 Label: TypeAlias = int | bool | str
+Labelled: TypeAlias = tuple[syntax.Literal, Label]  # as written, and what it means
 # A policy decision point that allocates nothing needs a bound: SIDs that one object holds contexts
 # for, unless the caller says otherwise.
 MAX_SIDS = 64
@@ -187,13 +188,14 @@ class Model:
 
     def examine_label(
         self, typing: Typing, method: str, config: object, label: syntax.Literal
-    ) -> bool:
+    ) -> Label | None:
         """Checks a text that labels a branch of a `choice` on an expression method; raises
-        `typing.fail`. False: it stands for itself, as the type of the method's result has it."""
-        return False
+        `typing.fail`. Returns it as `choose` takes it, equal ones alike; None: it stands for
+        itself, as the type of the method's result has it."""
+        return None
 
     def examine_choice(
-        self, typing: Typing, method: str, config: object, labels: Sequence[syntax.Literal]
+        self, typing: Typing, method: str, config: object, labels: Sequence[Labelled]
     ) -> str | None:
         """Checks the labels of a `choice` on an expression method together. Returns in words what
         none of them is for, "" if nothing is left; None: as the type of the result has it."""

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 from kss import syntax
 from kss.codegen import texts
-from kss.codegen.object import Arguments, Label, MethodCode
-from kss.models.model import Contexts, Model, Parameter, Signature, Typing, Value
+from kss.codegen.object import Arguments, MethodCode
+from kss.models.model import (
+    Contexts,
+    Label,
+    Labelled,
+    Model,
+    Parameter,
+    Signature,
+    Typing,
+    Value,
+)
 from kss.regex.parser import parse
 from kss.regex.positions import matches
 from kss.tree import Constant
@@ -53,14 +62,14 @@ class Regex(Model):
 
     def examine_label(
         self, typing: Typing, method: str, config: object, label: syntax.Literal
-    ) -> bool:
+    ) -> Label:
         typing.patterns.read(typing, label)
-        return True
+        return str(label.value)
 
     def examine_choice(
-        self, typing: Typing, method: str, config: object, labels: Sequence[syntax.Literal]
+        self, typing: Typing, method: str, config: object, labels: Sequence[Labelled]
     ) -> str:
-        return typing.patterns.select(typing, labels)
+        return typing.patterns.select(typing, [node for node, _ in labels])
 
     def call(
         self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]

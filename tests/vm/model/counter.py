@@ -70,7 +70,7 @@ class Counter(Model):
     def examine_label(self, typing, method, config, label):
         if method == "beginning" and not label.value:
             raise typing.fail("PSL-050", label.span, "every text begins with nothing")
-        return method == "beginning"
+        return label.value if method == "beginning" else None
 
     def capacity(self, config, max_sids):
         return 2

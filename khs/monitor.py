@@ -6,7 +6,8 @@ descriptions comes back as `ConfigError`, with the places KSS gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -19,7 +20,7 @@ from kss.api import Policy, load_class, load_policy
 from kss.binary import read
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Finding as KssFinding
-from kss.errors import KssError, did_you_mean
+from kss.errors import KssError
 from kss.layout import (
     Array,
     Direction,
@@ -324,12 +325,18 @@ def _unknown_classes(
             known.append(name)
         else:
             message += ", and no EDL describes it"
-            file = Path(*name.split(".")).with_suffix(".edl")
-            where = " or ".join(shown(folder) for folder in system.include)
-            write = f'write {file} ("task class {name}") in {where}, and {help}'
-            help = did_you_mean(name, policy.classes, write)
+            help = _describe_it(system, name, policy.classes, help)
         findings.append(system.finding("POL-001", place, message, help))
     return known
+
+
+def _describe_it(system: System, name: str, known: Iterable[str], use: str) -> str:
+    file = Path(*name.split(".")).with_suffix(".edl")
+    where = " or ".join(shown(folder) for folder in system.include)
+    write = f'write {file} ("task class {name}") in {where}, and {use}'
+    last = {each.rpartition(".")[2]: each for each in sorted(known)}
+    close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
+    return f"did you mean '{last[close[0]]}'? Else {write}" if close else write
 
 
 def _is_described(system: System, name: str) -> bool:

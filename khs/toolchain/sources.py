@@ -58,8 +58,9 @@ def find_program(name: str, root: Path, shipped: Path) -> Path:
     hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known) or 'none'}"
     bare = next((folder for folder in places if folder.is_dir()), None)
     if bare:
-        raise ImageError(f"{bare}: a program needs at least one .c or .S file\n  help: {hint}")
-    looked = ", ".join(map(str, places))
+        message = f"{shown(bare)}: a program needs at least one .c or .S file"
+        raise ImageError(f"{message}\n  help: {hint}")
+    looked = ", ".join(map(shown, places))
     raise ImageError(f"there is no program '{name}' (looked at {looked})\n  help: {hint}")
 
 
@@ -74,7 +75,7 @@ def read_program(folder: Path, arch: Arch) -> ProgramSources:
     defaults = [folder, folder / arch.name.lower()]
     sources = said.paths("sources") if "sources" in said.table else _all(defaults)
     if not sources:
-        raise ImageError(f"{folder}: a program needs at least one .c or .S file")
+        raise ImageError(f"{shown(folder)}: a program needs at least one .c or .S file")
     return ProgramSources(
         folder.name,
         folder,

@@ -119,7 +119,9 @@ def _load(path: Path) -> ctypes.CDLL:
         "kss_conforms": (ctypes.c_bool, [policy, u32, u32, ctypes.c_char_p, u32]),
     }
     for name, (result, arguments) in prototypes.items():
-        function = getattr(library, name)
+        function = getattr(library, name, None)
+        if function is None:
+            raise LibraryMissingError(path, f"it is older than this program and has no {name}")
         function.restype, function.argtypes = result, arguments
     return library
 

@@ -11,6 +11,7 @@ from kss.message import encode
 from kss.vm import PolicyRefusedError
 
 from khs import config
+from khs.engine import native
 from khs.errors import ConfigError, Finding, KhsError
 from khs.image import build, check
 from khs.monitor import class_hash, load, survey
@@ -234,3 +235,13 @@ def test_what_cannot_start_is_told(starts: str, found: list[Any], tmp_path: Path
     if len(found) > 1:
         assert Path(told[1].file).name == "system.toml"
         assert told[1].help == "add to the policy: execute src=Einit, dst=demo.Right { grant () }"
+
+
+def test_an_old_library_is_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native.library()  # loads what it needs itself; it keeps the policy VM's functions to itself
+    monkeypatch.setenv("KSS_LIBRARY", str(native.LIBRARY))
+    with pytest.raises(KhsError, match=r"older than this program and has no kss_\w+") as caught:
+        build(load_system(tmp_path))
+    assert "help: libkss.so may be older than khs: make setup" in str(caught.value)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kss.codegen.expressions import Expressions
 
 # Patterns that one automaton is tried for: what is in vain is bounded, too.
-MAX_TOGETHER = 512
+MAX_TOGETHER = 256
 MAX_ANSWER = 0xFFFF
 
 

@@ -38,6 +38,8 @@ class RegexCode(MethodCode):
     def choose(
         self, to: Expressions, method: str, arguments: Arguments, labels: Sequence[Label], d: int
     ) -> list[int | None]:
+        if method != "select":
+            return super().choose(to, method, arguments, labels, d)
         patterns = [parse(str(label)).expression for label in labels]
         texts.answer(to, arguments[0][1], patterns, range(len(labels) + 1), d)
         return list(range(len(labels)))
@@ -62,13 +64,17 @@ class Regex(Model):
 
     def examine_label(
         self, typing: Typing, method: str, config: object, label: syntax.Literal
-    ) -> Label:
+    ) -> Label | None:
+        if method != "select":
+            return None
         typing.patterns.read(typing, label)
         return str(label.value)
 
     def examine_choice(
         self, typing: Typing, method: str, config: object, labels: Sequence[Labelled]
-    ) -> str:
+    ) -> str | None:
+        if method != "select":
+            return None
         return typing.patterns.select(typing, [node for node, _ in labels])
 
     def call(
@@ -84,6 +90,8 @@ class Regex(Model):
         arguments: dict[str, Value],
         labels: Sequence[Label],
     ) -> int | None:
+        if method != "select":
+            return super().choose(config, contexts, method, arguments, labels)
         text = arguments["text"]
         found = (i for i, x in enumerate(labels) if matches(parse(str(x)).expression, text))
         return next(found, None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from khs.abi import hypercalls
 from tests.core.systems import System, policy
@@ -35,14 +36,21 @@ _RECORD = struct.Struct("<QIHHQHHIIHHII")
 
 
 @cache
-def build(*, sanitize: bool) -> Path:
-    """The fake host's program, with the core and the policy VM as they are now."""
+def build_native() -> Any:
+    """scripts/build_native.py as a module."""
     location = ROOT / "scripts" / "build_native.py"
     spec = importlib.util.spec_from_file_location("build_native", location)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["build_native"] = module
     spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def build(*, sanitize: bool) -> Path:
+    """The fake host's program, with the core and the policy VM as they are now."""
+    module = build_native()
     sources = sorted((ROOT / "tests" / "core" / "fake").glob("*.c"))
     name = "fake_host_sanitized" if sanitize else "fake_host"
     target = ROOT / "build" / "native" / name

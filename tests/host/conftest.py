@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from khs.engine import native
 from khs.engine.native import Host, Options
 from tests.host.system import System, build, policy
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "build_native.py"
 Load = Callable[..., Host]
+
+if library := os.environ.get("KHS_TEST_LIBRARY"):  # see test_sanitized.py
+    native.LIBRARY = Path(library)
 
 
 @pytest.fixture(scope="session", autouse=True)

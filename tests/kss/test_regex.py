@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kss.regex import automaton
 from kss.regex.automaton import Automaton, build
 from kss.regex.minimise import blocks
-from kss.regex.parser import MAX_COUNT, MAX_LENGTH, MAX_NESTING, parse
+from kss.regex.parser import MAX_COUNT, MAX_LENGTH, MAX_NESTING, parse, quote
 from kss.regex.positions import matches
 from kss.regex.syntax import PatternError
 from kss.regex.terms import TooLargeError
@@ -167,6 +167,18 @@ def test_errors_point_at_the_character(given: str, index: int, message: str, hel
 )
 def test_remarks_on_what_misleads(given: str, indices: list[int]) -> None:
     assert [remark.index for remark in parse(given).remarks] == indices
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=12))
+def test_quoted_texts_match_themselves_alone(given: str) -> None:
+    quoted = quote(given)
+    if quoted is None:
+        assert not given.isascii() or any(char < " " or char > "~" for char in given)
+        return
+    assert both(quoted, given.encode())
+    assert not both(quoted, given.encode() + b"x") and not both(quoted, given.encode()[1:] + b"yy")
+    assert not parse(quoted).remarks
 
 
 @settings(max_examples=300, deadline=None)

@@ -11,10 +11,7 @@ from pathlib import Path
 import pytest
 from kss.api import load_policy
 from kss.errors import DescriptionError, Finding
-from kss.models import MODELS
 from kss.rules import RULES
-
-from tests.kss.conftest import Load
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "wrong").glob("*.txt"))
@@ -59,19 +56,6 @@ def test_finding(case: Path, tmp_path: Path) -> None:
 def test_every_rule_has_a_case() -> None:
     shown = {case.stem.split("_")[0] for case in CASES}
     assert shown | BESIDE == set(RULES)
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_hints_name_only_models_that_there_are(
-    known: bool, load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if known:
-        monkeypatch.setitem(MODELS, "Regex", MODELS["Flow"])
-    else:
-        monkeypatch.delitem(MODELS, "Regex", raising=False)
-    with pytest.raises(DescriptionError) as raised:
-        load('request dst=bank.Vault, endpoint=door, method=Open { assert (message.pin == "1") }')
-    assert ("re.match" in raised.value.findings[0].help) is known
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 from kss import syntax, tree
 from kss.models.model import Model, Operation, Pure, Typing
+from kss.regex.parser import quote
 from kss.syntax import Span
 from kss.types import (
     BOOLEAN,
     ArrayType,
+    BooleanType,
     IntegerType,
     ListType,
     LiteralType,
@@ -20,7 +22,6 @@ from kss.types import (
     SetType,
     TextType,
     TupleType,
-    Type,
     UnitType,
     VariantType,
 )
@@ -66,25 +67,39 @@ class Pred(Model):
         if isinstance(left.type, IntegerType) and isinstance(right.type, IntegerType):
             left, right, _ = typing.common(left, right, span)
         else:
-            _must_compare(typing, operator, left.type, right.type, span)
+            _must_compare(typing, operator, left, right, span)
         return tree.Apply(f"pred.{self.operators[operator]}", (left, right), BOOLEAN)
 
 
-def _must_compare(typing: Typing, operator: str, left: Type, right: Type, span: Span) -> None:
+def _must_compare(
+    typing: Typing, operator: str, left: tree.Expression, right: tree.Expression, span: Span
+) -> None:
     texts = (TextType, LiteralType, VariantType)
-    if isinstance(left, texts) and isinstance(right, texts):
-        from kss.models import MODELS  # which are being gathered when this module is read
-
-        match = "re.match { text : ..., pattern : ... } after use nk.regex._, or "
-        help = f"use {match if 'Regex' in MODELS else ''}choice"
+    if isinstance(left.type, texts) and isinstance(right.type, texts):
+        help = _comparison(operator, left, right)
         raise typing.fail("PSL-037", span, f"'{operator}' does not compare texts", help)
-    if left != right or not isinstance(left, (IntegerType, UnitType, type(BOOLEAN))):
+    if left.type != right.type or not isinstance(left.type, (IntegerType, UnitType, BooleanType)):
         help = "both sides must be integers, or both Boolean"
-        raise typing.fail(
-            "PSL-030", span, f"'{operator}' does not compare {left} with {right}", help
-        )
+        message = f"'{operator}' does not compare {left.type} with {right.type}"
+        raise typing.fail("PSL-030", span, message, help)
     if operator not in ("==", "!="):
         raise typing.fail("PSL-030", span, f"'{operator}' orders integers only", "use == or !=")
+
+
+def _comparison(operator: str, left: tree.Expression, right: tree.Expression) -> str:
+    """What does compare texts."""
+    given = [each.value for each in (left, right) if isinstance(each, tree.Constant)]
+    text = next((value for value in given if isinstance(value, str)), None)
+    pattern = None if text is None else quote(text)
+    if not isinstance(left.type, TextType) or not isinstance(right.type, TextType):
+        return "choice (...) { " + (f'"{text}" : ... ' if text else "") + "_ : ... }"
+    if text is None:
+        return "a text is compared with constants only: re.match of nk.regex._, or choice"
+    if pattern is None:
+        return f'choice (...) {{ "{text}" : ... _ : ... }}'
+    literal = pattern.replace("\\", "\\\\").replace('"', '\\"')
+    sign = "!" if operator == "!=" else ""
+    return f'use nk.regex._, then {sign}re.match {{ text : ..., pattern : "{literal}" }}'
 
 
 def _empty(typing: Typing, call: syntax.Call) -> tree.Expression:

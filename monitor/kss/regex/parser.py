@@ -66,6 +66,15 @@ def parse(text: str) -> Pattern:
     return Pattern(parser.pattern(), tuple(parser.remarks))
 
 
+def quote(text: str) -> str | None:
+    """A pattern that matches exactly this text; None if there is none."""
+    names = {char: f"\\{name}" for name, char in _NAMED.items()}
+    if any(not " " <= char <= "~" and char not in names for char in text):
+        return None
+    special = _OPERATORS + "^$ {}"
+    return "".join(names.get(c, f"\\{c}" if c in special else c) for c in text)
+
+
 def _tokens(text: str) -> Iterator[Token]:
     index, start = 0, 0
     while index < len(text):

@@ -1,14 +1,17 @@
-"""Audit profiles: parsed, checked for shape, and kept."""
+"""Audit profiles: checked, and resolved to what is recorded of each site."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kss import syntax
 from kss.errors import Findings, did_you_mean
+from kss.events import Result
 from kss.loader import Loader
 from kss.models import MODELS
 from kss.objects import Objects
 from kss.syntax import Span
-from kss.tree import AuditProfile, PolicyObject
+from kss.tree import AuditProfile, PolicyObject, Watch
 
 KSS_WORDS = ("granted", "denied")
 
@@ -27,6 +30,25 @@ class Audit:
         defaults = loader.of(syntax.AuditDefault)
         for default in defaults:
             self._default(default, defaults[0])
+
+    def watches(
+        self, profile: str | None, name: str, method: str, *, expression: bool = False
+    ) -> tuple[Watch, ...]:
+        """What is recorded of calls of a method of object `name` in a section with this profile
+        (None: the global one), by level. The name "" stands for the language itself."""
+        levels = self.profiles.get(profile or self.default[0])
+        item = self._objects.get(name)
+        found = []
+        for level, given in sorted(levels.levels.items()) if levels else ():
+            if item and MODELS[item.model].auditable:
+                watch = _watch(level, item, method, given.get(name), expression)
+            else:  # nobody's: only a denial can be recorded, and counts as one of `base`
+                own = given.get("base", {}).get("kss", ())
+                results = {Result.FAILED} if item else {Result.FAILED, Result.DENIED}
+                watch = Watch(level, frozenset(results if "denied" in own else ()))
+            if watch.results or watch.values:
+                found.append(watch)
+        return tuple(found)
 
     def _error(self, rule: str, span: Span, message: str, help: str = "") -> None:
         self._findings.error(rule, span.at, message, help, span.text)
@@ -115,3 +137,25 @@ class Audit:
                 help = did_you_mean(str(value), known)
                 self._error("PSL-072", item.span, f"{item.span.text} is not known here", help)
         return tuple(found)
+
+
+def _watch(
+    level: int,
+    item: PolicyObject,
+    method: str,
+    conditions: Mapping[str, tuple[str, ...]] | None,
+    expression: bool,
+) -> Watch:
+    """`emit` lists the expressions that are recorded; where there is `omit`, they are recorded in
+    all states but those."""
+    if conditions is None:
+        return Watch(level)
+    omit = conditions.get("omit", ())
+    if expression:
+        return Watch(
+            level, values=method in conditions.get("emit", ()) or "omit" in conditions, omit=omit
+        )
+    results = {Result(word) for word in conditions.get("kss", ())}
+    if Result.DENIED in results:
+        results.add(Result.FAILED)
+    return Watch(level, frozenset(results), omit=omit)

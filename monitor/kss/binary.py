@@ -19,7 +19,7 @@ from kss import dictionary
 from kss.errors import KssError
 
 MAGIC = 0x5053534B  # "KSSP"
-VERSION = 1
+VERSION = 2
 NONE = 0xFFFFFFFF
 REGISTERS = 128
 MAX_CALLS = 0xFFFF
@@ -28,7 +28,7 @@ MAX_STATE = 1 << 28
 DROP_WRITES = dictionary.REMOVE_WRITES
 CLAIM_WRITES = dictionary.add_writes(1)
 
-_HEADER = struct.Struct("<8I")
+_HEADER = struct.Struct("<10I")
 _SECTION = struct.Struct("<2I")
 
 
@@ -87,6 +87,7 @@ class Op(IntEnum):
     CALL = 33
     RULE = 34
     MARK = 35
+    NOTE = 36
 
 
 class ClassRecord(NamedTuple):
@@ -137,6 +138,7 @@ class EntryRecord(NamedTuple):
     rule: int = 0
     extent: int = 0
     registers: int = 0
+    notes: int = 0
 
 
 class CallRecord(NamedTuple):
@@ -180,6 +182,19 @@ class AutomatonRecord(NamedTuple):
     column: bytes
 
 
+class WatchedRecord(NamedTuple):
+    watch: int
+    watches: int
+
+
+class WatchRecord(NamedTuple):
+    level: int
+    results: int  # bits of enum kss_result
+    zero: int = 0
+    omit: int = 0
+    states: int = 0
+
+
 @dataclass
 class Image:
     """A policy.bin taken apart. `rows` and `words` hold 32-bit numbers, `cells` and
@@ -190,6 +205,8 @@ class Image:
     max_calls: int = 0
     max_writes: int = 0
     state_words: int = 0
+    max_notes: int = 0
+    audit_level: int = 0
     classes: list[ClassRecord] = field(default_factory=list)
     endpoints: list[EndpointRecord] = field(default_factory=list)
     operations: list[OperationRecord] = field(default_factory=list)
@@ -204,6 +221,8 @@ class Image:
     words: array[int] = field(default_factory=lambda: array("I"))
     automata: list[AutomatonRecord] = field(default_factory=list)
     transitions: array[int] = field(default_factory=lambda: array("H"))
+    watched: list[WatchedRecord] = field(default_factory=list)
+    watches: list[WatchRecord] = field(default_factory=list)
     symbols: dict[str, object] = field(default_factory=dict)
 
 
@@ -215,13 +234,15 @@ _RECORDS: list[tuple[str, type[tuple[Any, ...]] | None, struct.Struct]] = [
     ("nodes", NodeRecord, struct.Struct("<2BH6I")),
     ("rows", None, struct.Struct("<I")),
     ("cells", None, struct.Struct("<H")),
-    ("entries", EntryRecord, struct.Struct("<6I")),
+    ("entries", EntryRecord, struct.Struct("<5I2H")),
     ("calls", CallRecord, struct.Struct("<2I")),
     ("code", Instruction, struct.Struct("<4BIQ")),
     ("objects", ObjectRecord, struct.Struct("<Q6I")),
     ("words", None, struct.Struct("<I")),
     ("automata", AutomatonRecord, struct.Struct("<6I256s")),
     ("transitions", None, struct.Struct("<H")),
+    ("watched", WatchedRecord, struct.Struct("<2I")),
+    ("watches", WatchRecord, struct.Struct("<2BH2I")),
 ]
 _SECTIONS = len(_RECORDS) + 1
 HEADER_SIZE = _HEADER.size + _SECTIONS * _SECTION.size
@@ -247,7 +268,8 @@ def write(image: Image) -> bytes:
     text = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
     append(text, len(text))
     numbers = (MAGIC, VERSION, HEADER_SIZE + len(body), image.rules, image.max_sids)
-    header = _HEADER.pack(*numbers, image.max_calls, image.max_writes, image.state_words)
+    limits = (image.max_calls, image.max_writes, image.state_words, image.max_notes)
+    header = _HEADER.pack(*numbers, *limits, image.audit_level)
     return header + b"".join(_SECTION.pack(*section) for section in sections) + bytes(body)
 
 
@@ -329,6 +351,7 @@ _FORMS = {
     Op.CALL: "r{d}, object {x}.{b} (r{a}..., {imm})",
     Op.RULE: "{x}, r{a}",
     Op.MARK: "{rule}",
+    Op.NOTE: "{imm}, rule {x}, r{a}",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from kss import syntax, tree
 from kss.audit import Audit
@@ -92,24 +93,35 @@ class Bindings:
         signature = known.signatures.get(method)
         name = self._name(known)
         if method in MODELS[known.model].pure() or (signature and signature.result is not None):
-            site = self._site(node.span, name, method)
-            return tree.Evaluate(site, self._shallow(checker.infer(node), node.span))
+            value = self._shallow(checker.infer(node), node.span)
+            return tree.Evaluate(self._site(section, node.span, name, method), value)
         assert signature is not None
-        site = self._site(node.span, name, method)
         arguments = checker.arguments(node, known, signature)
         for _, value in arguments:
             self._shallow(value, node.span)
-        return tree.Rule(site, known.index, method, arguments, section.profile)
+        site = self._site(section, node.span, name, method)
+        return tree.Rule(site, known.index, method, arguments)
 
     def _checker(self, section: Section) -> Checker:
+        note = partial(self._note, section)
         known, broken = self._objects.known, self._objects.broken
-        return Checker(section, known, self._findings, broken, self._patterns)
+        return Checker(section, known, self._findings, broken, self._patterns, note)
+
+    def _note(self, section: Section, span: Span, known: Known, method: str) -> int | None:
+        """The site of an expression method, if an audit profile may have its calls recorded."""
+        name = self._name(known)
+        watches = self._audit.watches(section.profile, name, method, expression=True)
+        return self._add(span, name, method, watches) if watches else None
 
     def _name(self, known: Known) -> str:
         return self._objects.items[known.index].name
 
-    def _site(self, span: Span, object: str, method: str) -> int:
-        site = tree.Site(len(self.sites), span.at, object, method, span.text)
+    def _site(self, section: Section, span: Span, object: str, method: str) -> int:
+        watches = self._audit.watches(section.profile, object, method)
+        return self._add(span, object, method, watches)
+
+    def _add(self, span: Span, object: str, method: str, watches: tuple[tree.Watch, ...]) -> int:
+        site = tree.Site(len(self.sites), span.at, object, method, span.text, watches)
         self.sites.append(site)
         return site.id
 
@@ -131,7 +143,7 @@ class Bindings:
         labels = Labels(checker, scrutinee, self._objects.items)
         labels.must_be_choosable(node.scrutinee)
         head = _up_to_brace(node.span, node.scrutinee.span.end)
-        site = self._site(head, "", "choice")
+        site = self._site(section, head, "", "choice")
         branches: list[tree.Branch] = []
         labelled: list[Labelled] = []
         default: tuple[tree.Item, ...] | None = None

@@ -54,11 +54,13 @@ def _deep_recursion() -> Iterator[None]:
 
 
 def _image(policy: PolicyTree, max_sids: int) -> binary.Image:
-    image = binary.Image(rules=len(policy.sites), max_sids=max_sids)
+    level = policy.audit_default[1]
+    image = binary.Image(rules=len(policy.sites), max_sids=max_sids, audit_level=level)
     objects, layouts = Objects(policy), Layouts()
     hashes = {entity.name: class_hash(entity.name) for entity in policy.classes}
     Decisions(policy, Items(objects, policy.sites), layouts, image).fill(hashes)
     layouts.emit(image)
+    objects.watch(policy, image)
     objects.emit(image)
     # A dead SID's contexts may be dropped before any program.
     image.max_writes += len(image.objects) * binary.DROP_WRITES

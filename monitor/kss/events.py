@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import TypeAlias
 
 from kss.layout import Direction
 
@@ -78,3 +79,16 @@ class Decision:
     granted: bool
     reason: Reason
     calls: tuple[tuple[int, Result], ...] = ()
+
+
+# What an expression returned: a state's name, a text, a number.
+Shown: TypeAlias = "str | int | bool | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is to be recorded of an event: the audit level it was judged at, and the calls, (site
+    id, result of a rule or value of an expression)."""
+
+    level: int
+    calls: tuple[tuple[int, Result | Shown], ...] = ()

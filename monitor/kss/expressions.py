@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from kss import calls, numerals, places, syntax, tree, types
 from kss.calls import ArgumentError, Known
@@ -20,6 +20,8 @@ from kss.tree import Constant, RecordValue
 from kss.types import BOOLEAN, TEXT, UNIT, IntegerType, Type
 
 MAX_OPERANDS = 256
+
+Note: TypeAlias = Callable[[Span, Known, str], int | None]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,12 +44,14 @@ class Checker:
         findings: Findings,
         broken: Collection[str] = (),
         patterns: Patterns | None = None,
+        note: Note | None = None,
     ) -> None:
         self._section = section
         self._objects = objects
         self._findings = findings
         self._broken = broken  # objects that have findings of their own
         self.patterns = patterns or Patterns()
+        self._note = note  # gives a site to a call of an expression method that may be recorded
 
     def fail(self, rule: str, span: Span, message: str, help: str = "") -> AbandonedError:
         self._findings.error(rule, span.at, message, help, span.text)
@@ -382,7 +386,8 @@ class Checker:
             help = f"choice ({node.name.value} ...) {{ ... }}"
             raise self.fail("PSL-059", node.name.span, message, help)
         arguments = self.arguments(node, known, signature)
-        return tree.Query(known.index, method, arguments, signature.result)
+        site = self._note(node.span, known, method) if self._note else None
+        return tree.Query(known.index, method, arguments, signature.result, site)
 
 
 def _admits_unit(kind: Type) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kss import layout, message, tree, types
 from kss.errors import MessageError
-from kss.events import Decision, Event, Kind, Reason, Result
+from kss.events import Decision, Event, Kind, Reason, Recorded, Result, Shown
 from kss.layout import Endpoint, EntityClass, Method
 from kss.models import MODELS
 from kss.models.base import AUDIT_LEVEL
@@ -35,9 +35,12 @@ class Reference:
         }
         if "Base" in self._contexts:
             self._contexts["Base"][AUDIT_LEVEL] = policy.audit_default[1]
+        self.recorded: Recorded | None = None  # what is to be recorded of the last event judged
 
     def judge(self, event: Event) -> Decision:
         """Decides one event; the state changes only if it is granted and no trial."""
+        level = self.audit_level
+        self.recorded = Recorded(level)  # always, if the event is malformed or denied by default
         if not self._classes_known(event):
             return Decision(False, Reason.DEFAULT)
         called = None
@@ -52,6 +55,8 @@ class Reference:
         decision = evaluation.run()
         if event.trial or not decision.granted:
             self._contexts = before
+        if decision.reason is not Reason.DEFAULT:
+            self.recorded = evaluation.recorded(decision, level)
         return decision
 
     def release(self, sid: int) -> None:
@@ -73,7 +78,9 @@ class Reference:
     @property
     def audit_level(self) -> int:
         """The audit run-time level, which `base.set_level` changes."""
-        level: int = self._contexts["Base"][AUDIT_LEVEL] if "Base" in self._contexts else 0
+        if "Base" not in self._contexts:
+            return self.policy.audit_default[1]
+        level: int = self._contexts["Base"][AUDIT_LEVEL]
         return level
 
     def _classes_known(self, event: Event) -> bool:
@@ -135,6 +142,8 @@ class _Evaluation:
         self.event = event
         self.called = called
         self.calls: list[tuple[int, Result]] = []
+        self.values: dict[int, Shown] = {}  # of expression methods, by site
+        self.states: dict[int, str | None] = {}  # before a rule was called, by site
 
     def run(self) -> Decision:
         try:
@@ -148,6 +157,23 @@ class _Evaluation:
             return Decision(False, Reason.DEFAULT)
         granted = all(result is Result.GRANTED for _, result in self.calls)
         return Decision(granted, Reason.RULES, tuple(self.calls))
+
+    def recorded(self, decision: Decision, level: int) -> Recorded | None:
+        """The calls that the audit profiles have recorded at this level; None if there is none."""
+        found: list[tuple[int, Result | Shown]] = []
+        for site, result in decision.calls:
+            watch = self.watch(site, level)
+            if watch and result in watch.results and self.states.get(site) not in watch.omit:
+                found.append((site, result))
+        for site, value in self.values.items() if decision.reason is Reason.RULES else ():
+            watch = self.watch(site, level)
+            if watch and watch.values and value not in watch.omit:
+                found.append((site, value))
+        return Recorded(level, tuple(sorted(found, key=lambda call: call[0]))) if found else None
+
+    def watch(self, site: int, level: int) -> tree.Watch | None:
+        watches = self.policy.sites[site].watches
+        return next((watch for watch in watches if watch.level == level), None)
 
     # ---- sections
 
@@ -184,8 +210,9 @@ class _Evaluation:
     def rule(self, rule: tree.Rule) -> None:
         item = self.policy.objects[rule.object]
         arguments = {name: self.at(rule.site, value) for name, value in rule.arguments}
-        contexts = self.contexts[_owner(item)]
-        granted = MODELS[item.model].call(item.config, contexts, rule.method, arguments)
+        contexts, model = self.contexts[_owner(item)], MODELS[item.model]
+        self.states[rule.site] = model.audit_state(item.config, contexts, arguments)
+        granted = model.call(item.config, contexts, rule.method, arguments)
         self.calls.append((rule.site, Result.GRANTED if granted else Result.DENIED))
 
     def choice(self, choice: tree.Choice) -> None:
@@ -203,8 +230,11 @@ class _Evaluation:
         """The number of the branch that a choice takes."""
         if isinstance(scrutinee, tree.Query):
             item, contexts, arguments = self.called_object(scrutinee)
-            model = MODELS[item.model]
-            return model.choose(item.config, contexts, scrutinee.method, arguments, labels)
+            model, method = MODELS[item.model], scrutinee.method
+            if scrutinee.site is not None:
+                value = model.chosen(item.config, contexts, method, arguments, labels)
+                self.values[scrutinee.site] = value
+            return model.choose(item.config, contexts, method, arguments, labels)
         value = self.value(scrutinee)
         return next((i for i, label in enumerate(labels) if is_label(label, value)), None)
 
@@ -247,7 +277,10 @@ class _Evaluation:
 
     def query(self, query: tree.Query) -> Value:
         item, contexts, arguments = self.called_object(query)
-        return MODELS[item.model].call(item.config, contexts, query.method, arguments)
+        value = MODELS[item.model].call(item.config, contexts, query.method, arguments)
+        if query.site is not None:
+            self.values[query.site] = value
+        return value
 
     def called_object(
         self, query: tree.Query

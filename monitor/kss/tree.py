@@ -14,6 +14,11 @@ Evaluation of one event, normative for both engines:
 * No call in `Decision.calls`: denied by default. All granted: granted, and only then do state
   changes last. Later calls of one event see the changes of earlier ones.
 * Expressions are evaluated left to right, `Logical` with short-circuit, everything else strictly.
+
+What is to be recorded of the event (`kss.events.Recorded`): an event that is malformed or denied by
+default always, with no calls. Else each call whose site has a `Watch` for the audit level that was
+in force when the event arrived, in the order of the sites' ids; if there is none, nothing. Of an
+event that ended with an evaluation error, calls of expressions are not recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from kss.errors import Location
-from kss.events import Kind
+from kss.events import Kind, Result
 from kss.layout import EntityClass, MessageType, WireType
 from kss.types import Type
 
@@ -166,13 +171,15 @@ class Logical:
 class Query:
     """An expression method of a policy object, such as `door.query { sid : s }`.
 
-    `arguments` are in the order of the method's signature.
+    `arguments` are in the order of the method's signature. `site` is set if an audit profile may
+    have the call recorded.
     """
 
     object: int
     method: str
     arguments: tuple[tuple[str, Expression], ...]
     type: Type
+    site: int | None = None
 
 
 Expression: TypeAlias = Constant | Sid | Place | ListValue | RecordValue | Apply | Logical | Query
@@ -190,11 +197,28 @@ def items_of(expression: Expression) -> tuple[Expression, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What the audit profile in force at a site has recorded at one audit level.
+
+    A rule called is recorded if its result is in `results`, an expression called if `values`;
+    neither if the SID is, before the call, in a state that `omit` names (a SID without a state is
+    in none of them). An evaluation that failed is recorded if `results` has that.
+    """
+
+    level: int
+    results: frozenset[Result] = frozenset()
+    values: bool = False
+    omit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """A place in the policy that can decide an event; its index in `PolicyTree.sites` is its id.
+    """A place in the policy that can decide an event, or an expression method whose calls may be
+    recorded; its index in `PolicyTree.sites` is its id.
 
     `text` is the source text. For a `choice`, object is "" and method "choice"; for an expression
-    statement they are those of the outermost method, or "" and "expression".
+    statement they are those of the outermost method, or "" and "expression". `watches` are by
+    level, ascending.
     """
 
     id: int
@@ -202,20 +226,17 @@ class Site:
     object: str
     method: str
     text: str
+    watches: tuple[Watch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule called. A lone argument has the name "value"; `grant ()` and `deny ()` have none.
-
-    `profile` is the audit profile set by the enclosing section, None for the global one.
-    """
+    """A rule called. A lone argument has the name "value"; `grant ()` and `deny ()` have none."""
 
     site: int
     object: int
     method: str
     arguments: tuple[tuple[str, Expression], ...]
-    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

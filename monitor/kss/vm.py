@@ -16,9 +16,8 @@ from typing import Any
 from kss import dictionary
 from kss.binary import Image, ObjectRecord, read
 from kss.errors import KssError
-from kss.events import Decision, Event, Kind, Reason, Result
+from kss.events import Decision, Event, Kind, Reason, Recorded, Result, Shown
 from kss.models import MODELS
-from kss.models.base import AUDIT_LEVEL, Level
 
 NO_CLASS = 0xFFFFFFFF
 _STATE_ALIGNMENT = 16
@@ -72,6 +71,18 @@ class _Call(ctypes.Structure):
     _fields_ = [("rule", ctypes.c_uint32), ("result", ctypes.c_uint32)]
 
 
+class _Audited(ctypes.Structure):
+    _fields_ = [("rule", ctypes.c_uint32), ("result", ctypes.c_uint32), ("value", ctypes.c_uint32)]
+
+
+class _Record(ctypes.Structure):
+    _fields_ = [
+        ("level", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("calls", ctypes.POINTER(_Audited)),
+    ]
+
+
 class PolicyRefusedError(KssError):
     """A binary policy does not verify. `status` is enum kss_status, `where` the offset."""
 
@@ -115,6 +126,8 @@ def _load(path: Path) -> ctypes.CDLL:
         "kss_find_class": (u32, [policy, ctypes.c_uint64]),
         "kss_judge": (_Verdict, [policy, ctypes.POINTER(_Event)]),
         "kss_calls": (ctypes.POINTER(_Call), [policy]),
+        "kss_audit": (ctypes.c_bool, [policy, _Verdict, ctypes.POINTER(_Record)]),
+        "kss_audit_level": (u32, [policy]),
         "kss_release": (None, [policy, u32]),
         "kss_conforms": (ctypes.c_bool, [policy, u32, u32, ctypes.c_char_p, u32]),
     }
@@ -149,6 +162,7 @@ class Vm:
         start = ctypes.addressof(self._state_block)
         self._state = start + -start % _STATE_ALIGNMENT
         self._policy = _Policy()
+        self._verdict = _Verdict(reason=_REASONS.index(Reason.ERROR))  # nothing is recorded of it
         self.reset()
 
     def reset(self) -> None:
@@ -173,10 +187,29 @@ class Vm:
             len(message or b""),
             event.trial,
         )
-        verdict = self._library.kss_judge(self._policy, asked)
+        self._verdict = verdict = self._library.kss_judge(self._policy, asked)
         calls = self._library.kss_calls(self._policy)
         called = tuple((calls[i].rule, _RESULTS[calls[i].result]) for i in range(verdict.calls))
         return Decision(verdict.granted, _REASONS[verdict.reason], called)
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """What the audit profiles have recorded of the last event judged; None if nothing."""
+        record = _Record()
+        if not self._library.kss_audit(self._policy, self._verdict, ctypes.byref(record)):
+            return None
+        calls = (record.calls[i] for i in range(record.count))
+        return Recorded(record.level, tuple((call.rule, self._shown(call)) for call in calls))
+
+    def _shown(self, call: _Audited) -> Result | Shown:
+        if call.result < len(_RESULTS):
+            return _RESULTS[call.result]
+        values: Any = self.image.symbols.get("values", {})
+        names = values.get(str(call.rule)) if isinstance(values, dict) else None
+        if not isinstance(names, list):
+            return int(call.value)
+        shown: Shown = names[call.value] if call.value < len(names) else None
+        return shown
 
     def release(self, sid: int) -> None:
         """Drops every context of a SID."""
@@ -224,12 +257,7 @@ class Vm:
     @property
     def audit_level(self) -> int:
         """The audit run-time level, which `base.set_level` changes."""
-        initial = self.image.symbols.get("level", 0)
-        assert isinstance(initial, int)
-        for thing, _ in self._objects():
-            if thing.model == Level.number:
-                return dict(self._contexts(thing)).get(AUDIT_LEVEL, (initial,))[0]
-        return initial
+        return int(self._library.kss_audit_level(self._policy))
 
     def _objects(self) -> Iterator[tuple[ObjectRecord, dict[str, Any]]]:
         named = self.image.symbols.get("objects")
@@ -242,5 +270,5 @@ class Vm:
             yield sid, context
 
     def _words(self) -> memoryview[int]:
-        head = 16 + 8 * self.image.max_calls + 8 * self.image.max_writes
+        head = 24 + 8 * self.image.max_calls + 8 * self.image.max_writes
         return memoryview(self.snapshot())[head:].cast("I")

@@ -7,7 +7,7 @@
 #include "kss.h"
 
 #define KSS_MAGIC 0x5053534bu /* "KSSP" */
-#define KSS_VERSION 1u
+#define KSS_VERSION 2u
 #define NONE UINT32_MAX
 
 #define REGISTERS 128u
@@ -33,6 +33,8 @@ enum section_id {
     WORDS,   /* u32: configurations of objects, sets, texts */
     AUTOMATA,
     TRANSITIONS, /* u16: rows of automata */
+    WATCHED, /* what is recorded of each rule id; empty if no profile asks for anything */
+    WATCHES,
     SYMBOLS, /* bytes, for people and tools: not looked at */
     SECTIONS,
 };
@@ -51,6 +53,8 @@ struct image {
     uint32_t max_calls; /* most rules one event calls */
     uint32_t max_writes; /* most words of state one event changes */
     uint32_t state_words; /* of all objects */
+    uint32_t max_notes;   /* most notes one event takes for its audit record */
+    uint32_t audit_level; /* until a rule sets another */
     struct section sections[SECTIONS];
 };
 
@@ -104,7 +108,8 @@ struct entry {
     uint32_t count;
     uint32_t rule;   /* that decided a constant verdict */
     uint32_t extent; /* bytes of the constant part a program reads */
-    uint32_t registers; /* a program uses */
+    uint16_t registers; /* a program uses */
+    uint16_t notes;     /* a program takes */
 };
 
 struct instruction {
@@ -135,6 +140,20 @@ struct automaton {
     uint32_t sinks;    /* rows below this lead to themselves only */
     uint32_t answers;  /* are below this */
     uint8_t column[256]; /* of each byte in a row, from 1 */
+};
+
+/* Of a rule id: its watches, one for each audit level that has any of it recorded. */
+struct watched {
+    uint32_t watch;
+    uint32_t watches;
+};
+
+struct watch {
+    uint8_t level;
+    uint8_t results;    /* a bit for each enum kss_result that is recorded */
+    uint16_t zero;
+    uint32_t omit;      /* first of the words with a bit for each state in which it is not */
+    uint32_t states;    /* bits there; 0 if there is no such state */
 };
 
 /* Fields of a record that an instruction uses are named in `operands` (verify_program.c). */
@@ -175,6 +194,7 @@ enum op {
     OP_CALL, /* d = method b of object x with arguments from register a on and operand imm */
     OP_RULE, /* rule x granted iff a */
     OP_MARK, /* nothing; a failure above it is charged to rule x (or to none) */
+    OP_NOTE, /* note number imm of the event, for its audit record: a, about rule x */
     OPS,
 };
 
@@ -184,7 +204,8 @@ enum { U8, U16, U32, U64, S8, S16, S32, S64, INTEGER_TYPES };
 static inline bool is_signed(uint32_t type) { return type >= S8; }
 static inline uint32_t width_of(uint32_t type) { return 1u << (type & 3u); }
 
-_Static_assert(sizeof(struct image) == 32 + 8 * SECTIONS, "layout");
+_Static_assert(sizeof(struct image) == 40 + 8 * SECTIONS, "layout");
+_Static_assert(sizeof(struct watched) == 8 && sizeof(struct watch) == 12, "layout");
 _Static_assert(sizeof(struct class) == 24 && sizeof(struct endpoint) == 8, "layout");
 _Static_assert(sizeof(struct operation) == 24 && sizeof(struct type) == 16, "layout");
 _Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 24, "layout");

@@ -32,6 +32,8 @@ TABLE(objects_of, struct object, OBJECTS)
 TABLE(words_of, uint32_t, WORDS)
 TABLE(automata_of, struct automaton, AUTOMATA)
 TABLE(transitions_of, uint16_t, TRANSITIONS)
+TABLE(watched_of, struct watched, WATCHED)
+TABLE(watches_of, struct watch, WATCHES)
 #undef TABLE
 
 /* A message is bytes of any alignment; compilers turn these into single loads. */

@@ -49,6 +49,8 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
     struct message message = {0};
     enum kss_reason reason;
     tx.state->constant = false;
+    tx.state->notes = 0;
+    tx.state->level = NONE;
     const struct entry *entry = find_entry(tx.image, event, &message, &reason);
     if (!entry || entry->kind == ENTRY_DEFAULT)
         return (kss_verdict){.reason = (uint8_t)reason, .rule = KSS_NO_RULE};

@@ -80,11 +80,26 @@ typedef struct kss_verdict {
 } kss_verdict;
 
 /* One rule called for the last event, in call order. */
-enum kss_result { KSS_DENIED = 0, KSS_GRANTED = 1, KSS_FAILED = 2 };
+enum kss_result { KSS_DENIED = 0, KSS_GRANTED = 1, KSS_FAILED = 2, KSS_VALUE = 3 /* audit records only */ };
 typedef struct kss_call {
     uint32_t rule;
     uint32_t result; /* enum kss_result */
 } kss_call;
+
+/* One call that an audit record tells of: of a rule, or of an expression (KSS_VALUE: `value` is
+ * what it returned, or its number among the names that the symbols of policy.bin give). */
+typedef struct kss_audited {
+    uint32_t rule;
+    uint32_t result; /* enum kss_result */
+    uint32_t value;
+} kss_audited;
+
+/* What the audit profiles of the policy have recorded of an event. */
+typedef struct kss_record {
+    uint32_t level; /* audit level when the event arrived */
+    uint32_t count;
+    const kss_audited *calls; /* good until the next event */
+} kss_record;
 
 typedef enum kss_status {
     KSS_OK = 0,
@@ -139,6 +154,27 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event);
 
 /* The rules called by the last kss_judge, `verdict.calls` of them. */
 const kss_call *kss_calls(const kss_policy *policy);
+
+/* What is to be recorded of the last event, whose verdict this is; false if nothing. A malformed
+ * event and one denied by default always are, with no calls. */
+bool kss_audit(const kss_policy *policy, kss_verdict verdict, kss_record *record);
+
+/* Most calls that one record of a verified image has. */
+uint32_t kss_audit_most(const void *image);
+
+/* The audit level in force. */
+uint32_t kss_audit_level(const kss_policy *policy);
+
+/* kss_judge, and a call of `auditor` if the event is to be recorded. */
+typedef void (*kss_auditor)(void *context, const kss_event *event, kss_verdict verdict, const kss_record *record);
+static inline kss_verdict kss_judge_audited(kss_policy *policy, const kss_event *event, kss_auditor auditor,
+                                            void *context) {
+    kss_record record;
+    kss_verdict verdict = kss_judge(policy, event);
+    if (kss_audit(policy, verdict, &record))
+        auditor(context, event, verdict, &record);
+    return verdict;
+}
 
 /* Drops every context of a SID (a destroyed partition). */
 void kss_release(kss_policy *policy, uint32_t sid);

@@ -3,11 +3,12 @@
  * Configuration: states, initial, then a row of bits for each state: those that
  * can be entered from it. The operand of `enter` is a state, that of `allow` the
  * first word of a row of bits. `enter_at` and `is_at` take the state as their
- * second argument. */
+ * second argument. `state` is `query` for audit records: without a state it is
+ * UINT32_MAX. */
 #include "model.h"
 
 enum { STATES, INITIAL, ROWS_OF_BITS };
-enum { INIT, FINI, ENTER, ALLOW, QUERY, ENTER_AT, IS_AT, METHODS };
+enum { INIT, FINI, ENTER, ALLOW, QUERY, ENTER_AT, IS_AT, STATE, METHODS };
 
 static uint32_t row_words(uint32_t states) { return (states + 31) / 32; }
 
@@ -27,7 +28,7 @@ static bool verify_call(const struct image *image, const struct object *object, 
                         uint64_t operand, struct needs *needs) {
     static const struct needs of[METHODS] = {
         [INIT] = {1, CLAIM_WRITES + 1}, [FINI] = {1, DROP_WRITES}, [ENTER] = {1, 1},    [ALLOW] = {1, 0},
-        [QUERY] = {1, 0},               [ENTER_AT] = {2, 1},       [IS_AT] = {2, 0},
+        [QUERY] = {1, 0},               [ENTER_AT] = {2, 1},       [IS_AT] = {2, 0}, [STATE] = {1, 0},
     };
     uint32_t states = config_of(image, object)[STATES];
     if (method >= METHODS)
@@ -74,6 +75,9 @@ static bool call(const struct call *c, uint64_t *result) {
         return true;
     case ALLOW:
         *result = context && bit(words_of(tx->image) + c->operand, *context);
+        return true;
+    case STATE:
+        *result = context ? *context : UINT32_MAX;
         return true;
     default: /* QUERY */
         if (context)

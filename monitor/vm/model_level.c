@@ -5,8 +5,7 @@
 enum { SET_LEVEL, METHODS };
 
 static bool verify(const struct image *image, const struct object *object) {
-    (void)image;
-    return object->config_words == 1 && object->context_words == 1;
+    return object->config_words == 1 && object->context_words == 1 && config_of(image, object)[0] <= UINT8_MAX;
 }
 
 static bool verify_call(const struct image *image, const struct object *object, uint32_t method,
@@ -18,10 +17,12 @@ static bool verify_call(const struct image *image, const struct object *object, 
 
 static bool call(const struct call *c, uint64_t *result) {
     uint32_t *context = kss_table_find(c->tx, c->object, 0);
+    if (c->tx->state->level == NONE) /* the event is recorded as of the level before it */
+        c->tx->state->level = context ? *context : config_of(c->tx->image, c->object)[0];
     if (!context)
         context = kss_table_claim(c->tx, c->object, 0);
     if (context)
-        set_word(c->tx, context, (uint32_t)c->arguments[0]);
+        set_word(c->tx, context, (uint8_t)c->arguments[0]);
     *result = context != NULL;
     return true;
 }

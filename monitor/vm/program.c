@@ -148,6 +148,19 @@ static void fail(const struct transaction *tx, struct outcome *outcome, const st
         record(tx, outcome, i->x, KSS_FAILED);
 }
 
+/* The value lies in 32 bits, or is none of those that an audit record tells. */
+static void take_note(const struct machine *m, const struct instruction *i) {
+    uint64_t value = m->r[i->a];
+    m->tx->notes[i->imm] = (struct note){
+        .rule = i->x, .value = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX};
+}
+
+static void begin_notes(const struct transaction *tx, uint32_t count) {
+    tx->state->notes = count;
+    for (uint32_t k = 0; k < count; k++)
+        tx->notes[k].rule = NONE;
+}
+
 struct outcome kss_run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
                    const struct message *message) {
     struct machine m;
@@ -156,6 +169,7 @@ struct outcome kss_run(const struct transaction *tx, const struct entry *entry, 
     m.message = message;
     for (uint32_t k = 0; k < entry->registers; k++)
         m.r[k] = 0;
+    begin_notes(tx, entry->notes);
     struct outcome outcome = {.granted = true, .rule = KSS_NO_RULE};
     const struct instruction *i = code_of(tx->image) + entry->first;
     for (;;) {
@@ -166,6 +180,7 @@ struct outcome kss_run(const struct transaction *tx, const struct entry *entry, 
         case OP_JUMP_NONZERO: i += m.r[i->a] ? i->x : 1; break;
         case OP_RULE: record(tx, &outcome, i->x, m.r[i->a] ? KSS_GRANTED : KSS_DENIED); i++; break;
         case OP_MARK: i++; break;
+        case OP_NOTE: take_note(&m, i); i++; break;
         default:
             if (!compute(&m, i, &m.r[i->d])) {
                 fail(tx, &outcome, i);

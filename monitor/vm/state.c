@@ -7,7 +7,9 @@ struct transaction kss_transaction_of(const kss_policy *policy) {
     kss_call *calls = (kss_call *)(void *)(state + 1);
     struct write *log = (struct write *)(void *)(calls + image->max_calls);
     uint32_t *words = (uint32_t *)(void *)(log + image->max_writes);
-    return (struct transaction){.image = image, .state = state, .calls = calls, .log = log, .words = words};
+    struct note *notes = (struct note *)(void *)(words + image->state_words);
+    return (struct transaction){
+        .image = image, .state = state, .calls = calls, .log = log, .words = words, .notes = notes};
 }
 
 void kss_undo(const struct transaction *tx) {
@@ -32,7 +34,8 @@ void kss_release(kss_policy *policy, uint32_t sid) {
 size_t kss_state_size(const void *base) {
     const struct image *image = base;
     return sizeof(struct state) + image->max_calls * sizeof(kss_call) +
-           image->max_writes * sizeof(struct write) + image->state_words * sizeof(uint32_t);
+           image->max_writes * sizeof(struct write) + image->state_words * sizeof(uint32_t) +
+           image->max_notes * sizeof(struct note) + kss_audit_most(image) * sizeof(kss_audited);
 }
 
 void kss_bind(kss_policy *policy, const void *image, size_t size, void *state) {
@@ -49,6 +52,7 @@ kss_status kss_init(kss_policy *policy, const void *image, size_t size, void *st
         words[i] = 0;
     kss_bind(policy, image, size, state);
     struct transaction tx = kss_transaction_of(policy);
+    tx.state->level = NONE;
     for (uint32_t i = 0; i < count_of(tx.image, OBJECTS); i++)
         kss_table_reset(&tx, &objects_of(tx.image)[i]);
     return KSS_OK;

@@ -1,4 +1,5 @@
-/* The state block: the last event's calls, a log of words to undo, the objects' words. */
+/* The state block: the last event's calls, a log of words to undo, the objects' words, the last
+ * event's notes, its audit record. */
 #ifndef KSS_STATE_H
 #define KSS_STATE_H
 
@@ -8,7 +9,15 @@ struct state {
     uint32_t constant; /* the last calls lie in the image, from call `first` on */
     uint32_t first;
     uint32_t writes; /* in the log */
+    uint32_t notes;  /* of the last event */
+    uint32_t level;  /* audit level when the last event arrived; NONE if it is still in force */
     uint32_t zero;
+};
+
+/* The value of an expression, or the state that a rule's SID is in before the call. */
+struct note {
+    uint32_t rule; /* NONE if it was not taken */
+    uint32_t value;
 };
 
 struct write {
@@ -23,6 +32,7 @@ struct transaction {
     kss_call *calls;
     struct write *log;
     uint32_t *words;
+    struct note *notes;
 };
 
 struct transaction kss_transaction_of(const kss_policy *policy);

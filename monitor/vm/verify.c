@@ -17,6 +17,8 @@ static const uint16_t record_size[SECTIONS] = {
     [WORDS] = sizeof(uint32_t),
     [AUTOMATA] = sizeof(struct automaton),
     [TRANSITIONS] = sizeof(uint16_t),
+    [WATCHED] = sizeof(struct watched),
+    [WATCHES] = sizeof(struct watch),
     [SYMBOLS] = 1,
 };
 
@@ -87,7 +89,7 @@ static bool verify_calls(struct verifier *v, const struct entry *entry) {
     bool granted = true;
     uint32_t rule = KSS_NO_RULE;
     if (!take(v, CALLS, entry->first, entry->count) || !entry->count || entry->count > MAX_CALLS ||
-        entry->extent || entry->registers)
+        entry->extent || entry->registers || entry->notes)
         return false;
     for (uint32_t i = 0; i < entry->count; i++) {
         const kss_call *call = &calls_of(v->image)[entry->first + i];
@@ -107,7 +109,8 @@ static bool verify_entries(struct verifier *v) {
         uint32_t bad = 0;
         switch (entry->kind) {
         case ENTRY_DEFAULT:
-            if (entry->first || entry->count || entry->rule || entry->extent || entry->registers)
+            if (entry->first || entry->count || entry->rule || entry->extent || entry->registers ||
+                entry->notes)
                 return kss_defect(v, KSS_BAD_TABLE, ENTRIES, i);
             break;
         case ENTRY_DENIED:
@@ -126,6 +129,34 @@ static bool verify_entries(struct verifier *v) {
         }
     }
     return all_taken(v, CALLS) && all_taken(v, CODE);
+}
+
+/* Levels ascend within a rule's watches; states that are omitted lie within the words. */
+static bool verify_watch(const struct image *image, const struct watch *watch, uint32_t least) {
+    return watch->level >= least && watch->results && watch->results < 1u << (KSS_VALUE + 1) && !watch->zero &&
+           watch->omit <= count_of(image, WORDS) &&
+           ((uint64_t)watch->states + 31) / 32 <= count_of(image, WORDS) - watch->omit;
+}
+
+static bool verify_watches(struct verifier *v) {
+    const struct image *image = v->image;
+    uint32_t count = count_of(image, WATCHED);
+    if (image->audit_level > UINT8_MAX || image->max_notes > UINT16_MAX)
+        return at_header(v, KSS_BAD_SIZE, offsetof(struct image, max_notes));
+    if (count && count != image->rules)
+        return at_header(v, KSS_BAD_TABLE, offsetof(struct image, sections) + WATCHED * sizeof(struct section));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct watched *watched = &watched_of(image)[i];
+        if (!take(v, WATCHES, watched->watch, watched->watches))
+            return kss_defect(v, KSS_BAD_TABLE, WATCHED, i);
+        uint32_t least = 0;
+        for (uint32_t w = watched->watch; w < watched->watch + watched->watches; w++) {
+            if (!verify_watch(image, &watches_of(image)[w], least))
+                return kss_defect(v, KSS_BAD_TABLE, WATCHES, w);
+            least = watches_of(image)[w].level + 1u;
+        }
+    }
+    return all_taken(v, WATCHES);
 }
 
 /* A row's number is the most bytes of the message that its entries read. */
@@ -190,7 +221,7 @@ static bool verify_classes(struct verifier *v) {
 kss_status kss_verify(const void *image, size_t size, size_t *where) {
     struct verifier v = {.image = image, .status = KSS_OK};
     if (verify_sections(&v, size) && verify_objects(&v) && kss_verify_layouts(&v) &&
-        kss_verify_automata(&v) && verify_entries(&v) && verify_rows(&v))
+        kss_verify_automata(&v) && verify_watches(&v) && verify_entries(&v) && verify_rows(&v))
         verify_classes(&v);
     if (v.status != KSS_OK && where)
         *where = v.where;

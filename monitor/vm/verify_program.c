@@ -40,6 +40,7 @@ static const uint8_t operands[OPS] = {
     [OP_CALL] = D | A | B | X | I,
     [OP_RULE] = A | X,
     [OP_MARK] = X,
+    [OP_NOTE] = A | X | I,
 };
 
 static bool operands_fit(const struct instruction *i, uint32_t registers) {
@@ -59,7 +60,7 @@ static bool verify_call(const struct image *image, const struct entry *entry, co
     if (!kss_find_model(object->model)->verify_call(image, object, i->b, i->imm, &needs))
         return false;
     *writes += needs.writes;
-    return needs.arguments <= entry->registers - i->a && *writes <= image->max_writes;
+    return needs.arguments <= (uint32_t)entry->registers - i->a && *writes <= image->max_writes;
 }
 
 static bool verify_instruction(const struct image *image, const struct entry *entry, uint32_t at,
@@ -102,6 +103,8 @@ static bool verify_instruction(const struct image *image, const struct entry *en
         return i->x < image->rules && ++*calls <= image->max_calls;
     case OP_MARK: /* one call if it is charged with a failure */
         return (i->x < image->rules && ++*calls <= image->max_calls) || i->x == NONE;
+    case OP_NOTE:
+        return i->x < image->rules && i->imm < entry->notes;
     default:
         return true;
     }
@@ -114,5 +117,5 @@ bool kss_verify_program(const struct image *image, const struct entry *entry, ui
         if (!verify_instruction(image, entry, *bad, &calls, &writes))
             return false;
     *bad = entry->count ? entry->count - 1 : 0;
-    return entry->registers <= REGISTERS && entry->count && code_of(image)[entry->first + *bad].op == OP_END;
+    return entry->registers <= REGISTERS && entry->notes <= image->max_notes && entry->count && code_of(image)[entry->first + *bad].op == OP_END;
 }

@@ -9,7 +9,6 @@ import pytest
 from kss.api import Policy
 from kss.events import Decision, Event, Kind, Reason, Result
 from kss.message import encode
-from kss.tree import Match, Rule
 
 from tests.kss.conftest import Load, Start
 
@@ -434,21 +433,3 @@ def test_audit_level(load: Load, start: Start) -> None:
     assert engine.audit_level == 3
     assert engine.judge(open_door(policy, small=4)).granted
     assert engine.audit_level == 4
-
-
-def test_audit_profiles_reach_inner_sections(load: Load) -> None:
-    policy = load(
-        "audit profile p = { }\naudit profile q = { }\n"
-        "request { grant () audit p match src=bank.Teller { grant () match dst=bank.Vault "
-        "{ audit q grant () } } }\nrequest { grant () }"
-    )
-    first, second = policy.tree.bindings
-    found: list[str | None] = []
-    items = list(first.items + second.items)
-    while items:
-        item = items.pop(0)
-        if isinstance(item, Rule):
-            found.append(item.profile)
-        elif isinstance(item, Match):
-            items = [*item.items, *items]
-    assert found == ["p", "p", "q", None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kss import layout
 from kss.errors import Location
@@ -30,6 +30,7 @@ from kss.tree import (
     Sid,
     Site,
     Step,
+    Watch,
 )
 from kss.types import (
     BOOLEAN,
@@ -129,12 +130,17 @@ class Builder:
             PolicyObject("bool", 1, "Bool", {}, None, "Bool", HERE),
         ]
         self.audit_level = 0
+        # (name of an object or "", whether an expression) -> what is recorded of a new site
+        self.watch: Callable[[str, bool], tuple[Watch, ...]] = lambda name, expression: ()
         self.sites: list[Site] = []
         self.bindings: list[Binding] = []
 
     def _site(self, thing: str, name: str) -> int:
+        return self._add(thing, name, self.watch(thing, False))
+
+    def _add(self, thing: str, name: str, watches: tuple[Watch, ...]) -> int:
         site = len(self.sites)
-        self.sites.append(Site(site, Location("test.psl", site + 1, 1), thing, name, name))
+        self.sites.append(Site(site, Location("test.psl", site + 1, 1), thing, name, name, watches))
         return site
 
     def flow(self, name: str, states: list[str], initial: str, **transitions: list[str]) -> int:
@@ -188,4 +194,7 @@ class Builder:
         return PolicyTree(self.entities, *things, audit_default=("empty", self.audit_level))
 
     def query(self, thing: int, sid: Expression) -> Query:
-        return Query(thing, "query", (("sid", sid),), self.objects[thing].types["State"])
+        owner = self.objects[thing]
+        watches = self.watch(owner.name, True)
+        site = self._add(owner.name, "query", watches) if watches else None
+        return Query(thing, "query", (("sid", sid),), owner.types["State"], site)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from kss.events import Kind
+from kss.events import Kind, Result
 from kss.layout import (
     MessageType,
 )
@@ -18,6 +18,7 @@ from kss.tree import (
     Item,
     PolicyTree,
     Rule,
+    Watch,
 )
 from kss.types import (
     UINT8,
@@ -38,6 +39,8 @@ class Policy:
         self.builder.audit_level = rng.choice([0, 0, 2])
         for number in range(rng.randint(0, 3)):
             self._flow(number)
+        if rng.random() < 0.7:
+            self.builder.watch = self._watches
         for thing in self.states:
             if rng.random() < 0.8:
                 self.builder.bind(Kind.EXECUTE, self.builder.flow_rule(thing, "init", build.DST))
@@ -58,6 +61,19 @@ class Policy:
         }
         index = self.builder.flow(f"flow{number}", states, rng.choice(states), **edges)
         self.states[index] = states
+
+    def _watches(self, name: str, expression: bool) -> tuple[Watch, ...]:
+        """Anything that audit profiles could have recorded of a site, at some levels."""
+        rng, found, things = self.rng, [], self.builder.objects
+        states = next((s for i, s in self.states.items() if things[i].name == name), [])
+        for level in [0, 1, 2, 255] if rng.random() < 0.7 else []:
+            results = frozenset(rng.sample(list(Result), rng.randint(1, 3)))
+            omit = tuple(rng.sample(states, rng.randint(0, len(states) // 2)))
+            if expression and rng.random() < 0.8:
+                found.append(Watch(level, values=True, omit=omit))
+            elif not expression and rng.random() < 0.8:
+                found.append(Watch(level, results, omit=omit))
+        return tuple(found)
 
     def _binding(self) -> None:
         rng, builder = self.rng, self.builder

@@ -66,14 +66,33 @@ static void check_calls(const kss_policy *policy, kss_verdict verdict) {
         broken("no calls without rules");
 }
 
-/* Where the words of objects start in the state: after the head, the calls and the log. */
-static size_t words_at(const uint8_t *image) {
-    uint32_t header[8];
-    memcpy(header, image, sizeof header);
-    return 16 + 8 * (size_t)header[5] + 8 * (size_t)header[6];
+static void check_audit(const kss_policy *policy, kss_verdict verdict) {
+    kss_record record;
+    bool always = verdict.reason == KSS_BY_DEFAULT || verdict.reason == KSS_MALFORMED;
+    if (!kss_audit(policy, verdict, &record)) {
+        if (always)
+            broken("what no rule decided is recorded");
+        return;
+    }
+    if (record.level > 255 || record.count > kss_audit_most(policy->image) || always != !record.count)
+        broken("a record's size");
+    for (uint32_t i = 0; i < record.count; i++)
+        if (record.calls[i].result > KSS_VALUE ||
+            (record.calls[i].result != KSS_VALUE && record.calls[i].value))
+            broken("a recorded call");
 }
 
-static bool run_event(kss_policy *policy, uint8_t *before, size_t state_size, size_t words) {
+/* Where the words of objects lie in the state: after the head, the calls and the log. */
+static void find_words(const uint8_t *image, size_t *start, size_t *size) {
+    uint32_t header[10];
+    memcpy(header, image, sizeof header);
+    *start = 24 + 8 * (size_t)header[5] + 8 * (size_t)header[6];
+    *size = 4 * (size_t)header[7];
+}
+
+static bool run_event(kss_policy *policy, uint8_t *before, size_t state_size) {
+    size_t start, words;
+    find_words(policy->image, &start, &words);
     kss_event event = {.kind = number()};
     event.src_class = number();
     event.dst_class = number();
@@ -90,7 +109,8 @@ static bool run_event(kss_policy *policy, uint8_t *before, size_t state_size, si
     memcpy(before, policy->state, state_size);
     kss_verdict verdict = kss_judge(policy, &event);
     check_calls(policy, verdict);
-    if (!verdict.granted && memcmp(before + words, policy->state + words, state_size - words))
+    check_audit(policy, verdict);
+    if (!verdict.granted && memcmp(before + start, policy->state + start, words))
         broken("a denial changes nothing");
     uint32_t server = event.kind == KSS_REQUEST ? event.dst_class : event.src_class;
     if (kss_conforms(policy, server, event.kind, message, event.message_size) &&
@@ -142,7 +162,7 @@ static void run_case(void) {
         broken("a verified image can be initialised");
     uint32_t granted = 0, denied = 0;
     for (uint32_t i = 0; i < events; i++) {
-        if (run_event(&policy, before, state_size, words_at(image)))
+        if (run_event(&policy, before, state_size))
             granted++;
         else
             denied++;

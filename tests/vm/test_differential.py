@@ -1,7 +1,7 @@
 """The compiler with the VM against the reference interpreter: each is the other's oracle.
 
-A case is a seed: it makes a schema, a policy and a sequence of events. Verdict, reason, calls and
-state must agree after every event. KHS_FUZZ_EVENTS asks for more events than the default; a seed
+A case is a seed: it makes a schema, a policy and a sequence of events. Verdict, reason, calls, audit
+record and state must agree after every event. KHS_FUZZ_EVENTS asks for more events than the default; a seed
 that fails is printed with the events up to the difference and the compiled policy.
 """
 
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from kss.binary import disassemble
 from kss.compiler import compile_policy
-from kss.events import Decision, Event, Reason
+from kss.events import Decision, Event, Reason, Result
 from kss.reference import Reference
 from kss.tree import PolicyTree
 from kss.vm import Vm
@@ -50,7 +50,7 @@ def differences(case: Case, vm: Vm) -> Iterator[str]:
     reference = Reference(case.tree, max_sids=POOL)
     for number, event in enumerate(case.events):
         expected, found = reference.judge(event), vm.judge(event)
-        states = [(engine.state(), engine.audit_level) for engine in (reference, vm)]
+        states = [(e.recorded, e.state(), e.audit_level) for e in (reference, vm)]
         if expected != found or states[0] != states[1]:
             yield f"event {number}: {event}\nreference {expected} {states[0]}\nvm {found} {states[1]}"
             return
@@ -88,7 +88,7 @@ def test_engines_agree(library: Path) -> None:
 def test_cases_reach_every_kind_of_decision(library: Path) -> None:
     """The generator is worth its while only if all outcomes are frequent."""
     seen: Counter[object] = Counter()
-    for seed in range(40):
+    for seed in range(150):
         case = make_case(seed)
         vm = Vm(compiled(case), library)
         for event in case.events:
@@ -96,8 +96,18 @@ def test_cases_reach_every_kind_of_decision(library: Path) -> None:
             seen[event.kind, decision.reason] += 1
             seen["granted"] += decision.granted
             seen.update(result for _, result in decision.calls)
+            record = vm.recorded
+            seen["recorded", decision.reason, record is not None] += 1
+            for site, result in record.calls if record else ():
+                seen["recorded", result if isinstance(result, Result) else "value"] += 1
+                seen["omits"] += any(watch.omit for watch in case.tree.sites[site].watches)
         seen["contexts"] += sum(map(len, vm.state().values()))
     for kind in list(type(case.events[0].kind))[1:]:
         for reason in Reason:
             assert seen[kind, reason], (kind, reason)
     assert seen["granted"] > 100 and seen["contexts"] > 10
+    for reason in Reason:
+        always = reason in (Reason.DEFAULT, Reason.MALFORMED)
+        assert seen["recorded", reason, True] and bool(seen["recorded", reason, False]) != always
+    assert all(seen["recorded", result] > 10 for result in (*Result, "value"))
+    assert seen["omits"] > 10

@@ -24,6 +24,10 @@ from tests.vm.generate_events import Events
 
 NUMBERS = [0, 1, 2, 3, 7, 8, 16, 0x7F, 0xFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 TABLES = ["classes", "endpoints", "operations", "types", "nodes", "entries", "calls", "code"]
+TABLES += ["watched", "watches"]
+HEADER = ["rules", "max_calls", "max_writes", "state_words", "max_sids", "max_notes", "audit_level"]
+SMALL = {"op": 8, "d": 8, "a": 8, "b": 8, "kind": 8, "depth": 8, "level": 8, "results": 8}
+SMALL |= {"alignment": 16, "registers": 16, "notes": 16, "zero": 16}  # bits of fields, else 32
 POLICIES = 40
 CORRUPTIONS = 60
 EVENTS = 12
@@ -78,7 +82,7 @@ def rearrange(rng: Random, data: bytes) -> bytes:
     for _ in range(rng.choice([1, 1, 2, 3])):
         name = rng.choice([*TABLES, "code", "code", "nodes", "objects", "words", "cells", "header"])
         if name == "header":
-            field = rng.choice(["rules", "max_calls", "max_writes", "state_words", "max_sids"])
+            field = rng.choice(HEADER)
             setattr(image, field, _number(rng, getattr(image, field)))
         else:
             _change_record(rng, image, name)
@@ -96,9 +100,8 @@ def _change_record(rng: Random, image: Image, name: str) -> None:
         table[at] = _number(rng, table[at]) & (0xFFFF if name == "cells" else 0xFFFFFFFF)
     else:
         field = rng.choice(table[at]._fields)
-        small = {"op": 255, "d": 255, "a": 255, "b": 255, "kind": 255, "depth": 255}
-        most = small.get(field, 0xFFFF if field == "alignment" else 0xFFFFFFFF)
         number = _number(rng, getattr(table[at], field))
+        most = (1 << SMALL.get(field, 32)) - 1
         table[at] = table[at]._replace(**{field: number & most})
 
 

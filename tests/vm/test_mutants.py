@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from kss.binary import EntryKind, Image, Instruction, NodeKind, Op, read, write
+from kss.binary import EntryKind, Image, Instruction, NodeKind, Op, WatchRecord, read, write
 from kss.models.flow import FlowCode
 from kss.vm import PolicyRefusedError, Vm
 
@@ -133,6 +133,29 @@ def capacity(image: Image) -> None:
         image.state_words += changed.table_words
 
 
+def watches(change: Callable[[WatchRecord], WatchRecord]) -> Mutant:
+    """Changes what is recorded of every site."""
+
+    def mutate(image: Image) -> None:
+        image.watches = [change(watch) for watch in image.watches]
+
+    return mutate
+
+
+def moved_watches(image: Image) -> None:
+    """What is to be recorded of a site is recorded of the one before."""
+    image.watched = [*image.watched[1:], *image.watched[:1]] if image.watched else []
+    image.watches = [
+        image.watches[at]
+        for record in image.watched
+        for at in range(record.watch, record.watch + record.watches)
+    ]
+    first = 0
+    for number, record in enumerate(image.watched):
+        image.watched[number] = record._replace(watch=first)
+        first += record.watches
+
+
 MUTANTS: dict[str, Mutant] = {
     "adds for subtracts": swap(Op.SUB, Op.ADD),
     "subtracts for adds": swap(Op.ADD, Op.SUB),
@@ -194,6 +217,19 @@ MUTANTS: dict[str, Mutant] = {
     "no transition": flow_words(lambda w: [*w[:2], *([0] * (len(w) - 2))]),
     "another initial state": flow_words(lambda w: [w[0], (w[1] + 1) % w[0], *w[2:]]),
     "larger tables": capacity,
+    "another audit level": watches(lambda w: w._replace(level=min(w.level + 1, 255))),
+    "grants recorded as denials": watches(
+        lambda w: w._replace(results=w.results & ~3 | w.results >> 1 & 1 | w.results << 1 & 2)
+    ),
+    "failures are never recorded": watches(lambda w: w._replace(results=w.results & 11 or 8)),
+    "expressions are never recorded": watches(lambda w: w._replace(results=w.results & 7 or 1)),
+    "all states are recorded": watches(lambda w: w._replace(states=0)),
+    "records of another rule": moved_watches,
+    "the audit level begins elsewhere": lambda image: setattr(
+        image, "audit_level", image.audit_level + 1
+    ),
+    "notes are not taken": drop(Op.NOTE),
+    "notes of another value": code(lambda i: i._replace(a=0) if i.op == Op.NOTE else i),
 }
 
 

@@ -9,8 +9,9 @@ import pytest
 from kss import layout
 from kss.binary import HEADER_SIZE, NONE, EntryKind, Image, Instruction, NodeKind, Op, read, write
 from kss.compiler import compile_policy
-from kss.events import Kind
+from kss.events import Kind, Result
 from kss.layout import Endpoint
+from kss.tree import Watch
 from kss.vm import PolicyRefusedError, Vm
 
 from tests.vm.build import DST, U32, Builder, apply, classes, interface, method, place, unsigned
@@ -38,6 +39,9 @@ def policy() -> bytes:
     gate = builder.flow("gate", ["a", "b", "c"], "a", a=["b"], b=["c"])
     builder.bind(Kind.EXECUTE, builder.flow_rule(gate, "init", DST))
     builder.bind(Kind.RESPONSE, builder.grant(), builder.rule("deny"))
+    granted = frozenset([Result.GRANTED])
+    watches = (Watch(0, granted), Watch(1, granted, omit=("a", "c")))
+    builder.watch = lambda name, expression: watches if name == "gate" else ()
     small = apply("pred.lt", place(PUT.request, "n"), unsigned(5))
     builder.bind(
         Kind.REQUEST,
@@ -60,7 +64,8 @@ def refusal(library: Path, data: bytes) -> tuple[int, int]:
 def test_the_policy_itself_verifies(library: Path, policy: bytes) -> None:
     image = read(policy)
     assert Vm(policy, library)
-    for name in ("classes", "endpoints", "operations", "types", "nodes", "rows", "cells"):
+    tables = ("classes", "endpoints", "operations", "types", "nodes", "rows", "cells", "watches")
+    for name in (*tables, "watched"):
         assert len(getattr(image, name)) > 1, name
     assert {entry.kind for entry in image.entries} >= {EntryKind.DENIED, EntryKind.PROGRAM}
     assert {node.kind for node in image.nodes} == set(NodeKind) - {NodeKind.BYTES}
@@ -74,15 +79,19 @@ def test_no_prefix_and_no_longer_image_verifies(library: Path, policy: bytes) ->
 
 @pytest.mark.parametrize(
     ("at", "status"),
-    [(0, 1), (4, 2), (8, SIZE), (24, SIZE), (28, SIZE), (32, TABLE), (36, TABLE), (44, TABLE)],
+    [
+        *((0, 1), (4, 2), (8, SIZE), (24, SIZE), (28, SIZE), (32, SIZE), (36, SIZE)),
+        *((40, TABLE), (44, TABLE), (52, TABLE)),
+    ],
 )
 def test_header(library: Path, policy: bytes, at: int, status: int) -> None:
-    """Magic, version, size, max_writes, state_words, and the tables' offsets and counts."""
+    """Magic, version, size, max_writes, state_words, max_notes, audit_level, and the tables'
+    offsets and counts."""
     bad = bytearray(policy)
     bad[at : at + 4] = b"\xff\xff\xff\x7f"
     assert refusal(library, bytes(bad))[0] == status
-    if at == 32:
-        assert refusal(library, bytes(bad))[1] == 32
+    if at == 40:
+        assert refusal(library, bytes(bad))[1] == 40
 
 
 def test_every_byte_of_padding_is_checked(library: Path, policy: bytes) -> None:
@@ -181,18 +190,25 @@ def reader(image: Image) -> int:
         (code(Op.RULE, x=99), PROGRAM),
         (code(Op.RULE, op=Op.MARK, a=0, x=99), PROGRAM),
         (code(Op.CALL, x=1), PROGRAM),
-        (code(Op.CALL, b=7), PROGRAM),
+        (code(Op.CALL, b=8), PROGRAM),
         (code(Op.CALL, imm=1), PROGRAM),
         (code(Op.CALL, b=2, imm=3), PROGRAM),
         (code(Op.CALL, b=3, imm=1 << 20), PROGRAM),
         (code(Op.CALL, b=3, imm=(1 << 64) - 1), PROGRAM),
+        (code(Op.NOTE, x=99), PROGRAM),
+        (code(Op.NOTE, x=NONE), PROGRAM),
+        (code(Op.NOTE, imm=2), PROGRAM),
+        (code(Op.NOTE, a=4), PROGRAM),
+        (code(Op.NOTE, d=1), PROGRAM),
+        (put("entries", reader, notes=1), PROGRAM),
+        (header("max_notes", 1), PROGRAM),
         (code(Op.END, op=Op.MOVE), PROGRAM),
         (put("entries", reader, registers=1), PROGRAM),
         (put("entries", reader, registers=129), PROGRAM),
         (put("entries", reader, extent=0), PROGRAM),
         (header("max_calls", 1), PROGRAM),
         (header("max_writes", 8), PROGRAM),
-        (header("rules", 2), PROGRAM),
+        (header("rules", 2), TABLE),
         # tables
         (put("entries", reader, extent=16), TABLE),
         (put("entries", reader, rule=1), TABLE),
@@ -218,6 +234,22 @@ def reader(image: Image) -> int:
         (put("operations", 1, out_type=0), TABLE),
         (number("cells", 0, 99), TABLE),
         (number("rows", 0, 1), TABLE),
+        # audit
+        (put("watched", 0, watch=1), TABLE),
+        (put("watched", 0, watches=3), TABLE),
+        (put("watched", 0, watches=NONE), TABLE),
+        (put("watches", 1, level=0), TABLE),
+        (put("watches", 0, results=0), TABLE),
+        (put("watches", 0, results=16), TABLE),
+        (put("watches", 0, zero=1), TABLE),
+        (put("watches", 0, omit=99), TABLE),
+        (put("watches", 0, omit=NONE), TABLE),
+        (put("watches", 0, states=1 << 10), TABLE),
+        (put("watches", 0, states=NONE), TABLE),
+        (lambda image: image.watched.pop(), TABLE),
+        (lambda image: image.watches.append(image.watches[0]), TABLE),
+        (header("max_notes", 1 << 16), SIZE),
+        (header("audit_level", 256), SIZE),
         # message types
         (put("types", 0, size=4), LAYOUT),
         (put("types", 0, size=12), LAYOUT),

@@ -22,6 +22,7 @@ class Assembler:
     extent: int = 0  # bytes of the message's constant part that are read
     writes: int = 0  # most words of state changed
     calls: int = 0  # most rules called
+    notes: set[int] = field(default_factory=set)  # sites that notes are taken about
 
     def emit(self, op: Op, d: int = 0, a: int = 0, b: int = 0, x: int = 0, imm: int = 0) -> None:
         self.code.append(Instruction(op, d, a, b, x, imm & 0xFFFFFFFFFFFFFFFF))
@@ -53,3 +54,16 @@ class Assembler:
         """Failures above are charged to the site."""
         self.emit(Op.MARK, x=site)
         self.calls += 1
+
+    def note(self, register: int, site: int) -> None:
+        """Notes a value for the audit record: an expression's, or the state a rule is called in."""
+        self.notes.add(site)
+        self.emit(Op.NOTE, a=register, x=site)
+
+    def end(self) -> tuple[Instruction, ...]:
+        """The whole program. Notes are numbered in the order of their sites."""
+        self.emit(Op.END)
+        numbers = {site: number for number, site in enumerate(sorted(self.notes))}
+        return tuple(
+            each._replace(imm=numbers[each.x]) if each.op == Op.NOTE else each for each in self.code
+        )

@@ -48,6 +48,7 @@ class Compiled:
     registers: int = 0
     writes: int = 0
     most_calls: int = 0
+    notes: int = 0
 
 
 NOTHING = Compiled(EntryKind.DEFAULT)
@@ -84,14 +85,14 @@ class Items:
         out = Assembler(self._place(items[0]))
         to = Expressions(out, self._objects)
         self._items(to, items)
-        out.emit(Op.END)
         return Compiled(
             EntryKind.PROGRAM,
-            code=tuple(out.code),
+            code=out.end(),
             extent=out.extent,
             registers=out.registers,
             writes=out.writes,
             most_calls=out.calls,
+            notes=len(out.notes),
         )
 
     def _place(self, item: FlatItem) -> Location:
@@ -103,6 +104,8 @@ class Items:
             to.out.at = self._place(item)
             match item:
                 case Rule():
+                    if any(watch.omit for watch in self._sites[item.site].watches):
+                        self._objects.note_state(to, item, 0)
                     self._objects.rule(to, item, 0)
                     to.out.rule(0, item.site)
                 case Evaluate(site, expression):
@@ -170,7 +173,11 @@ class Items:
             return [int(label) if isinstance(label, int) else None for label in labels]
         if isinstance(scrutinee, Query):
             code = self._objects.methods[scrutinee.object]
-            return code.choose(to, scrutinee.method, scrutinee.arguments, labels, 0)
+            values = code.choose(to, scrutinee.method, scrutinee.arguments, labels, 0)
+            if scrutinee.site is not None:
+                to.out.note(0, scrutinee.site)
+                self._objects.values[scrutinee.site] = code.shown(scrutinee.method, labels)
+            return values
         names = [str(label) for label in labels]
         to.select(scrutinee, 0, lambda leaf, d: self._branch_number(to, leaf, names, d))
         return list(range(len(labels)))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kss.binary import Op
+from kss.events import Shown
 from kss.tree import Expression, PolicyObject
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class MethodCode(ABC):
         self.call(to, method, arguments, d)
         return [self.label(label) for label in labels]
 
+    def shown(self, method: str, labels: Sequence[Label]) -> list[Shown] | None:
+        """What an audit record calls the numbers that `call` or, with labels, `choose` leaves; None
+        if they stand for themselves."""
+        return None
+
 
 class ObjectCode(MethodCode):
     """Compiles one object that the VM knows: its configuration once, and every call of its methods.
@@ -103,6 +109,15 @@ class ObjectCode(MethodCode):
     def writes(self, method: str) -> int:
         """Most words of state that a call changes."""
         return self.WRITES.get(method, 0)
+
+    def state(self, to: Expressions, arguments: Arguments, d: int) -> None:
+        """Leaves in register d the number of the state that `Model.audit_state` names, UINT32_MAX
+        for none; never fails but for its arguments."""
+        raise NotImplementedError(self.METHODS)
+
+    def omitted(self, states: Sequence[str]) -> list[int]:
+        """The states that an audit profile omits, as words of bits by number."""
+        raise NotImplementedError(self.METHODS)
 
     def symbols(self) -> dict[str, Any]:
         """What `show` needs, as JSON."""

@@ -11,16 +11,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kss import dictionary
-from kss.binary import MAX_STATE, Image, ObjectRecord, Op
+from kss.binary import MAX_STATE, Image, ObjectRecord, Op, WatchedRecord, WatchRecord
 from kss.codegen.object import MethodCode, ObjectCode, Words
 from kss.codegen.texts import Automata
 from kss.errors import Finding
+from kss.events import Result, Shown
 from kss.models import MODELS
 from kss.models.base import Level
 from kss.tree import Constant, PolicyObject, PolicyTree, Query, Rule
 
 if TYPE_CHECKING:
     from kss.codegen.expressions import Expressions
+
+
+_RESULTS = (Result.DENIED, Result.GRANTED, Result.FAILED)  # enum kss_result; then KSS_VALUE
 
 
 class Objects:
@@ -30,6 +34,7 @@ class Objects:
     def __init__(self, tree: PolicyTree) -> None:
         self.words = Words()
         self.automata = Automata()
+        self.values: dict[int, list[Shown] | None] = {}  # of expression methods noted, by site
         self.code: dict[int, ObjectCode] = {}
         self.methods: dict[int, MethodCode] = {}
         for thing in tree.objects:
@@ -45,7 +50,16 @@ class Objects:
             self.level.initial = tree.audit_default[1]
 
     def query(self, to: Expressions, query: Query, d: int) -> None:
-        self.methods[query.object].call(to, query.method, query.arguments, d)
+        code = self.methods[query.object]
+        code.call(to, query.method, query.arguments, d)
+        if query.site is not None:
+            to.out.note(d, query.site)
+            self.values[query.site] = code.shown(query.method, ())
+
+    def note_state(self, to: Expressions, rule: Rule, d: int) -> None:
+        """Notes the state that the rule's SID is in before the call."""
+        self.code[rule.object].state(to, rule.arguments, d)
+        to.out.note(d, rule.site)
 
     def rule(self, to: Expressions, rule: Rule, d: int) -> None:
         """Leaves in register d whether the rule grants."""
@@ -71,6 +85,23 @@ class Objects:
         if not isinstance(argument, Constant) or rule.method == "set_level":
             return None
         return argument.value is (rule.method == "assert")
+
+    def watch(self, policy: PolicyTree, image: Image) -> None:
+        """Appends what audit profiles have recorded of each site, if they do of any."""
+        if not any(site.watches for site in policy.sites):
+            return
+        owners = {thing.name: self.code.get(thing.index) for thing in policy.objects}
+        for site in policy.sites:
+            image.watched.append(WatchedRecord(len(image.watches), len(site.watches)))
+            for watch in site.watches:
+                bits = sum(1 << _RESULTS.index(result) for result in watch.results)
+                record = WatchRecord(watch.level, bits | watch.values << len(_RESULTS))
+                if watch.omit:
+                    code = owners[site.object]
+                    assert code, site
+                    words = code.omitted(watch.omit)
+                    record = record._replace(omit=self.words.add(words), states=32 * len(words))
+                image.watches.append(record)
 
     def emit(self, image: Image) -> None:
         """Appends the objects to the image."""
@@ -100,7 +131,8 @@ class Objects:
             {"name": code.thing.name, "model": code.thing.model, **code.symbols()}
             for code in self._all()
         ]
-        return {"objects": objects, "level": self.level.initial if self.level else 0}
+        values = {str(site): self.values[site] for site in sorted(self.values)}
+        return {"objects": objects, "values": values}
 
 
 def oversize(objects: Iterable[PolicyObject], max_sids: int) -> Finding | None:

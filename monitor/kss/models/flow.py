@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -10,6 +10,7 @@ from kss import syntax
 from kss.binary import CLAIM_WRITES, DROP_WRITES, Op
 from kss.codegen.object import Arguments, Label, ObjectCode, bits
 from kss.errors import Findings, did_you_mean
+from kss.events import Shown
 from kss.models.config import Reader
 from kss.models.model import (
     Contexts,
@@ -41,7 +42,7 @@ class FlowCode(ObjectCode):
     """A context is one word, the number of the state."""
 
     number = 0
-    METHODS = ("init", "fini", "enter", "allow", "query", "enter_at", "is_at")
+    METHODS = ("init", "fini", "enter", "allow", "query", "enter_at", "is_at", "state")
     WRITES: ClassVar = {
         "init": CLAIM_WRITES + 1,
         "fini": DROP_WRITES,
@@ -114,6 +115,17 @@ class FlowCode(ObjectCode):
         states = self.flow.states
         return states.index(label) if isinstance(label, str) and label in states else None
 
+    def state(self, to: Expressions, arguments: Arguments, d: int) -> None:
+        to.value(dict(arguments)["sid"], d)
+        self.emit(to, "state", d, d)
+
+    def omitted(self, states: Sequence[str]) -> list[int]:
+        names = self.flow.states
+        return bits([names.index(state) for state in states], len(names))
+
+    def shown(self, method: str, labels: Sequence[Label]) -> list[Shown] | None:
+        return list(self.flow.states)
+
     def symbols(self) -> dict[str, Any]:
         return {"states": list(self.flow.states)}
 
@@ -168,6 +180,12 @@ class Flow(Model):
 
     def audit_conditions(self, config: object) -> Mapping[str, tuple[str, ...]]:
         return {"omit": cast(FlowConfig, config).states}
+
+    def audit_state(
+        self, config: object, contexts: Contexts, arguments: Mapping[str, Value]
+    ) -> str | None:
+        current = contexts.get(arguments["sid"])
+        return None if current is None else cast(FlowConfig, config).states[current]
 
     def call(
         self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from kss import syntax, tree
 from kss.codegen.object import MethodCode, ObjectCode
 from kss.errors import Findings
+from kss.events import Shown
 from kss.syntax import Span
 from kss.types import IntegerType, Type
 
@@ -209,6 +210,12 @@ class Model:
         """The conditions of audit profiles beside `kss`, each with the words it may list."""
         return {}
 
+    def audit_state(
+        self, config: object, contexts: Contexts, arguments: Mapping[str, Value]
+    ) -> str | None:
+        """The state that the condition `omit` of audit profiles is about; None for none."""
+        return None
+
     def pure(self) -> Mapping[str, Pure]:
         return {}
 
@@ -250,6 +257,19 @@ class Model:
         """
         value = self.call(config, contexts, method, arguments)
         return next((i for i, label in enumerate(labels) if is_label(label, value)), None)
+
+    def chosen(
+        self,
+        config: object,
+        contexts: Contexts,
+        method: str,
+        arguments: dict[str, Value],
+        labels: Sequence[Label],
+    ) -> Shown:
+        """What an audit record tells of an expression method that is the scrutinee of a `choice`:
+        its value, if it has one without the labels."""
+        value: Shown = self.call(config, contexts, method, arguments)
+        return value
 
     def show(self, config: object, context: Any) -> Any:
         """One context as a JSON value, for dumps of the state."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kss import syntax
 from kss.codegen import texts
 from kss.codegen.object import Arguments, MethodCode
+from kss.events import Shown
 from kss.models.model import (
     Contexts,
     Label,
@@ -43,6 +44,9 @@ class RegexCode(MethodCode):
         patterns = [parse(str(label)).expression for label in labels]
         texts.answer(to, arguments[0][1], patterns, range(len(labels) + 1), d)
         return list(range(len(labels)))
+
+    def shown(self, method: str, labels: Sequence[Label]) -> list[Shown] | None:
+        return [False, True] if method == "match" else [*labels, None]
 
 
 class Regex(Model):
@@ -95,3 +99,14 @@ class Regex(Model):
         text = arguments["text"]
         found = (i for i, x in enumerate(labels) if matches(parse(str(x)).expression, text))
         return next(found, None)
+
+    def chosen(
+        self,
+        config: object,
+        contexts: Contexts,
+        method: str,
+        arguments: dict[str, Value],
+        labels: Sequence[Label],
+    ) -> Shown:
+        taken = self.choose(config, contexts, method, arguments, labels)
+        return None if taken is None else labels[taken]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kss import cli
+from kss.rules import RULES
 
 import khs
 from tests.kss.conftest import LIB, PRELUDE
@@ -75,7 +76,7 @@ class TestCheck:
         assert run(monkeypatch, "check", policy, "-I", LIB) == 1
         text = capsys.readouterr().out.split("\n")
         assert text[0] == f"{policy}:7:13: error PSL-012: unknown class bank.Teler"
-        assert text[1:3] == ["  help: did you mean 'bank.Teller'?", "1 errors, 0 warnings"]
+        assert text[1:3] == ["  help: did you mean 'bank.Teller'?", "1 error, 0 warnings"]
 
     def test_warnings_alone_are_fine(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
         policy.write_text(PRELUDE + "execute { grant () } request method=Open { grant () }\n")
@@ -91,6 +92,23 @@ class TestCheck:
     def test_usage(self, arguments: list[str], monkeypatch: Any, capsys: Any) -> None:
         assert run(monkeypatch, *arguments) == 2
         assert "Usage" in capsys.readouterr().err
+
+
+class TestRules:
+    def test_all(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "rules") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split("  ", 1) for line in lines] == [[rule, RULES[rule]] for rule in RULES]
+
+    def test_some(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "rules", "edl-00", "--json") == 0
+        shown = json.loads(capsys.readouterr().out)["rules"]
+        assert {row["rule"] for row in shown} == {r for r in RULES if r.startswith("EDL-00")}
+        assert all(row["text"] == RULES[row["rule"]] for row in shown)
+
+    def test_none(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "rules", "PSL-12") == 2
+        assert "there is no rule PSL-12\n  help: did you mean 'PSL-012'?" in capsys.readouterr().err
 
 
 class TestLayout:

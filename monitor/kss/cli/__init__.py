@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, evaluate, layout
+from kss.cli import audit, cgen, check, evaluate, layout, rules
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Policies": {
         "check": check.check,
+        "rules": rules.rules,
         "eval": evaluate.evaluate,
     },
     "Interfaces": {

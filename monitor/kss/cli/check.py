@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kss.cli import common, options
+
+if TYPE_CHECKING:
+    from kss.errors import Finding
 
 
 class Format(StrEnum):
@@ -43,5 +48,12 @@ def check(
     else:
         for finding in findings:
             print(finding)
-        print(f"{errors} errors, {len(findings) - errors} warnings")
+        print(_counts(findings))
     return common.FINDINGS if errors else common.OK
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    """`1 error, 0 warnings`, and notes if there are any."""
+    counts = Counter[str](finding.severity for finding in findings)
+    words = ["error", "warning", *(["note"] if counts["note"] else [])]
+    return ", ".join(f"{counts[word]} {word}{'s'[: counts[word] != 1]}" for word in words)

@@ -70,12 +70,7 @@ def run(
         archive = open_system(system, layers, board, progress=reporter.step)
         swaps = runs.read_swaps(policy_at or [], archive, system, board=board, overlays=layers)
         plan = runs.plan(
-            archive,
-            frames=frames,
-            seed=seed,
-            swaps=swaps,
-            isolate=isolate,
-            trace=trace,
+            archive, frames=frames, seed=seed, swaps=swaps, isolate=isolate, trace=trace
         )
         for line in runs.remarks(plan):
             common.note(line)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kss.boot import starts
-from kss.build import build
+from kss.build import Options, build
 from kss.edl import Descriptions
 from kss.errors import DescriptionError, Finding, Findings, KssError, Location
 from kss.events import Decision, Event, Kind, Reason, Result
@@ -35,6 +35,7 @@ __all__ = [
     "Result",
     "RuleInfo",
     "Section",
+    "check_policy",
     "load_class",
     "load_policy",
 ]
@@ -109,16 +110,45 @@ def load_policy(
     *,
     extra_endpoints: Mapping[str, Mapping[str, str]] | None = None,
     extra_classes: Sequence[str] = (),
+    defines: Mapping[str, str] | None = None,
+    stub: bool = False,
 ) -> Policy:
     """Reads and checks a policy with everything it uses.
 
     `include` is searched for .psl, .edl, .cdl and .idl, after the policy's own directory and before
     KSS's own interface files. `extra_endpoints` (class -> endpoint -> interface) adds endpoints to
     classes; their RIIDs come after the declared ones, in the order given. `extra_classes` are known
-    even if the policy does not mention them. Raises KssError; its `findings` are all there are.
+    even if the policy does not mention them. `defines` gives texts to template placeholders, `stub`
+    takes on trust what SDK files would describe (`kss.stubs`): what hangs on it denies. Raises
+    KssError; its `findings` are all there are.
     """
-    built = build(Path(path), include, extra_endpoints, extra_classes)
+    options = Options(
+        include=tuple(include),
+        defines=defines or {},
+        stub=stub,
+        extra_endpoints=extra_endpoints or {},
+        extra_classes=tuple(extra_classes),
+    )
+    built = build(Path(path), options)
     return Policy(built.tree, built.warnings)
+
+
+def check_policy(
+    path: Path,
+    include: Iterable[Path] = (),
+    *,
+    defines: Mapping[str, str] | None = None,
+    stub: bool = False,
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with a policy, warnings and notes among it.
+
+    With `stub` policy files may lack, too; `load_policy` refuses that, for they may hold rules.
+    """
+    options = Options(include=tuple(include), defines=defines or {}, stub=stub, run=False)
+    try:
+        return build(Path(path), options).warnings
+    except DescriptionError as error:
+        return error.findings
 
 
 def load_class(name: str, include: Iterable[Path] = ()) -> EntityClass | None:

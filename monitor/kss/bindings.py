@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from kss import syntax, tree
+from kss import syntax, tree, types
 from kss.audit import Audit
 from kss.calls import Known
 from kss.choices import Labels
@@ -53,11 +53,23 @@ class Bindings:
         section = self._audited(section, nodes)
         items: list[tree.Item] = []
         for node in nodes:
+            errors, sites = self._findings.errors, len(self.sites)
             try:
                 items += self._item(section, node)
             except AbandonedError:
-                continue
+                del self.sites[sites:]
+                items.append(self._refused(section, node, self._findings.errors > errors))
         return tuple(items)
+
+    def _refused(self, section: Section, node: syntax.Item, told: bool) -> tree.Item:
+        """What stands in place of an item that cannot be checked: a denial. It comes to run only
+        if no finding is the cause, but a missing file (`kss.stubs`)."""
+        if not told and self._selectors.stubs.enabled:
+            message = "this cannot be checked without the SDK's files: it denies"
+            at = node.span.at
+            self._findings.note("STUB-004", at, message, "", node.span.text)
+        site = self._site(section, node.span, "", "stub")
+        return tree.Choice(site, tree.Constant(True, types.BOOLEAN), (), None)
 
     def _audited(self, section: Section, nodes: tuple[syntax.Item, ...]) -> Section:
         references = [node for node in nodes if isinstance(node, syntax.AuditReference)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kss import boot, syntax
@@ -18,8 +18,12 @@ from kss.loader import Loader
 from kss.objects import Objects
 from kss.selectors import Selectors
 from kss.source import Search
+from kss.stubs import Stubs
+from kss.template import Template
 from kss.tree import PolicyTree
 
+# The build of a solution puts lines `use EDL ...` in its place, and nothing else.
+CLASSES_PLACEHOLDER = "INIT_EXTERNAL_ENTITIES"
 EXECUTE_INTERFACE = "kl.core.Execute"
 # Findings that may only follow from a declaration that a syntax error (or a missing file) hides.
 _FOLLOWING = {
@@ -38,15 +42,23 @@ class Built:
     warnings: tuple[Finding, ...]
 
 
-def build(
-    path: Path,
-    include: Iterable[Path],
-    extra_endpoints: Endpoints | None = None,
-    extra_classes: Sequence[str] = (),
-) -> Built:
+@dataclass(frozen=True)
+class Options:
+    """How a policy is read. `defines` is what template placeholders stand for; `stub` takes on
+    trust what is not there (`kss.stubs`); without `run` parts of the policy may lack, too."""
+
+    include: tuple[Path, ...] = ()
+    defines: Mapping[str, str] = field(default_factory=dict)
+    stub: bool = False
+    run: bool = True
+    extra_endpoints: Endpoints = field(default_factory=dict)
+    extra_classes: tuple[str, ...] = ()
+
+
+def build(path: Path, options: Options) -> Built:
     """Reads and checks a policy. Raises DescriptionError with every finding."""
     with uncollected():
-        return _build(path, include, extra_endpoints or {}, extra_classes)
+        return _build(path, options)
 
 
 @contextmanager
@@ -62,23 +74,23 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _build(
-    path: Path, include: Iterable[Path], extra_endpoints: Endpoints, extra_classes: Sequence[str]
-) -> Built:
+def _build(path: Path, options: Options) -> Built:
     findings = Findings()
-    search = Search([path.parent, *include])
-    loader = Loader(search, findings)
+    template, stubs = Template(options.defines, options.stub), Stubs(findings, options.stub)
+    search = Search([path.parent, *options.include], template.expand)
+    loader = Loader(search, findings, stubs)
     loader.load(path)
     main = Location(str(path), 1, 1)
+    _note_left_out(template, stubs, options.run)
     _must_declare_something(loader, main, findings)
     _must_be_execute_interface(loader, findings)
-    classes, broken = _classes(
-        loader, Descriptions(search, findings), main, extra_endpoints, extra_classes, findings
-    )
+    descriptions = Descriptions(search, findings, stubs)
+    classes, broken = _classes(loader, descriptions, main, options, findings)
     reported = len(findings.items)
     objects = Objects(loader, main, findings)
     audit = Audit(loader, objects, findings)
-    bindings = Bindings(Selectors(classes, broken, findings), objects, audit, findings)
+    selectors = Selectors(classes, descriptions, broken, findings)
+    bindings = Bindings(selectors, objects, audit, findings)
     checked = tuple(bindings.binding(node) for node in loader.of(syntax.Binding))
     if not loader.sound:
         kept = [item for item in findings.items[reported:] if item.rule not in _FOLLOWING]
@@ -94,8 +106,24 @@ def _build(
         tests=tuple(loader.of(syntax.TestSet)),
     )
     places = {use.name.value: use.name.span.at for use in reversed(loader.of(syntax.UseClass))}
-    boot.warn(policy, main, places, findings)
+    if not (template.skipped or stubs.left_out):
+        boot.warn(policy, main, places, findings)
     return Built(policy, tuple(findings.items))
+
+
+def _note_left_out(template: Template, stubs: Stubs, run: bool) -> None:
+    """Reports what stub mode does without; an error if the policy is to be run, for it may lack
+    rules that deny."""
+    for name, at in template.skipped.items():
+        message = f"nothing is defined for @{name}@: it is left out"
+        if name == CLASSES_PLACEHOLDER:
+            stubs.findings.note("STUB-003", at, message, f"--define {name}=...", f"@{name}@")
+        else:
+            stubs.leave_out(f"@{name}@", message, at, f"--define {name}=...")
+    for name, at in stubs.left_out.items() if run else ():
+        message = f"{name} is left out: it may hold rules that deny"
+        help = "such a policy can be checked only"
+        stubs.findings.error("PSL-009", at, message, help, name)
 
 
 def _must_declare_something(loader: Loader, main: Location, findings: Findings) -> None:
@@ -118,8 +146,7 @@ def _classes(
     loader: Loader,
     descriptions: Descriptions,
     main: Location,
-    extra_endpoints: Endpoints,
-    extra_classes: Sequence[str],
+    options: Options,
     findings: Findings,
 ) -> tuple[dict[str, EntityClass], set[str]]:
     """The classes in order of first mention, and the names of those with findings."""
@@ -131,12 +158,12 @@ def _classes(
             message = f"class {name} is described by {known[0]} already"
             at = use.described_by.span.at
             findings.error("PSL-004", at, message, "register it once", described_by)
-    for name in (*extra_classes, *extra_endpoints):
+    for name in (*options.extra_classes, *options.extra_endpoints):
         wanted.setdefault(name, (name, main))
     classes: dict[str, EntityClass] = {}
     broken: set[str] = set()
     for name, (described_by, at) in wanted.items():
-        ports = extra_endpoints.get(name, {})
+        ports = options.extra_endpoints.get(name, {})
         loaded = descriptions.load_class(name, described_by, len(classes), at, ports)
         if loaded is None:
             broken.add(name)

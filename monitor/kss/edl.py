@@ -8,9 +8,10 @@ from pathlib import Path
 
 from kss.errors import Findings, Location
 from kss.grammar.edl import DescriptionText, Entries, parse_description
-from kss.idl import Packages, declares
 from kss.layout import Endpoint, EntityClass, Interface
-from kss.source import Search, Source, read_source
+from kss.packages import Packages, find
+from kss.source import Search, Source
+from kss.stubs import Stubs
 from kss.syntax import Word
 
 MAX_ENDPOINTS = 1024
@@ -40,24 +41,26 @@ class Port:
 class Descriptions:
     """Loads classes with everything they name. Findings are reported where they arise."""
 
-    def __init__(self, search: Search, findings: Findings) -> None:
+    def __init__(self, search: Search, findings: Findings, stubs: Stubs | None = None) -> None:
         self._search = search
         self._findings = findings
         self._files: dict[tuple[str, str], Description | None] = {}
-        self.packages = Packages(search, findings)
+        self.stubs = stubs or Stubs(findings)
+        self.packages = Packages(search, findings, self.stubs)
+        # With stubs enabled: classes that may have more endpoints than is known, and the packages
+        # of those that the user describes.
+        self.open: set[str] = set()
+        self.own: set[str] = set()
 
     # ---- files
 
     def _find(self, name: str, suffix: str) -> Path | None:
-        if exact := self._search.exact(name, suffix):
-            return exact
-        flat = (path for path in self._search.flat(name, suffix) if declares(path, name))
-        return next(flat, None)
+        return find(self._search, name, suffix)
 
     def _load(self, name: str, suffix: str) -> Description | None:
         if (name, suffix) not in self._files:
             path = self._find(name, suffix)
-            source = read_source(path, self._findings) if path else None
+            source = self._search.read(path, self._findings) if path else None
             text = parse_description(source, self._findings) if source else None
             described = self._describe(source, text, suffix) if source and text else None
             self._files[name, suffix] = described
@@ -98,6 +101,10 @@ class Descriptions:
 
     # ---- classes
 
+    def describes(self, name: str) -> bool:
+        """Whether there is a file for a process class."""
+        return self._find(name, ".edl") is not None
+
     def load_class(
         self,
         name: str,
@@ -115,6 +122,9 @@ class Descriptions:
         if description is None:
             if self._find(described_by, ".edl") is None:
                 help = self._search.hint(described_by, ".edl")
+                if self.stubs.take("process class", described_by, at, help):
+                    self.open.add(name)
+                    return EntityClass(name, index, ())
                 message = f"there is no process class {described_by}"
                 self._findings.error("EDL-009", at, message, help, described_by)
             return None
@@ -126,15 +136,26 @@ class Descriptions:
             builder.add_port(Port(port, interface), at)
         broken = self._findings.errors > before or builder.broken
         security = tuple(builder.security)
+        self._classify(name, description, builder.open)
         return None if broken else EntityClass(name, index, tuple(builder.endpoints), security)
 
+    def _classify(self, name: str, description: Description, open: bool) -> None:
+        """Notes whether more may be under a class than is known."""
+        ours = self._search.ours(Path(description.source.name))
+        if self.stubs.enabled and (open or ours):
+            self.open.add(name)
+        if not ours:
+            self.own.add(description.name.value.rpartition(".")[0])
+
     def component(self, word: Word) -> Description | None:
+        """What a CDL file says; None after a finding, or if it is a stub."""
         name = word.value
         description = self._load(name, ".cdl")
         if description is None and self._find(name, ".cdl") is None:
             help = self._search.hint(name, ".cdl")
-            message = f"there is no component {name}"
-            self._findings.error("EDL-004", word.span.at, message, help, name)
+            if not self.stubs.take("component", name, word.span.at, help):
+                message = f"there is no component {name}"
+                self._findings.error("EDL-004", word.span.at, message, help, name)
         elif description is not None and description.name.value != name:
             self._misnamed(description, name)
         return description
@@ -150,11 +171,14 @@ class Descriptions:
         )
 
     def interface(self, name: str, at: Location) -> tuple[Interface | None, bool]:
-        """The interface and whether its package is sound; None after a finding."""
+        """The interface (without methods if it is a stub) and whether its package is sound; None
+        after a finding."""
         package = self.packages.load(name)
         if package is None:
             if not self.packages.exists(name):
                 help = self.packages.suggestion(name)
+                if self.stubs.take("interface", name, at, help):
+                    return Interface(name, ()), True
                 self._findings.error("EDL-005", at, f"there is no interface {name}", help, name)
             return None, False
         if package.interface is None:
@@ -173,6 +197,7 @@ class _Builder:
         self.security: list[Endpoint] = []
         self.instances = 0
         self.broken = False
+        self.open = False  # a part of the class is a stub
 
     def add(
         self, what: Description, path: str, component: str | None, stack: tuple[str, ...]
@@ -194,7 +219,8 @@ class _Builder:
             return
         described = self._descriptions.component(kind)
         if described is None:
-            self.broken = True
+            self.open = self._descriptions.stubs.enabled
+            self.broken |= not self.open
         elif described.source.name in stack:
             message = f"component {kind.value} contains itself"
             self._findings.error("EDL-006", at, message, "take the instance out", kind.value)
@@ -209,6 +235,7 @@ class _Builder:
         self.broken |= not sound
         if found is None:
             return
+        self.open |= not found.methods
         if len(self.endpoints) == MAX_ENDPOINTS:
             self._findings.error("EDL-010", at, f"more than {MAX_ENDPOINTS} endpoints", "", name)
         elif len(self.endpoints) < MAX_ENDPOINTS:
@@ -220,6 +247,7 @@ class _Builder:
         self.broken |= not sound
         if found is None:
             return
+        self.open |= not found.methods
         for method in found.methods:
             if method.response.fields or method.error.fields:
                 self._findings.error(

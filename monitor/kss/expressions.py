@@ -15,6 +15,7 @@ from kss.models.model import Signature
 from kss.numerals import MismatchError, is_free
 from kss.patterns import Patterns
 from kss.selectors import Section
+from kss.stubs import is_opaque
 from kss.syntax import Span, Word
 from kss.tree import Constant, RecordValue
 from kss.types import BOOLEAN, TEXT, UNIT, IntegerType, Type
@@ -228,11 +229,11 @@ class Checker:
         if self._section.kind is Kind.EXECUTE:
             message = "execute events carry no message"
             raise self.fail("PSL-038", word.span, message, "there are src_sid and dst_sid")
-        if not self._section.complete:
-            raise AbandonedError
         found = self._section.messages()
         if len(found) == 1:
             return next(iter(found.values()))
+        if not self._section.complete:
+            raise AbandonedError
         if not found:
             message = "no message matches the selectors"
             raise self.fail("PSL-034", word.span, message, "correct the selectors")
@@ -247,14 +248,24 @@ class Checker:
     ) -> tree.Expression:
         for step in steps:
             if isinstance(step, Word):
-                value = self._at(step.span, places.field, value, step.value)
+                value = self._field(value, step)
             else:
                 index = self.settle(self.infer(step), step.span)
                 if not isinstance(index.type, IntegerType):
                     message = f"an index is an integer, not {index.type}"
                     raise self.fail("PSL-030", step.span, message)
                 value = self._at(step.span, places.element, value, index)
+            if isinstance(value, tree.Place) and is_opaque(value.wire):
+                raise AbandonedError
         return value
+
+    def _field(self, value: tree.Expression, name: Word) -> tree.Expression:
+        try:
+            return places.field(value, name.value)
+        except MismatchError as error:
+            if error.rule == "PSL-033" and not self._section.complete:
+                raise AbandonedError from None
+            raise self.fail(error.rule, name.span, str(error), error.help) from None
 
     # ---- operators
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kss import layout, syntax
 from kss.errors import Findings, did_you_mean
-from kss.grammar.edl import parse_description
 from kss.grammar.idl import (
     Const,
     Declaration,
@@ -19,12 +19,14 @@ from kss.grammar.idl import (
     Record,
     Typedef,
     TypeUse,
-    parse_package,
 )
 from kss.integers import IntegerError, evaluate
 from kss.layout import Direction, WireType
-from kss.source import Search, read_source
+from kss.stubs import OPAQUE
 from kss.syntax import Span, Word
+
+if TYPE_CHECKING:
+    from kss.packages import Packages
 
 MAX_MESSAGE = 16 << 20  # bytes; the largest limit of KasperskyOS kernels
 MAX_DEPTH = 32
@@ -42,6 +44,10 @@ _LATER = {
 }
 
 
+class _MissingError(Exception):
+    """A constant of a package that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedType:
     type: WireType
@@ -54,70 +60,11 @@ class Package:
 
     name: str
     path: Path
-    constants: dict[str, int] = field(default_factory=dict)
+    constants: dict[str, int | None] = field(default_factory=dict)
     types: dict[str, NamedType] = field(default_factory=dict)
     interface: layout.Interface | None = None
     broken: bool = False
-
-
-class Packages:
-    """Loads packages, each once. A package with findings is `broken`, and so is who imports it."""
-
-    def __init__(self, search: Search, findings: Findings) -> None:
-        self._search = search
-        self._findings = findings
-        self._loaded: dict[str, Package | None] = {}
-        self._loading: list[str] = []
-
-    def load(self, name: str) -> Package | None:
-        """The package; None if there is no such file (the caller reports) or after a finding."""
-        if name not in self._loaded:
-            self._loading.append(name)
-            self._loaded[name] = self._read(name)
-            self._loading.pop()
-        return self._loaded[name]
-
-    @property
-    def depth(self) -> int:
-        """How many packages are being read, each imported by the one before."""
-        return len(self._loading)
-
-    def is_loading(self, name: str) -> bool:
-        return name in self._loading
-
-    def suggestion(self, name: str) -> str:
-        return self._search.hint(name, ".idl")
-
-    def exists(self, name: str) -> bool:
-        return self._find(name) is not None
-
-    def _find(self, name: str) -> Path | None:
-        if exact := self._search.exact(name, ".idl"):
-            return exact
-        flat = (path for path in self._search.flat(name, ".idl") if declares(path, name))
-        return next(flat, None)
-
-    def _read(self, name: str) -> Package | None:
-        path = self._find(name)
-        source = read_source(path, self._findings) if path else None
-        text = parse_package(source, self._findings) if source else None
-        if path is None or text is None:
-            return None
-        before = self._findings.errors
-        package = Package(name, path)
-        Reader(text, package, self, self._findings).read()
-        package.broken |= self._findings.errors > before
-        return package
-
-
-def declares(path: Path, name: str) -> bool:
-    """Whether a file found by its last name part alone declares the whole name."""
-    source = read_source(path, Findings())
-    if source is None:
-        return False
-    parse = parse_package if path.suffix == ".idl" else parse_description
-    text = parse(source, Findings())
-    return text is not None and text.name.value == name
+    stubbed: bool = False  # it imports what is not there: its unknown names are taken on trust
 
 
 class Reader:
@@ -130,7 +77,7 @@ class Reader:
         self.package = package
         self.packages = packages
         self.findings = findings
-        self.constants: dict[str, int] = {}
+        self.constants: dict[str, int | None] = {}  # None: of a missing file
         self.types: dict[str, NamedType] = {n: NamedType(t, 1) for n, t in BUILT_IN.items()}
         self.origin: dict[str, str] = {}
         self.declared = {d.name.value for d in text.declarations if isinstance(d, Typedef | Record)}
@@ -182,6 +129,9 @@ class Reader:
         if package is None:
             if not self.packages.exists(name):
                 help = self.packages.suggestion(name)
+                if self.packages.stubs.take("package", name, word.span.at, help):
+                    self.package.stubbed = True
+                    return
                 self.error("IDL-011", word, f"there is no package {name}", help)
             self.package.broken = True
             return
@@ -208,16 +158,17 @@ class Reader:
 
     def _const(self, declaration: Const) -> None:
         kind, name = declaration.type, declaration.name
-        value = self._integer(declaration.value, name.span)
+        value, known = self._integer(declaration.value, name.span)
         wire = BUILT_IN.get(kind.value)
         if not isinstance(wire, layout.Integer):
             help = did_you_mean(kind.value, [n for n in BUILT_IN if n != "Handle"])
             self.error("IDL-002", kind, f"{kind.value} is not an integer type", help)
-        elif value is not None and not _fits(value, wire):
+        elif not _fits(value, wire):
             message = f"{value} does not fit {kind.value}"
             self.error("IDL-005", name, message, f"{kind.value} holds {_range(wire)}")
         if self._fresh(name, name.value, "this package"):
-            self.constants[name.value] = self.package.constants[name.value] = value or 0
+            self.package.constants[name.value] = value if known else None
+            self.constants[name.value] = self.package.constants[name.value]
 
     def _record(self, declaration: Record) -> None:
         name = declaration.name
@@ -299,6 +250,8 @@ class Reader:
         if kind.value in _LATER or use.size is None:
             return self._later(kind)
         count = self._size(use.size, kind)
+        if count is None:
+            return NamedType(OPAQUE, 1)
         if use.element is None:
             limited = layout.Bytes(count) if kind.value == "bytes" else layout.String(count)
             return self._checked(kind.span, limited, 0)
@@ -312,6 +265,8 @@ class Reader:
             return self.types[name]
         if name in _LATER:
             return self._later(word)
+        if self.package.stubbed and name not in self.declared:
+            return NamedType(OPAQUE, 1)
         if name == self.declaring:
             self.error("IDL-016", word, f"{name} contains itself", "types do not recur")
         elif name in self.declared:
@@ -327,12 +282,14 @@ class Reader:
         self.error("IDL-015", word, message, _LATER[word.value])
         return NamedType(BUILT_IN["UInt32"], 1)
 
-    def _size(self, node: syntax.Expression, kind: Word) -> int:
-        value = self._integer(node, kind.span)
-        if value is not None and value < 1:
+    def _size(self, node: syntax.Expression, kind: Word) -> int | None:
+        """None if a missing file has it."""
+        errors = self.findings.errors
+        value, known = self._integer(node, kind.span)
+        if value < 1 and self.findings.errors == errors:
             message = f"{kind.value} of size {value}"
             self.error("IDL-007", kind, message, "the size is at least 1")
-        return max(value or 1, 1)
+        return max(value, 1) if known else None
 
     def _checked(self, at: Span, kind: WireType, depth: int) -> NamedType:
         if kind.size + kind.arena > MAX_MESSAGE or depth >= MAX_DEPTH:
@@ -341,18 +298,25 @@ class Reader:
             return NamedType(BUILT_IN["UInt32"], 1)
         return NamedType(kind, depth + 1)
 
-    def _integer(self, node: syntax.Expression, at: Span) -> int | None:
+    def _integer(self, node: syntax.Expression, at: Span) -> tuple[int, bool]:
+        """The value, and whether it is known: False if it hangs on a missing file. 1 after a
+        finding."""
         try:
-            return evaluate(node, self._constant)
+            return evaluate(node, self._constant), True
+        except _MissingError:
+            return 1, False
         except IntegerError as error:
             self.error(error.rule, error.span or at, str(error), error.help)
-            return None
+            return 1, True
 
     def _constant(self, name: Word) -> int:
-        if name.value not in self.constants:
-            help = did_you_mean(name.value, self.constants, "declare it before this line")
-            raise IntegerError(f"unknown constant {name.value}", name.span, help, "IDL-003")
-        return self.constants[name.value]
+        value = self.constants.get(name.value)
+        if value is not None:
+            return value
+        if name.value in self.constants or self.package.stubbed:
+            raise _MissingError
+        help = did_you_mean(name.value, self.constants, "declare it before this line")
+        raise IntegerError(f"unknown constant {name.value}", name.span, help, "IDL-003")
 
 
 def _fits(value: int, kind: layout.Integer) -> bool:

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from kss import syntax
-from kss.errors import Findings, did_you_mean
+from kss.errors import Findings, Location, did_you_mean
 from kss.grammar.psl import parse_policy
 from kss.models import FILES, NOT_YET
-from kss.source import Search, read_source
+from kss.packages import find
+from kss.source import Search
+from kss.stubs import Stubs
+from kss.syntax import Span, Word
 
 D = TypeVar("D")
 
@@ -21,9 +24,10 @@ class Loader:
     in which it uses them. `provided` are the names of the built-in nk files in use.
     """
 
-    def __init__(self, search: Search, findings: Findings) -> None:
+    def __init__(self, search: Search, findings: Findings, stubs: Stubs) -> None:
         self._search = search
         self._findings = findings
+        self._stubs = stubs
         self.declarations: list[syntax.Declaration] = []
         self.provided: list[str] = []
         self.sound = True
@@ -36,7 +40,7 @@ class Loader:
             if current.resolve() in seen:
                 continue
             seen.add(current.resolve())
-            source = read_source(current, self._findings)
+            source = self._search.read(current, self._findings)
             if source is None:
                 self.sound = False
                 continue
@@ -45,6 +49,11 @@ class Loader:
             self.declarations += declarations
             used = [self._locate(d) for d in declarations if isinstance(d, syntax.UseFile)]
             pending += [found for found in reversed(used) if found is not None]
+        if self._stubs.enabled and not set(self.provided) & {"nk.base", "nk.basic"}:
+            message = "the policy does not include nk.base._: it is taken as included"
+            at = Location(str(path), 1, 1)
+            self._findings.note("STUB-006", at, message, "use nk.base._")
+            self.provided.append("nk.base")
 
     def _locate(self, use: syntax.UseFile) -> Path | None:
         if not use.path:
@@ -54,12 +63,29 @@ class Loader:
             self._provide(use)
             return None
         found = self._search.exact(use.path, ".psl")
-        if found is None:
-            self.sound = False
-            help = self._search.hint(use.path, ".psl")
-            message = f"there is no policy file {use.path}"
-            self._findings.error("PSL-002", use.span.at, message, help, use.span.text)
+        if found is None and not self._is_class(use):
+            self._missing(use)
         return found
+
+    def _is_class(self, use: syntax.UseFile) -> bool:
+        """Whether `use X._` names a class: then it means `use EDL X`."""
+        if find(self._search, use.path, ".edl") is None:
+            return False
+        message = f"{use.path} is a process class, not a policy file"
+        help = f"use EDL {use.path}"
+        self._findings.warning("PSL-008", use.span.at, message, help, use.span.text)
+        word = Word(use.path, Span(use.span.source, use.span.start, use.span.end - len("._")))
+        self.declarations.append(syntax.UseClass(word, word))
+        return True
+
+    def _missing(self, use: syntax.UseFile) -> None:
+        help = self._search.hint(use.path, ".psl")
+        message = f"there is no policy file {use.path}"
+        if self._stubs.enabled:
+            self._stubs.leave_out(use.span.text, f"{message}: it is left out", use.span.at, help)
+            return
+        self.sound = False
+        self._findings.error("PSL-002", use.span.at, message, help, use.span.text)
 
     def _provide(self, use: syntax.UseFile) -> None:
         if use.path in FILES:

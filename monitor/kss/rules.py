@@ -13,6 +13,7 @@ RULES: Final[dict[str, str]] = {
     "SRC-005": "a template placeholder is not expanded",
     "SRC-006": "a file is too large",
     "SRC-007": "a character changes the order in which text is shown",
+    "SRC-008": "a condition of a template is wrong",
     # packages and interfaces
     "IDL-001": "the declared name is not the name the file is looked up by",
     "IDL-002": "unknown type",
@@ -51,6 +52,8 @@ RULES: Final[dict[str, str]] = {
     "PSL-005": "a name has the wrong form",
     "PSL-006": "a text has an unknown escape",
     "PSL-007": "a policy declares nothing",
+    "PSL-008": "a class is included like a policy file",
+    "PSL-009": "a policy with parts left out is to be run",
     # selectors
     "PSL-010": "unknown selector",
     "PSL-011": "a selector is given twice",
@@ -109,6 +112,13 @@ RULES: Final[dict[str, str]] = {
     "PSL-072": "an audit profile has the wrong form",
     "PSL-073": "audit default is declared twice, differently",
     "PSL-074": "a section names two audit profiles",
+    # what stub mode takes on trust
+    "STUB-001": "a file is not found: its class, component, interface or package is a stub",
+    "STUB-002": "a class is not declared: it is a stub",
+    "STUB-003": "a part of the policy is not found and left out",
+    "STUB-004": "a rule hangs on a stub and denies",
+    "STUB-005": "a name that KSS's own description of an SDK class does not have",
+    "STUB-006": "nk.base is taken as included",
     # surely not meant
     "PSL-080": "the name of a policy object starts with an uppercase letter",
     "PSL-081": "a policy has no rule",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from kss.edl import Descriptions
 from kss.errors import Findings, did_you_mean
 from kss.events import Kind
 from kss.layout import Endpoint, EntityClass, MessageType, Method
+from kss.stubs import Stubs
 from kss.syntax import Selector, Word
 from kss.tree import Condition
 
@@ -72,18 +74,28 @@ class Selectors:
     """Narrows sections by headers."""
 
     def __init__(
-        self, classes: Mapping[str, EntityClass], broken: set[str], findings: Findings
+        self,
+        classes: dict[str, EntityClass],
+        descriptions: Descriptions,
+        broken: set[str],
+        findings: Findings,
     ) -> None:
         self._classes = classes
-        self._broken = broken
+        self._descriptions = descriptions
+        self._broken = broken  # classes with findings
+        self._open = descriptions.open  # classes that may have more than is known
         self._findings = findings
         ipc = tuple(c for owner in classes.values() for c in _calls(owner))
         security = tuple(c for owner in classes.values() for c in _security_calls(owner))
         self._all = dict.fromkeys((Kind.REQUEST, Kind.RESPONSE, Kind.ERROR), ipc)
         self._all |= {Kind.SECURITY: security, Kind.EXECUTE: ()}
 
+    @property
+    def stubs(self) -> Stubs:
+        return self._descriptions.stubs
+
     def everything(self, kind: Kind) -> Section:
-        return Section(kind, self._all[kind], complete=not self._broken)
+        return Section(kind, self._all[kind], complete=not (self._broken or self._open))
 
     def narrow(
         self, section: Section, selectors: tuple[Selector, ...]
@@ -133,21 +145,62 @@ class Selectors:
             return self._apply_class(section, key, word)
         getter = _VALUE[key]
         candidates = tuple(c for c in section.candidates if getter(c) == value)
-        if not candidates and section.complete:
+        complete = section.complete
+        if candidates:
+            complete = complete or self._determines(section, key, candidates)
+        elif complete:
             self._unknown(section, key, word)
-            return replace(section, candidates=(), complete=False)
-        return replace(section, candidates=candidates)
+            complete = False
+        else:
+            self._trust(section, key, word)
+        return replace(section, candidates=candidates, complete=complete)
+
+    def _determines(self, section: Section, key: str, found: tuple[Candidate, ...]) -> bool:
+        """Whether a known name leaves only what is known: an interface, or an endpoint of one
+        class."""
+        server = "src" if section.kind.server_is_source else "dst"
+        if key != "interface" and not (key == "endpoint" and server in section.fixed):
+            return False
+        partial = self._descriptions.packages.partial
+        return not any(candidate.endpoint.interface.name in partial for candidate in found)
+
+    def _trust(self, section: Section, key: str, word: Word) -> None:
+        """Notes a name that the SDK's description of a class may have, KSS's own has not."""
+        server = "src" if section.kind.server_is_source else "dst"
+        owner = self._classes.get(section.fixed.get(server, ""))
+        if self._descriptions.stubs.enabled and owner and owner.endpoints:
+            known = {_VALUE[key](c) for c in self._all[section.kind] if c.owner is owner} - {""}
+            message = f"{owner.name} is not known to have {key} {word.value}"
+            help = did_you_mean(word.value, known)
+            self._findings.note("STUB-005", word.span.at, message, help, word.value)
 
     def _apply_class(self, section: Section, key: str, word: Word) -> Section:
         name = word.value
-        if name not in self._classes and name not in self._broken:
+        if name not in self._classes and name not in self._broken and not self._stub(word):
             help = did_you_mean(name, self._classes, f"use EDL {name}")
             self._findings.error("PSL-012", word.span.at, f"unknown class {name}", help, name)
             return replace(section, complete=False)
         if key != ("src" if section.kind.server_is_source else "dst"):
             return section
         candidates = tuple(c for c in section.candidates if c.owner.name == name)
-        return replace(section, candidates=candidates, complete=name not in self._broken)
+        complete = name not in self._broken and name not in self._open
+        return replace(section, candidates=candidates, complete=complete)
+
+    def _stub(self, word: Word) -> bool:
+        """Takes a class that nothing declares as one of the SDK, unless its package is one of
+        those that the user describes, and no file describes it."""
+        name = word.value
+        stubs, own = self._descriptions.stubs, self._descriptions.own | {""}
+        if not stubs.enabled:
+            return False
+        if name.rpartition(".")[0] in own and not self._descriptions.describes(name):
+            return False
+        message = f"class {name} is not declared: it is taken on trust"
+        help = did_you_mean(name, self._classes, f"use EDL {name}")
+        stubs.findings.note("STUB-002", word.span.at, message, help, name)
+        self._classes[name] = EntityClass(name, len(self._classes), ())
+        self._open.add(name)
+        return True
 
     def _unknown(self, section: Section, key: str, word: Word) -> None:
         getter, value = _VALUE[key], word.value

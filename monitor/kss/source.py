@@ -6,7 +6,7 @@ import codecs
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,19 +18,44 @@ SDK = PACKAGE / "sdk"
 MAX_FILE = 8 << 20  # bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an expanded text: where it begins there, and where in the file. What is not
+    `verbatim` stands for the one place `origin`."""
+
+    start: int
+    origin: int
+    verbatim: bool
+
+
 @dataclass(frozen=True)
 class Source:
-    """A file's text. `name` is how findings call the file."""
+    """A file's text. `name` is how findings call the file.
+
+    If the file was a template, `text` is what came out of it, `original` what the file says, and
+    `pieces` tells what came from where.
+    """
 
     name: str
     text: str
+    original: str | None = None
+    pieces: tuple[Piece, ...] = ()
 
     @cached_property
     def _lines(self) -> list[int]:
-        """Index of the first character of each line."""
-        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+        """Index of the first character of each line of the file."""
+        text = self.text if self.original is None else self.original
+        return [0, *(match.end() for match in re.finditer("\n", text))]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [piece.start for piece in self.pieces]
 
     def position(self, index: int) -> Location:
+        """The place in the file of a character of the text."""
+        if self.pieces:
+            piece = self.pieces[max(bisect_right(self._starts, index) - 1, 0)]
+            index = piece.origin + (index - piece.start if piece.verbatim else 0)
         line = bisect_right(self._lines, index)
         return Location(self.name, line, index - self._lines[line - 1] + 1)
 
@@ -71,6 +96,10 @@ def _must_show_what_it_says(source: Source, findings: Findings) -> None:
         findings.warning("SRC-007", source.position(match.start()), message, "take it out")
 
 
+# Makes one source of another: a template's text of what the file says.
+Expand = Callable[[Source, Findings], Source]
+
+
 class Search:
     """Include directories. A dotted name is a path below one; the SDK is searched last.
 
@@ -78,8 +107,19 @@ class Search:
     caller checks that it declares the name.
     """
 
-    def __init__(self, include: Iterable[Path]) -> None:
+    def __init__(self, include: Iterable[Path], expand: Expand | None = None) -> None:
         self.directories = (*dict.fromkeys(Path(item) for item in include), SDK)
+        self._expand = expand
+        self._names: dict[str, list[str]] = {}
+
+    def read(self, path: Path, findings: Findings) -> Source | None:
+        """A file found here, its template expanded; None after a finding."""
+        source = read_source(path, findings)
+        return self._expand(source, findings) if source and self._expand else source
+
+    def ours(self, path: Path) -> bool:
+        """Whether a file is one of those that KSS brings along."""
+        return path.is_relative_to(SDK)
 
     def exact(self, name: str, suffix: str) -> Path | None:
         relative = Path(*name.split(".")).with_suffix(suffix)
@@ -92,7 +132,7 @@ class Search:
     def hint(self, name: str, suffix: str) -> str:
         """What to do about a name that has no file."""
         relative = Path(*name.split(".")).with_suffix(suffix)
-        for folder in self._folders_near():
+        for folder in self._folders_near:
             if _is_file(folder / relative):
                 return f"{relative} is in {folder}, which is not searched: -I {folder}"
         searched = dict.fromkeys(os.path.normpath(d) for d in self.directories[:-1])
@@ -100,23 +140,27 @@ class Search:
         help += f"add the folder of {relative} with -I"
         return did_you_mean(name, self.names(suffix), help)
 
-    def _folders_near(self) -> Iterator[Path]:
+    @cached_property
+    def _folders_near(self) -> list[Path]:
         """Folders in and beside that of the policy."""
         start = [*self.directories[:-1], Path()][0]
+        near: list[Path] = []
         for pattern in ("*/", "*/*/", "../*/"):
             found = (Path(os.path.normpath(path)) for path in start.glob(pattern))
-            yield from sorted(path for path in found if not path.name.startswith("."))
+            near += sorted(path for path in found if not path.name.startswith("."))
+        return near
 
     def names(self, suffix: str) -> list[str]:
         """Dotted names of the files with this suffix, for suggestions."""
-        return sorted(
-            {
+        if suffix not in self._names:
+            found = {
                 ".".join(path.relative_to(directory).with_suffix("").parts)
                 for directory in self.directories
                 for pattern in (f"*{suffix}", f"*/*{suffix}", f"*/*/*{suffix}")
                 for path in directory.glob(pattern)
             }
-        )
+            self._names[suffix] = sorted(found)
+        return self._names[suffix]
 
 
 def _is_file(path: Path) -> bool:

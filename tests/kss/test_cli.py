@@ -349,19 +349,19 @@ class TestCgen:
 
 
 def test_defects_of_ours_exit_3(policy: Path, monkeypatch: Any, capsys: Any) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kss.cli.inputs.load_policy", broken)
+    monkeypatch.setattr("kss.api.check_policy", broken)
     assert run(monkeypatch, "check", policy) == 3
     assert "this is a defect of kss: ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_interrupted(policy: Path, monkeypatch: Any, capsys: Any) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kss.cli.inputs.load_policy", interrupted)
+    monkeypatch.setattr("kss.api.check_policy", interrupted)
     assert run(monkeypatch, "check", policy) == 130
     assert capsys.readouterr().err == "kss: interrupted\n"
 

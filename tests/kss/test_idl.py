@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from kss.edl import Descriptions
 from kss.errors import Findings, Location
 from kss.grammar.idl import parse_package
-from kss.idl import Package, Packages, Reader
+from kss.idl import Package, Reader
 from kss.layout import EntityClass, Interface
+from kss.packages import Packages
 from kss.source import Search, Source
 
 from tests.kss.conftest import LIB, Load

@@ -15,6 +15,8 @@ def evaluate(
         str, typer.Option(metavar="FILE", help="Events, a JSON line each; - is stdin.")
     ],
     include: options.Include = None,
+    stub: options.Stub = False,
+    define: options.Define = None,
     engine: options.Judge = options.Engine.VM,
     as_json: options.Json = False,
 ) -> int:
@@ -29,7 +31,7 @@ def evaluate(
     from kss.cli import inputs
     from kss.evaluate import Evaluation
 
-    policy = inputs.policy(file, include)
+    policy = inputs.policy(file, include, define, stub)
     evaluation = Evaluation(policy, inputs.engine(engine, policy))
     failed = False
     with inputs.lines(events) as lines:

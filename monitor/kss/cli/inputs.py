@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,29 @@ from kss.evaluate import Engine as Judge
 from kss.reference import Reference
 
 
-def policy(file: Path, include: Sequence[Path] | None) -> Policy:
+def policy(
+    file: Path,
+    include: Sequence[Path] | None,
+    defines: Sequence[str] | None = None,
+    stub: bool = False,
+) -> Policy:
     """Reads and checks a policy. Raises KssError."""
+    must_exist(file)
+    return load_policy(file, include or (), defines=definitions(defines), stub=stub)
+
+
+def must_exist(file: Path) -> None:
     if not file.is_file():
         raise BadInputError(f"there is no file {file}")
-    return load_policy(file, include or ())
+
+
+def definitions(given: Sequence[str] | None) -> dict[str, str]:
+    """What `--define NAME=TEXT` says."""
+    pairs = [item.partition("=") for item in given or ()]
+    for name, sign, text in pairs:
+        if not sign or not re.fullmatch(r"\w+\+?", name, re.ASCII):
+            raise BadInputError(f"--define takes NAME=TEXT, not {name}{sign}{text}")
+    return {name: text for name, _, text in pairs}
 
 
 def engine(name: Engine, policy: Policy) -> Judge:

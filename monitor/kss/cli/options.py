@@ -27,6 +27,22 @@ Include: TypeAlias = Annotated[
         help="Folder to search for included files; repeatable.",
     ),
 ]
+Define: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--define",
+        metavar="NAME=TEXT",
+        help="What the template placeholder @NAME@ stands for; repeatable.",
+    ),
+]
+Stub: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--stub",
+        help="Take on trust classes, components and interfaces whose files are not found, such as"
+        " those of the SDK.",
+    ),
+]
 Judge: TypeAlias = Annotated[
     Engine, typer.Option("--engine", help="The policy VM, or the reference interpreter.")
 ]

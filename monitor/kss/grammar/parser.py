@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar, TypeVar
 
 from kss.errors import Findings, did_you_mean
-from kss.grammar.tokens import BAD, END, INT, NAME, PLACEHOLDER, REGEX, TEXT, tokenize
+from kss.grammar.tokens import BAD, END, INT, NAME, REGEX, TEXT, tokenize
 from kss.integers import IntegerError, parse_integer
 from kss.source import Source
 from kss.syntax import Span, Word
@@ -22,6 +22,9 @@ _SPOKEN = {
     REGEX: "a regex block",
     END: "the end of the file",
 }
+
+# What is out of place may be a part of a name with a placeholder in it, such as `a.@NAME@`.
+_PLACEHOLDER = re.compile(r"[\w.]*?(@\w+\+?@)", re.ASCII)
 
 T = TypeVar("T")
 
@@ -251,22 +254,20 @@ class Parser:
 
     def unexpected(self, help: str = "") -> SyntaxStop:
         """Reports the current token as out of place; raise what it returns."""
-        span = self.token_span()
+        if placeholder := _PLACEHOLDER.match(self.source.text, self.start()):
+            name = placeholder[1]
+            span = Span(self.source, placeholder.start(1), placeholder.end(1))
+            help = f"give its text with --define {name.strip('@')}=..."
+            self.error("SRC-005", span, f"the placeholder {name} is not expanded", help)
+            return SyntaxStop()
         found = self.text.split("\n")[0]
-        message = f"unexpected '{_visible(found)}'"
-        rule = "SRC-003"
-        if self.kind == PLACEHOLDER:
-            rule, message = "SRC-005", f"the placeholder {found} is not expanded"
-            help = f"give its text with --define {found.strip('@+')}=..."
-        elif self.kind == END:
-            message = "the file ends in the middle of a declaration"
-            help = help or self._expectation()
-        elif self.kind == BAD:
+        if self.kind == BAD:
             found, help = self._describe_bad()
-            message = f"unexpected '{_visible(found)}'"
-        else:
-            help = help or self._expectation()
-        self.findings.error(rule, span.at, message, help, found)
+        help = help or self._expectation()
+        message = f"unexpected '{_visible(found)}'"
+        if self.kind == END:
+            message = "the file ends in the middle of a declaration"
+        self.findings.error("SRC-003", self.token_span().at, message, help, found)
         return SyntaxStop()
 
     def _describe_bad(self) -> tuple[str, str]:
@@ -287,7 +288,7 @@ class Parser:
         if ord(text[0]) > 127:
             name = unicodedata.name(text[0], "unnamed character")
             return text, f"names have the letters A to Z, digits and _; this is {name}"
-        return text, self._expectation()
+        return text, ""
 
     def _expectation(self) -> str:
         keywords = sorted({word for word in self._tried if word.isalpha() and word not in _SPOKEN})

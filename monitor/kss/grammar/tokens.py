@@ -12,7 +12,6 @@ INT = "INT"
 TEXT = "TEXT"
 REGEX = "REGEX"
 END = "END"
-PLACEHOLDER = "PLACEHOLDER"
 BAD = "BAD"  # a character that begins no token
 
 PSL_OPERATORS = "==> == != <= >= && || .[ ( ) [ ] { } < > = : , . + - * & | ! ~".split()
@@ -24,7 +23,6 @@ _KINDS = (
     (INT, r"(?:0[xX][0-9A-Fa-f]+|0[oO][0-7]+|[0-9]+)(?!\w)"),
     (TEXT, r'"(?:\\.|[^"\\\n])*"'),
     (REGEX, r"```regex[ \t]*\n[\s\S]*?```"),
-    (PLACEHOLDER, r"@\w+\+?@"),
 )
 
 

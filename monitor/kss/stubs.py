@@ -1,0 +1,47 @@
+"""Stub mode: what is taken on trust because its file is not there.
+
+People have their own files and seldom those of the SDK. With stubs enabled a class, component,
+interface or package whose file is not found is taken as one of which nothing is known: what a
+policy says under its name is accepted. Each is noted once. A stub never grants: it has no
+endpoints, so that every message to or from it is malformed and denied, and a rule that cannot be
+checked for want of its file denies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kss.errors import Findings, Location
+from kss.layout import Union, WireType
+
+# The type of a value that a missing file describes: no message that holds one conforms.
+OPAQUE = Union("a type of a missing file", ())
+
+
+@dataclass
+class Stubs:
+    """What this run takes on trust; nothing, unless `enabled`.
+
+    `left_out` names policy files and template texts that are not there. They may hold any rule: a
+    policy without them may be checked, but not run.
+    """
+
+    findings: Findings
+    enabled: bool = False
+    left_out: dict[str, Location] = field(default_factory=dict)
+
+    def take(self, what: str, name: str, at: Location, help: str) -> bool:
+        """Takes a name whose file is not found as a stub; False if stubs are not enabled."""
+        if self.enabled:
+            message = f"the file of {what} {name} is not found: it is taken on trust"
+            self.findings.note("STUB-001", at, message, help, name)
+        return self.enabled
+
+    def leave_out(self, name: str, message: str, at: Location, help: str) -> None:
+        """Notes a part of the policy that is not there."""
+        self.left_out.setdefault(name, at)
+        self.findings.note("STUB-003", at, message, help, name)
+
+
+def is_opaque(wire: WireType) -> bool:
+    return isinstance(wire, Union) and not wire.members

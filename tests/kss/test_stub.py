@@ -1,0 +1,236 @@
+"""Stub mode: names of files that are not there are taken on trust, and grant nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kss.api import Policy, check_policy, load_policy
+from kss.errors import DescriptionError, Finding
+from kss.events import Event, Kind, Reason
+from kss.message import encode
+
+from tests.kss.conftest import Start
+
+FILES = {
+    "shop/Till.edl": """
+task class shop.Till
+components { log : acme.Log  bell : shop.Bell }
+endpoints { drawer : shop.IDrawer  net : acme.INet }
+""",
+    "shop/Bell.cdl": "component shop.Bell\nendpoints { ring : shop.IDrawer }\n",
+    "shop/IDrawer.idl": """
+package shop.IDrawer
+import acme.Types
+import shop.Own
+typedef sequence<acme, Most> Unknown;
+interface {
+    Open(in UInt32 sum, out Count rc);
+    Fill(in UInt8 plain, in Money money, in bytes<Most + 1> raw, out Count rc);
+}
+""",
+    "shop/Own.idl": "package shop.Own\ntypedef UInt16 Count;\nconst UInt8 Three = 3;\n",
+}
+PRELUDE = """
+use nk.base._
+use nk.flow._
+use EDL kl.core.Core
+use EDL Einit
+use EDL shop.Till
+use EDL acme.Vfs
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "security.psl"
+
+
+def check(path: Path, text: str, prelude: str = PRELUDE, **options: object) -> list[Finding]:
+    path.write_text(prelude + text)
+    found = check_policy(path, stub=True, **options)  # type: ignore[arg-type]
+    return [finding for finding in found if finding.rule != "PSL-082"]
+
+
+def brief(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.rule, finding.text) for finding in found if finding.severity == "error"]
+
+
+def test_each_missing_file_is_noted_once(write: Path) -> None:
+    found = check(
+        write,
+        """
+        execute { grant () }
+        request dst=acme.Vfs { grant () }
+        request dst=acme.Vfs, endpoint=any.thing, method=Whatever { grant () }
+        request src=acme.Vfs, dst=shop.Till, component=acme.Log, method=Write { grant () }
+        request src=acme.Driver dst=shop.Till, endpoint=log.entry { grant () }
+        response src=acme.Driver, interface=acme.IDriver, method=Get { grant () }
+        security src=acme.Driver, method=Register { grant () }
+        """,
+    )
+    assert {finding.severity for finding in found} == {"note"}
+    noted = [(finding.rule, finding.text) for finding in found]
+    assert noted == [
+        ("STUB-001", "acme.Log"),
+        ("STUB-001", "acme.Types"),
+        ("STUB-001", "acme.INet"),
+        ("STUB-001", "acme.Vfs"),
+        ("STUB-005", "acme.Log"),
+        ("STUB-005", "Write"),
+        ("STUB-002", "acme.Driver"),
+        ("STUB-005", "log.entry"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("request dst=shop.Tlil { grant () }", ("PSL-012", "shop.Tlil")),
+        ("request dst=Eint { grant () }", ("PSL-012", "Eint")),
+        ("request dst=shop.Till, endpoint=drawer, method=Opne { grant () }", ("PSL-016", "Opne")),
+        ("request interface=shop.IDrawer, method=Opne { grant () }", ("PSL-016", "Opne")),
+        (
+            "request dst=shop.Till endpoint=drawer method=Open { assert (message.summ == 1) }",
+            ("PSL-033", "message.summ"),
+        ),
+        (
+            "request dst=shop.Till endpoint=drawer method=Fill { assert (message.plain) }",
+            ("PSL-030", "message.plain"),
+        ),
+        ("request dst=acme.Vfs { grnt () }", ("PSL-023", "grnt")),
+        ("request dst=acme.Vfs { door.enter { sid : 1 } }", ("PSL-022", "door.enter")),
+        ("execute dst=acme.Vfs, endpoint=x { grant () }", ("PSL-017", "endpoint")),
+        ("request { assert (true + 1 == message.x) }", ("PSL-030", "1")),
+        ("use nk.flaw._", ("PSL-003", "nk.flaw._")),
+    ],
+)
+def test_what_is_known_is_checked(text: str, error: tuple[str, str], write: Path) -> None:
+    assert brief(check(write, text)) == [error]
+
+
+def test_without_stub_mode_the_same_is_wrong(write: Path) -> None:
+    write.write_text(PRELUDE)
+    rules = {f.rule for f in check_policy(write) if f.severity == "error"}
+    assert rules == {"EDL-004", "EDL-005", "EDL-009", "IDL-011", "IDL-002", "IDL-003"}
+
+
+def test_rules_that_hang_on_a_stub_are_noted(write: Path) -> None:
+    text = """
+    request dst=acme.Vfs, method=Read { assert (message.size < 10) }
+    request dst=shop.Till endpoint=drawer method=Fill { assert (message.money == 1) grant () }
+    request dst=kl.core.Core endpoint=task.Task method=Create { assert (message.size == 1) }
+    """
+    found = check(write, text)
+    assert not brief(found)
+    hanging = [finding.text for finding in found if finding.rule == "STUB-004"]
+    assert hanging == [
+        "assert (message.size < 10)",
+        "assert (message.money == 1)",
+        "assert (message.size == 1)",
+    ]
+
+
+def test_the_sdk_may_have_more_than_we_describe(write: Path) -> None:
+    found = check(write, "request dst=kl.core.Core endpoint=vmm.VMM method=Map { grant () }")
+    noted = [(f.text, f.help) for f in found if f.rule == "STUB-005"]
+    assert [text for text, _ in noted] == ["vmm.VMM", "Map"]
+    found = check(write, "request dst=kl.core.Core endpoint=task.Tsak { grant () }")
+    assert [f.help for f in found if f.rule == "STUB-005"] == ["did you mean 'task.Task'?"]
+
+
+def test_missing_parts_of_a_policy(write: Path) -> None:
+    """They are noted by a check; to run such a policy is refused, for they may hold rules."""
+    text = "use parts.more._\n  @EXTRA_RULES@  \n@INIT_EXTERNAL_ENTITIES@\nrequest { grant () }\n"
+    found = check(write, text)
+    noted = {f.text for f in found if f.rule == "STUB-003"}
+    assert noted == {"parts.more._", "@EXTRA_RULES@", "@INIT_EXTERNAL_ENTITIES@"}
+    with pytest.raises(DescriptionError) as error:
+        load_policy(write, stub=True)
+    refused = [f for f in error.value.findings if f.severity == "error"]
+    assert {f.rule for f in refused} == {"PSL-009"} and len(refused) == 2
+
+
+def test_placeholders_elsewhere_are_errors(write: Path) -> None:
+    assert brief(check(write, "request dst=acme.@X@ { grant () }")) == [("SRC-005", "@X@")]
+
+
+def test_a_fragment_is_checked(write: Path) -> None:
+    """A file that others include need not name nk.base, nor declare every class."""
+    text = "use EDL shop.Till\nrequest src=acme.App dst=shop.Till { grant () }\n"
+    found = check(write, text, prelude="")
+    assert not brief(found)
+    assert {"STUB-006", "STUB-002"} <= {finding.rule for finding in found}
+
+
+# ---- at run time
+
+
+@pytest.fixture
+def policy(write: Path) -> Policy:
+    write.write_text(
+        PRELUDE
+        + """
+        execute { grant () }
+        request { grant () }
+        response { grant () }
+        request dst=shop.Till endpoint=drawer method=Open { assert (message.sum < 10) }
+        request dst=acme.Vfs, endpoint=fs.File { assert (message.size < 10) }
+        response src=acme.Vfs { grant () }
+        request src=acme.Vfs, method=Open { assert (message.whatever == 1) }
+        request dst=shop.Till, interface=acme.IOther { deny () }
+        """
+    )
+    return load_policy(write, stub=True)
+
+
+def index(policy: Policy, name: str) -> int:
+    return policy.classes.index(name)
+
+
+def ask(policy: Policy, src: str, dst: str, data: bytes, kind: Kind = Kind.REQUEST) -> Event:
+    return Event(kind, index(policy, src), index(policy, dst), 1, 2, data)
+
+
+def message(policy: Policy, endpoint: str, method: str, **values: object) -> bytes:
+    found = policy.layout("shop.Till").endpoint(endpoint)
+    assert found is not None
+    called = found.interface.method(method)
+    assert called is not None
+    return encode(called.request, values, riid=found.riid, mid=called.mid)
+
+
+def test_known_methods_work(policy: Policy, start: Start) -> None:
+    engine = start(policy)
+    for amount, granted in ((9, True), (10, False)):
+        data = message(policy, "drawer", "Open", sum=amount)
+        assert engine.judge(ask(policy, "Einit", "shop.Till", data)).granted is granted
+
+
+def test_a_stub_grants_nothing(policy: Policy, start: Start) -> None:
+    """Whatever is sent to a stub or by it, and every message with a value of unknown type."""
+    engine = start(policy)
+    for data in (bytes(8), bytes(64), message(policy, "drawer", "Open", sum=1)):
+        for src, dst in (("Einit", "acme.Vfs"), ("acme.Vfs", "Einit")):
+            for kind in (Kind.REQUEST, Kind.RESPONSE, Kind.ERROR):
+                decision = engine.judge(ask(policy, src, dst, data, kind))
+                assert not decision.granted
+                if dst == "acme.Vfs" or kind is not Kind.REQUEST:
+                    assert decision.reason is Reason.MALFORMED
+    fill = message(policy, "drawer", "Fill", plain=1)
+    decision = engine.judge(ask(policy, "Einit", "shop.Till", fill))
+    assert (decision.granted, decision.reason) == (False, Reason.MALFORMED)
+
+
+def test_a_rule_that_cannot_be_checked_denies(policy: Policy, start: Start) -> None:
+    """`request { grant () }` alone would grant this."""
+    engine = start(policy)
+    data = message(policy, "drawer", "Open", sum=1)
+    assert engine.judge(ask(policy, "Einit", "shop.Till", data)).granted
+    decision = engine.judge(ask(policy, "acme.Vfs", "shop.Till", data))
+    assert (decision.granted, decision.reason) == (False, Reason.RULES)
+    denied = policy.rules[decision.calls[-1][0]]
+    assert (denied.text, denied.method) == ("assert (message.whatever == 1)", "stub")

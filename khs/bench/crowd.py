@@ -15,6 +15,7 @@ from typing import Any
 
 from khs import resources
 from khs.bench.figures import Figure
+from khs.bench.load import BOARDS
 from khs.engine.unicorn import Machine
 from khs.image import Archive, open_system
 
@@ -65,7 +66,7 @@ class Crowd:
 
 def crowd(arch: str = "armv7") -> Iterator[Figure]:
     """Memory and time of each of many partitions, and whether they grow with their number alone."""
-    crowds = [_measured(size) for size in SIZES]
+    crowds = [_measured(size, arch) for size in SIZES]
     many = crowds[-1]
 
     def figure(name: str, value: float, unit: str) -> dict[str, Any]:
@@ -90,10 +91,10 @@ def _slopes(totals: list[float]) -> tuple[float, float]:
     return (totals[1] - totals[0]) / (some - few), (totals[2] - totals[1]) / (many - some)
 
 
-def _measured(partitions: int) -> Crowd:
+def _measured(partitions: int, arch: str) -> Crowd:
     """In a process of its own: memory that another run gave back would hide what this takes."""
     text = subprocess.run(
-        [sys.executable, "-m", "khs.bench.crowd", str(partitions)],
+        [sys.executable, "-m", "khs.bench.crowd", str(partitions), BOARDS[arch]],
         check=True,
         capture_output=True,
         text=True,
@@ -101,7 +102,7 @@ def _measured(partitions: int) -> Crowd:
     return Crowd(**json.loads(text))
 
 
-def _measure(partitions: int, board: str = "sabrelite") -> Crowd:
+def _measure(partitions: int, board: str) -> Crowd:
     began = time.perf_counter()
     archive = _archive(partitions, board)
     built = time.perf_counter()
@@ -147,4 +148,4 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measure(int(sys.argv[1])))))
+    print(json.dumps(asdict(_measure(int(sys.argv[1]), sys.argv[2]))))

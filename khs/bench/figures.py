@@ -9,7 +9,7 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Figure:
     """`value` and `baseline` in `unit`; `ratio` is value to baseline. `asked` is the goal in words,
-    `ok` whether it is met; a figure without a goal is always ok."""
+    `ok` whether it is met; a figure without a goal has none and is ok."""
 
     section: str
     name: str
@@ -18,7 +18,7 @@ class Figure:
     unit: str
     baseline: float | None = None
     ratio: float | None = None
-    asked: str = ""
+    asked: str | None = None
     ok: bool = True
 
     @classmethod

@@ -98,7 +98,7 @@ def under_kernel(machine: Machine, ticks: int, window: int, sink: Sink | None = 
     return Run(result.wall_s * 1e9, after.ticks - before.ticks, hypercalls, 2 * frames)
 
 
-def bare(host: Host, traps: int) -> Timing:
+def bare(host: Host, traps: int, same_tlb: bool = False) -> Timing:
     """Unicorn alone on the same program, up to `traps` hypercalls; the second time counts."""
-    host.bench_raw(BENCH, max(1, traps // 10))
-    return host.bench_raw(BENCH, traps)
+    host.bench_raw(BENCH, max(1, traps // 10), same_tlb)
+    return host.bench_raw(BENCH, traps, same_tlb)

@@ -27,10 +27,15 @@ _GUESTS = {
 }
 
 
+def missing() -> str:
+    """What this section needs and is not here; "" if it can be measured."""
+    if importlib.util.find_spec("qiling") is not None:
+        return ""
+    return "needs Qiling, which is not installed\n  help: pip install 'khs[bench]'"
+
+
 def qiling() -> Iterator[Figure]:
-    """Our figures with Qiling's as baseline; none if it is not installed."""
-    if importlib.util.find_spec("qiling") is None:
-        return
+    """Our figures with Qiling's as baseline."""
     for arch, (name, trap, spin) in _GUESTS.items():
         with booted(Load(arch, "null", WINDOWS[0])) as machine:
             ours = under_kernel(machine, TICKS, WINDOWS[0]).ns_per_call

@@ -124,7 +124,7 @@ def bench_table(figures: Iterable[Figure]) -> None:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
         baseline = "" if figure.baseline is None else _number(figure.baseline)
         value = f"{_number(figure.value)} {figure.unit}"
-        asked = Text(figure.asked, "default" if figure.ok else "red")
+        asked = Text(figure.asked or "", "default" if figure.ok else "red")
         table.add_row(figure.section, figure.name, figure.arch, value, baseline, ratio, asked)
     console().print(table)
 

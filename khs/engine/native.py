@@ -207,7 +207,7 @@ def library() -> ctypes.CDLL:
         "scan": (u64, [u32, c_char_p, u64]),
         "check_config": (u32, [c_char_p, u64, POINTER(u64)]),
         "x86_length": (u32, [c_char_p, u64, u32]),
-        "bench_raw": (c_bool, [host, u32, u64, timing]),
+        "bench_raw": (c_bool, [host, u32, u64, c_bool, timing]),
         "bench_windows": (c_bool, [host, u32, u64, u64, timing]),
     }
     for name, (result, arguments) in signatures.items():
@@ -357,10 +357,11 @@ class Host:
 
     # ------------------------------------------------------------ measuring
 
-    def bench_raw(self, partition: int, traps: int) -> Timing:
-        """Unicorn alone on the partition's image, up to so many hypercalls."""
+    def bench_raw(self, partition: int, traps: int, same_tlb: bool = False) -> Timing:
+        """Unicorn alone on the partition's image, up to so many hypercalls; `same_tlb`: with the
+        TLB that partitions run with."""
         timing = Timing()
-        if not self._lib.khs_host_bench_raw(self._handle, partition, traps, timing):
+        if not self._lib.khs_host_bench_raw(self._handle, partition, traps, same_tlb, timing):
             raise EngineError(f"partition {partition} cannot be measured")
         return timing
 

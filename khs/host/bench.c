@@ -68,14 +68,14 @@ static void run_bare(khs_cpu *cpu, uc_engine **uc, bool *trapped, uint64_t traps
     timing->ns = host_ns() - began;
 }
 
-bool khs_host_bench_raw(khs_host *host, uint32_t partition, uint64_t traps, khs_host_timing *timing)
+bool khs_host_bench_raw(khs_host *host, uint32_t partition, uint64_t traps, bool same_tlb, khs_host_timing *timing)
 {
     bool trapped = false;
     khs_cpu *cpu = fresh(host, partition);
     *timing = (khs_host_timing){0};
     if (cpu == NULL)
         return false;
-    uc_engine *uc = khs_engine_open(cpu, false, true);
+    uc_engine *uc = khs_engine_open(cpu, same_tlb ? KHS_ENGINE_BARE_TLB : KHS_ENGINE_BARE);
     bool fine = uc != NULL && bare_hooks(host->arch, uc, &trapped) && khs_guard_enter(&host->guard);
     if (fine) {
         uc_context_save(cpu->main, cpu->transfer);

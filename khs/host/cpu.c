@@ -20,7 +20,7 @@ static bool open_main(khs_cpu *cpu)
         return false;
     }
     if (cpu->main == NULL)
-        cpu->main = khs_engine_open(cpu, false, false);
+        cpu->main = khs_engine_open(cpu, KHS_ENGINE_MAIN);
     if (cpu->main != NULL && cpu->transfer == NULL && uc_context_alloc(cpu->main, &cpu->transfer) != UC_ERR_OK)
         cpu->transfer = NULL;
     if (cpu->main == NULL || cpu->transfer == NULL)

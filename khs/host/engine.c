@@ -186,14 +186,24 @@ static bool hook_memory(khs_cpu *cpu, uc_engine *uc)
     return uc_hook_add(uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_memory, cpu, begin, UINT64_MAX) == UC_ERR_OK;
 }
 
-static bool add_hooks(khs_cpu *cpu, uc_engine *uc, bool twin)
+static bool hook_tlb(khs_cpu *cpu, uc_engine *uc)
+{
+    uc_hook hook;
+    return uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, cpu, 1, 0) == UC_ERR_OK;
+}
+
+static bool add_hooks(khs_cpu *cpu, uc_engine *uc, enum khs_engine_kind kind)
 {
     const khs_isa *arch = cpu->host->arch;
     uc_hook hook;
+    if (kind == KHS_ENGINE_BARE)
+        return true;
+    if (kind == KHS_ENGINE_BARE_TLB)
+        return hook_tlb(cpu, uc);
+    bool twin = kind == KHS_ENGINE_TWIN;
     int unit = twin ? UC_HOOK_CODE : UC_HOOK_BLOCK;
     void *on_unit = (void *)(twin ? arch->on_code : arch->on_block);
-    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK &&
-           uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, cpu, 1, 0) == UC_ERR_OK &&
+    return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK && hook_tlb(cpu, uc) &&
            hook_memory(cpu, uc) && arch->hooks(cpu, uc);
 }
 
@@ -216,15 +226,15 @@ static bool set_exits(const khs_exits *exits, uc_engine *uc)
     return exits->count == 0 || uc_ctl_set_exits(uc, exits->at, exits->count) == UC_ERR_OK;
 }
 
-uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare)
+uc_engine *khs_engine_open(khs_cpu *cpu, enum khs_engine_kind kind)
 {
     const khs_host *host = cpu->host;
-    uc_tlb_type tlb = bare ? UC_TLB_CPU : UC_TLB_VIRTUAL;
-    uc_engine *uc = open_blank(host, twin ? host->cache_twin : host->cache_main, tlb);
+    uc_tlb_type tlb = kind == KHS_ENGINE_BARE ? UC_TLB_CPU : UC_TLB_VIRTUAL;
+    uc_engine *uc = open_blank(host, kind == KHS_ENGINE_TWIN ? host->cache_twin : host->cache_main, tlb);
     if (uc == NULL)
         return NULL;
     /* Hooks are seen only by code translated after them. */
-    if ((bare || add_hooks(cpu, uc, twin)) && map_regions(cpu, uc) && set_exits(cpu->exits, uc) &&
+    if (add_hooks(cpu, uc, kind) && map_regions(cpu, uc) && set_exits(cpu->exits, uc) &&
         uc_context_restore(uc, host->initial) == UC_ERR_OK)
         return uc;
     uc_close(uc);

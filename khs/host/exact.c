@@ -7,7 +7,7 @@
 static bool to_twin(khs_cpu *cpu)
 {
     if (cpu->twin == NULL)
-        cpu->twin = khs_engine_open(cpu, true, false);
+        cpu->twin = khs_engine_open(cpu, KHS_ENGINE_TWIN);
     if (cpu->twin == NULL) {
         khs_engine_refuse(cpu, KHS_DETAIL_OPEN);
         return false;

@@ -185,8 +185,9 @@ typedef struct khs_host_timing {
 } khs_host_timing;
 
 /* Unicorn as it comes, with no hook but the one for hypercalls; at each three registers are
- * read and one is written. */
-KHS_API bool khs_host_bench_raw(khs_host *host, uint32_t partition, uint64_t traps,
+ * read and one is written. `same_tlb`: with the TLB that partitions run with, which is
+ * faster. */
+KHS_API bool khs_host_bench_raw(khs_host *host, uint32_t partition, uint64_t traps, bool same_tlb,
                                 khs_host_timing *timing);
 /* The same image under exact windows of `window` ticks. */
 KHS_API bool khs_host_bench_windows(khs_host *host, uint32_t partition, uint64_t traps,

@@ -187,9 +187,14 @@ struct khs_cpu {
     uint64_t blocks[KHS_BLOCKS]; /* x86: what is known of blocks, see arch_x86.c */
 };
 
-/* An engine for the partition, or with `bare` one as Unicorn comes, without hooks; NULL if
- * Unicorn refuses. */
-uc_engine *khs_engine_open(khs_cpu *cpu, bool twin, bool bare);
+enum khs_engine_kind {
+    KHS_ENGINE_MAIN,
+    KHS_ENGINE_TWIN,
+    KHS_ENGINE_BARE,     /* for measuring: as Unicorn comes, without hooks */
+    KHS_ENGINE_BARE_TLB, /* the same with the main engine's TLB and its hook */
+};
+/* An engine for the partition; NULL if Unicorn refuses. */
+uc_engine *khs_engine_open(khs_cpu *cpu, enum khs_engine_kind kind);
 /* Runs until a hook stops it. An engine lost to an abort becomes NULL. */
 void khs_engine_start(khs_cpu *cpu, uc_engine **engine);
 /* The engine cannot do its work: a fault, until the partition is started again. */

@@ -364,12 +364,56 @@ def test_bench_measures_and_names_its_sections(khs: Khs, monkeypatch: pytest.Mon
     assert "null hypercall" in khs("bench", "--section", "hypercall").out
 
 
-def test_many_partitions(khs: Khs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speed_is_shown_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for is beside Unicorn as it comes; the other baseline has no goal."""
+    pytest.importorskip("ziglang")
+    from khs.bench import sections
+
+    for name, value in (("TRIES", 1), ("LONG_RUN", 400_000), ("COMPUTE_TRAPS", 1)):
+        monkeypatch.setattr(sections, name, value)
+    figures = list(sections.speed())
+    assert [figure.arch for figure in figures] == [
+        n for n in ("armv7", "x64", "x86") for _ in "1234"
+    ]
+    for asked, other in zip(figures[::2], figures[1::2], strict=True):
+        assert (asked.value, asked.asked is None) == (other.value, False)
+        assert other.name == f"{asked.name}, baseline with our TLB"
+        assert other.to_json()["asked"] is None and other.ok
+        assert asked.baseline and other.baseline and asked.baseline != other.baseline
+
+
+@pytest.mark.parametrize("arch", ["armv7", "x64", "x86"])
+def test_many_partitions(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ziglang")
     from khs.bench import crowd
 
-    monkeypatch.setattr(crowd, "SIZES", (4, 8, 24))
-    figures = list(crowd.crowd())
+    monkeypatch.setattr(crowd, "SIZES", (2, 4, 8))
+    figures = list(crowd.crowd(arch))
     assert [figure.unit for figure in figures] == ["s", "ns", "KiB", "KiB", "ms", "ms"]
-    assert all(figure.name.startswith("24 partitions") for figure in figures)
-    assert all(figure.value > 0 for figure in figures)
+    assert all(figure.name.startswith("8 partitions") for figure in figures)
+    assert all(figure.arch == arch for figure in figures)
+    assert all(figure.value > 0 for figure in figures if "one more" not in figure.name)
+
+
+def test_a_crowd_of_each_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    from khs.bench import crowd, sections
+
+    def measured(partitions: int, arch: str) -> crowd.Crowd:
+        return crowd.Crowd(partitions, 1, partitions * len(arch), partitions, 1)
+
+    monkeypatch.setattr(crowd, "_measured", measured)
+    boots = [f for f in sections.SECTIONS["crowd"]() if f.name == "256 partitions, boot of each"]
+    assert [(f.arch, f.value) for f in boots] == [("armv7", 5e3), ("x64", 3e3), ("x86", 3e3)]
+
+
+def test_a_rival_that_is_not_installed(khs: Khs, monkeypatch: pytest.MonkeyPatch) -> None:
+    from khs.bench import sections
+
+    monkeypatch.setattr("khs.bench.rival.importlib.util.find_spec", lambda name: None)
+    done = khs("bench", "--section", "qiling")
+    assert done.code == 2
+    assert "needs Qiling, which is not installed\n  help: pip install 'khs[bench]'" in done.err
+    monkeypatch.setattr(sections, "SECTIONS", {"qiling": sections.SECTIONS["qiling"]})
+    done = khs("bench")
+    assert done.code == 0
+    assert "section qiling is left out: it needs Qiling" in done.err

@@ -99,7 +99,7 @@ def policies(plan: Plan) -> Generator[Step, None, None]:
 
     from tests.vm import test_fuzz as vm
     from tests.vm.conftest import VM, compile_c
-    from tests.vm.generate import Policy
+    from tests.vm.generate import policy
     from tests.vm.generate_events import Events
 
     with tempfile.TemporaryDirectory() as name:
@@ -109,7 +109,7 @@ def policies(plan: Plan) -> Generator[Step, None, None]:
         harness = compile_c(folder / "harness", sources, *checks)
         for seed in itertools.count(plan.seed):
             rng = Random(seed)
-            tree = Policy(rng).tree()
+            tree = policy(rng)
             source = Events(rng, tree)
             data = compile_policy(tree, max_sids=3)
             events = [source.event() for _ in range(vm.EVENTS)]

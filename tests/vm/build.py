@@ -169,6 +169,11 @@ class Builder:
         site = self._site(self.objects[thing].name, name)
         return Rule(site, thing, name, tuple(arguments))
 
+    def call(self, thing: int, name: str, **arguments: Expression) -> Rule:
+        """A rule of any object."""
+        site = self._site(self.objects[thing].name, name)
+        return Rule(site, thing, name, tuple(arguments.items()))
+
     def evaluate(self, expression: Expression) -> Evaluate:
         return Evaluate(self._site("", "expression"), expression)
 

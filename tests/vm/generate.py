@@ -26,6 +26,8 @@ from kss.types import (
 
 from tests.vm import build
 from tests.vm.generate_expressions import INTEGERS, TEXTS, Expressions
+from tests.vm.generate_models import Objects
+from tests.vm.generate_operations import Operations
 from tests.vm.generate_schema import Schema
 
 
@@ -44,6 +46,10 @@ class Policy:
         for thing in self.states:
             if rng.random() < 0.8:
                 self.builder.bind(Kind.EXECUTE, self.builder.flow_rule(thing, "init", build.DST))
+        self.objects = Objects(rng, self.builder, rng.choice([0, 0, 1, 1, 2]))
+        for thing in self.objects.all:
+            if rng.random() < 0.8:
+                self.builder.bind(Kind.EXECUTE, self.objects.start(thing))
         for _ in range(rng.randint(4, 14)):
             self._binding()
 
@@ -140,7 +146,7 @@ class Policy:
         return self._rule(message)
 
     def _expressions(self, message: MessageType | None) -> Expressions:
-        return Expressions(self.rng, message, self.builder, list(self.states))
+        return Expressions(self.rng, message, self.builder, list(self.states), self.objects)
 
     def _rule(self, message: MessageType | None) -> Rule:
         rng, builder, make = self.rng, self.builder, self._expressions(message)
@@ -154,6 +160,8 @@ class Policy:
             if rng.random() < 0.3:
                 some[0] = make.state(thing)
             return builder.flow_rule(thing, name, make.sid(), *some)
+        if self.objects.all and rng.random() < 0.3:
+            return self.objects.rule(make)
         name = rng.choice(
             ["grant", "grant", "assert", "assert", "deny", "deny ()", "bool", "level"]
         )
@@ -173,6 +181,10 @@ class Policy:
         if self.states and rng.random() < 0.6:
             thing = rng.choice(list(self.states))
             scrutinee, labels = make.state(thing), list(self.states[thing][:4])
+        elif self.objects.mics and rng.random() < 0.5:
+            thing = rng.choice(self.objects.mics)
+            scrutinee = self.objects.query_level(thing, make)
+            labels = list(self.objects.labels(thing))
         elif rng.random() < 0.5:
             scrutinee, labels = text, list(TEXTS)
         elif rng.random() < 0.5:
@@ -185,3 +197,8 @@ class Policy:
         branches = {label: self._items(kind, message, depth) for label in chosen}
         default = self._items(kind, message, depth) if rng.random() < 0.5 else None
         return self.builder.choice(scrutinee, branches, default)
+
+
+def policy(rng: Random) -> PolicyTree:
+    """A policy of either kind."""
+    return Operations(rng).tree() if rng.random() < 0.4 else Policy(rng).tree()

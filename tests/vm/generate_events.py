@@ -15,7 +15,8 @@ from kss.types import IntegerType
 
 from tests.vm.generate_expressions import TEXTS
 
-KINDS = [Kind.REQUEST, Kind.REQUEST, *Kind]
+KINDS = list(Kind)
+SIDS = [0, *[1] * 8, *[2] * 5, 3, 3, 4, 5]  # few, so that many have contexts
 NUMBERS = [0, 1, 2, 3, 4, 8, 0xFFFFFFFF, 0x80000000]
 
 
@@ -34,6 +35,7 @@ class Events:
     def __init__(self, rng: Random, tree: PolicyTree) -> None:
         self.rng = rng
         self.tree = tree
+        self.bound = [binding.kind for binding in tree.bindings]
         self.targets = {kind: list(self._targets(kind)) for kind in Kind}
         self.asked = {
             kind: [
@@ -57,7 +59,7 @@ class Events:
 
     def event(self) -> Event:
         rng = self.rng
-        kind = rng.choice(KINDS)
+        kind = rng.choice(self.bound if self.bound and rng.random() < 0.8 else KINDS)
         src, dst, message = self._class(), self._class(), b""
         if self.targets[kind] and rng.random() < 0.97:
             target, condition = self._target(kind)
@@ -68,8 +70,8 @@ class Events:
         elif kind is not Kind.EXECUTE:
             message = rng.randbytes(rng.choice([0, 4, 8, 16]))
         security, execute = kind is Kind.SECURITY, kind is Kind.EXECUTE
-        released = rng.randint(1, 5) if execute and rng.random() < 0.3 else 0
-        sids = rng.randint(0, 5), 0 if security else rng.randint(0, 5)
+        released = rng.choice(SIDS) if execute and rng.random() < 0.3 else 0
+        sids = rng.choice(SIDS), 0 if security else rng.choice(SIDS)
         return Event(
             kind, src, None if security else dst, *sids, message, released, rng.random() < 0.1
         )
@@ -105,7 +107,7 @@ class Events:
                 near = [0, 1, 2, 3, 4, kind.high, kind.low, kind.high - 1]
                 return rng.choice(near) if rng.random() < 0.8 else rng.randint(kind.low, kind.high)
             case layout.Handle():
-                return {"handle": rng.randint(0, 5), "rights": rng.choice([0, 1, 0xFFFFFFFF])}
+                return {"handle": rng.choice(SIDS), "rights": rng.choice([0, 1, 0xFFFFFFFF])}
             case layout.Bytes(limit):
                 return rng.randbytes(self._count(limit))
             case layout.String(limit):

@@ -42,6 +42,7 @@ from kss.types import (
 )
 
 from tests.vm import build
+from tests.vm.generate_models import Objects
 
 INTEGERS = [IntegerType(bits, signed) for bits in (8, 16, 32, 64) for signed in (False, True)]
 TEXTS = ["", "a", "ab", "red", "é"]
@@ -89,16 +90,22 @@ def _spots_in(steps: tuple[Step, ...], wire: WireType) -> Iterator[Spot]:
 
 
 class Expressions:
-    """Random expressions over a message (or none), SIDs and Flow objects."""
+    """Random expressions over a message (or none), SIDs and objects."""
 
     def __init__(
-        self, rng: Random, message: MessageType | None, builder: build.Builder, flows: list[int]
+        self,
+        rng: Random,
+        message: MessageType | None,
+        builder: build.Builder,
+        flows: list[int],
+        objects: Objects,
     ) -> None:
         self.builder = builder
         self.rng = rng
         self.message = message
         self.spots = spots(message) if message else []
         self.flows = flows
+        self.objects = objects
 
     def place(self, wires: tuple[type, ...], of: Type | None = None) -> Place | None:
         """A place of one of the wire types, and of the PSL type if that is given."""
@@ -120,10 +127,10 @@ class Expressions:
         if not isinstance(step, ElementStep):
             return step
         kind = self.rng.choice(INTEGERS)
-        index = self._small(kind) if self.rng.random() < 0.6 else self.integer(kind, 1)
+        index = self.small(kind) if self.rng.random() < 0.6 else self.integer(kind, 1)
         return ElementStep(index, step.count, step.wire)
 
-    def _small(self, kind: IntegerType) -> Constant:
+    def small(self, kind: IntegerType) -> Constant:
         return Constant(self.rng.choice([0, 0, 0, 1, 1, 2, 3 if not kind.signed else -1]), kind)
 
     def number(self, kind: IntegerType) -> Constant:
@@ -137,7 +144,7 @@ class Expressions:
         if depth == 0 or rng.random() < 0.25:
             if kind == UINT32 and rng.random() < 0.3:
                 return Sid(rng.choice(("src", "dst")), SID)
-            return self._small(kind) if rng.random() < 0.5 else self.number(kind)
+            return self.small(kind) if rng.random() < 0.5 else self.number(kind)
         names = [
             "add",
             "sub",
@@ -153,6 +160,7 @@ class Expressions:
         ]
         names += ["neg", "abs"] if kind.signed else []
         names += ["size"] * 2 if kind == UINT32 else []
+        names += ["get"] * 2 if self.objects.getters(kind) else []
         names += ["byte"] if kind == UINT8 else []
         return self._integer(rng.choice(names), kind, depth - 1)
 
@@ -177,15 +185,17 @@ class Expressions:
                 name = self.rng.choice(("math.sum", "math.product"))
                 lists = [self.numbers(kind, depth) for _ in range(self.rng.choice([1, 1, 2]))]
                 return Apply(name, (self.one_of(lists, depth),), kind)
+            case "get":
+                return self.objects.get(kind, self)
             case "byte":
                 lists = [self.bytes_or_list(depth) for _ in range(self.rng.randint(1, 3))]
-                index = self._small(self.rng.choice(INTEGERS))
+                index = self.small(self.rng.choice(INTEGERS))
                 return Apply("struct.element", (self.one_of(lists, depth), index), kind)
             case _:
                 items = self.list(
                     [self.integer(kind, depth) for _ in range(self.rng.randint(1, 3))]
                 )
-                index = self.rng.choice([self._small(kind), self.integer(kind, depth)])
+                index = self.rng.choice([self.small(kind), self.integer(kind, depth)])
                 return Apply("struct.element", (items, index), kind)
 
     def one_of(self, values: list[Expression], depth: int) -> Expression:
@@ -193,7 +203,7 @@ class Expressions:
         if len(values) == 1:
             return values[0]
         kind = self.rng.choice(INTEGERS)
-        index = self._small(kind) if self.rng.random() < 0.7 else self.integer(kind, depth)
+        index = self.small(kind) if self.rng.random() < 0.7 else self.integer(kind, depth)
         values = [value for value in values if value.type == values[0].type]
         return Apply("struct.element", (self.list(values), index), values[0].type)
 
@@ -244,6 +254,7 @@ class Expressions:
             + ["size"]
             + ["logical"] * 3
             + ["not", "fold", "cond", "empty", "same", "unit"]
+            + (["contains"] * 4 if self.objects.sets else [])
         )
         return self._boolean(name, depth - 1)
 
@@ -257,10 +268,12 @@ class Expressions:
                 return Apply(operation, pair, BOOLEAN)
             case "size":
                 size = Apply("struct.size", (self.countable(depth),), UINT32)
-                return Apply("pred.eq", (size, self._small(UINT32)), BOOLEAN)
+                return Apply("pred.eq", (size, self.small(UINT32)), BOOLEAN)
             case "logical":
                 operator = rng.choice(("and", "or", "implies"))
                 return Logical(operator, self.boolean(depth), self.boolean(depth), BOOLEAN)
+            case "contains":
+                return self.objects.contains(self)
             case "not":
                 return Apply("bool.not", (self.boolean(depth),), BOOLEAN)
             case "fold":

@@ -24,12 +24,20 @@ from kss.reference import Reference
 from kss.tree import PolicyTree
 from kss.vm import Vm
 
-from tests.vm.generate import Policy
+from tests.vm.generate import policy
 from tests.vm.generate_events import Events
 
-EVENTS_A_CASE = 50
-EVENTS = int(os.environ.get("KHS_FUZZ_EVENTS", "5000"))
+EVENTS_A_CASE = 200
+EVENTS = int(os.environ.get("KHS_FUZZ_EVENTS", "100000"))
 POOL = 3  # contexts an object holds: so few that full tables occur
+
+
+RULES = {
+    "Flow": ("init", "fini", "enter", "allow"),
+    "HashSet": ("init", "fini", "add", "remove"),
+    "StaticMap": ("init", "fini", "set", "commit", "rollback"),
+    "Mic": ("create", "delete", "upgrade", "execute", "call", "invoke", "read", "write"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Case:
 
 def make_case(seed: int, events: int = EVENTS_A_CASE) -> Case:
     rng = Random(seed)
-    tree = Policy(rng).tree()
+    tree = policy(rng)
     source = Events(rng, tree)
     return Case(tree, [source.event() for _ in range(events)])
 
@@ -48,16 +56,29 @@ def make_case(seed: int, events: int = EVENTS_A_CASE) -> Case:
 def differences(case: Case, vm: Vm) -> Iterator[str]:
     """Yields a description of the first event on which the engines differ, if one does."""
     reference = Reference(case.tree, max_sids=POOL)
+    engines = (reference, vm)
+    words = _words(vm)
     for number, event in enumerate(case.events):
-        expected, found = reference.judge(event), vm.judge(event)
-        states = [(e.recorded, e.state(), e.audit_level) for e in (reference, vm)]
-        if expected != found or states[0] != states[1]:
-            yield f"event {number}: {event}\nreference {expected} {states[0]}\nvm {found} {states[1]}"
-            return
+        expected, found = ((e.judge(event), e.recorded) for e in engines)
         if number % 10 == 9:
-            sid = number // 10
-            reference.release(sid)
-            vm.release(sid)
+            for engine in engines:
+                engine.release(number // 10 % 6)
+        before, words = words, _words(vm)
+        if words != before:  # so that a denial that changes the VM's state is seen, too
+            expected, found = (
+                (*told, engine.state(), engine.audit_level)
+                for told, engine in zip((expected, found), engines, strict=True)
+            )
+        if expected != found:
+            yield f"event {number}: {event}\nreference {expected}\nvm {found}"
+            return
+    if reference.state() != vm.state():
+        yield f"in the end: reference {reference.state()}\nvm {vm.state()}"
+
+
+def _words(vm: Vm) -> bytes:
+    """The words of all objects."""
+    return vm._words()[: vm.image.state_words].tobytes()
 
 
 def compiled(case: Case) -> bytes:
@@ -85,6 +106,10 @@ def test_engines_agree(library: Path) -> None:
     agree()
 
 
+def _model(tree: PolicyTree, name: str) -> str:
+    return next((thing.model for thing in tree.objects if thing.name == name), "")
+
+
 def test_cases_reach_every_kind_of_decision(library: Path) -> None:
     """The generator is worth its while only if all outcomes are frequent."""
     seen: Counter[object] = Counter()
@@ -96,6 +121,8 @@ def test_cases_reach_every_kind_of_decision(library: Path) -> None:
             seen[event.kind, decision.reason] += 1
             seen["granted"] += decision.granted
             seen.update(result for _, result in decision.calls)
+            called = ((case.tree.sites[site], result) for site, result in decision.calls)
+            seen.update((_model(case.tree, s.object), s.method, r) for s, r in called)
             record = vm.recorded
             seen["recorded", decision.reason, record is not None] += 1
             for site, result in record.calls if record else ():
@@ -106,6 +133,10 @@ def test_cases_reach_every_kind_of_decision(library: Path) -> None:
         for reason in Reason:
             assert seen[kind, reason], (kind, reason)
     assert seen["granted"] > 100 and seen["contexts"] > 10
+    for model, rules in RULES.items():
+        for rule in rules:
+            for result in (Result.GRANTED, Result.DENIED):
+                assert seen[model, rule, result], (model, rule, result)
     for reason in Reason:
         always = reason in (Reason.DEFAULT, Reason.MALFORMED)
         assert seen["recorded", reason, True] and bool(seen["recorded", reason, False]) != always

@@ -14,7 +14,7 @@ from kss.compiler import compile_policy
 from kss.errors import KssError
 
 from tests.vm.conftest import VM
-from tests.vm.generate import Policy
+from tests.vm.generate import policy
 
 FORMAT = (VM / "format.h").read_text()
 
@@ -58,19 +58,19 @@ def test_constants_agree(name: str, value: int, file: str) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_reading_and_writing_give_the_same_bytes(seed: int) -> None:
-    data = compile_policy(Policy(Random(seed)).tree())
+    data = compile_policy(policy(Random(seed)))
     assert binary.write(binary.read(data)) == data
     assert data[8:12] == len(data).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_compiling_is_a_function(seed: int) -> None:
-    first, second = (compile_policy(Policy(Random(seed)).tree()) for _ in range(2))
+    first, second = (compile_policy(policy(Random(seed))) for _ in range(2))
     assert first == second
 
 
 def test_disassembly_shows_tables_and_programs() -> None:
-    data = compile_policy(Policy(Random(3)).tree())
+    data = compile_policy(policy(Random(34)))
     text = binary.disassemble(data)
     image = binary.read(data)
     assert text.count("\nrow ") == len(image.rows) and text.count("\nentry ") == len(image.entries)
@@ -86,7 +86,7 @@ def test_reading_what_is_no_policy_is_an_error_in_words(data: bytes) -> None:
 
 def test_disassembling_corrupt_policies_never_fails_otherwise() -> None:
     rng = Random(7)
-    data = compile_policy(Policy(Random(3)).tree())
+    data = compile_policy(policy(Random(3)))
     for _ in range(200):
         bad = bytearray(data)
         bad[rng.randrange(len(bad))] = rng.randrange(256)

@@ -19,7 +19,7 @@ from kss.events import Event, Kind
 from kss.message import defect
 from kss.vm import NO_CLASS, Vm
 
-from tests.vm.generate import Policy
+from tests.vm.generate import policy
 from tests.vm.generate_events import Events
 
 NUMBERS = [0, 1, 2, 3, 7, 8, 16, 0x7F, 0xFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
@@ -115,7 +115,7 @@ def test_corrupted_policies_are_refused_or_harmless(corrupt, harness: Path, tmp_
     cases = []
     for seed in range(POLICIES):
         rng = Random(seed)
-        tree = Policy(rng).tree()
+        tree = policy(rng)
         source = Events(rng, tree)
         data = compile_policy(tree, max_sids=3)
         events = [source.event() for _ in range(EVENTS)]
@@ -135,7 +135,7 @@ def test_correct_policies_under_sanitizers(harness: Path, tmp_path: Path) -> Non
     cases = []
     for seed in range(1000, 1100):
         rng = Random(seed)
-        tree = Policy(rng).tree()
+        tree = policy(rng)
         source = Events(rng, tree)
         data = compile_policy(tree, max_sids=rng.choice([1, 2, 64]))
         cases.append(pack_case(data, [source.event() for _ in range(60)]))
@@ -149,7 +149,7 @@ def test_random_messages_conform_as_the_layout_says(library: Path) -> None:
     agreed: Counter[bool] = Counter()
     for seed in range(120):
         rng = Random(seed)
-        tree = Policy(rng).tree()
+        tree = policy(rng)
         source = Events(rng, tree)
         vm = Vm(compile_policy(tree), library)
         for kind in (Kind.REQUEST, Kind.RESPONSE, Kind.SECURITY):

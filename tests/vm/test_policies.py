@@ -52,6 +52,9 @@ FILES = {
         execute: kl.core.Execute
         use nk.base._
         use nk.flow._
+        use nk.hashmap._
+        use nk.staticmap._
+        use nk.mic._
         use EDL Einit
         use EDL kl.core.Core
         use EDL lab.Plant
@@ -67,7 +70,44 @@ FILES = {
             config = { states : ["done", "busy", "idle"], initial : "busy"
                      , transitions : { "busy" : ["busy", "done"], "done" : ["idle", "done"] } }
         }
+        policy object seen : HashSet {
+            type Entry = { handle : UInt32, rights : UInt32 }
+            config = { set_size : 3, pool_size : 2 }
+        }
+        policy object quota : StaticMap {
+            type Value = SInt16
+            config = { keys : { "red" : -3, "ab" : 7, "" : 0 }, pool_size : 2 }
+        }
+        policy object rank : Mic {
+            config = { degrees : ["a", "red"], categories : ["ab", "é"] }
+        }
         execute { grant () }
+        execute dst=lab.Panel {
+            seen.init { sid : dst_sid }
+            seen.add { sid : dst_sid, entry : { rights : 1, handle : src_sid } }
+            quota.init { sid : dst_sid }
+            rank.execute { image : (), target : dst_sid, levelR : "a"
+                         , level : { degree : "red", categories : ["ab"] } }
+        }
+        request dst=lab.Plant endpoint=right.valve {
+            match method=Turn {
+                seen.add { sid : src_sid, entry : message.job }
+                rank.create { source : src_sid, target : message.job.handle, container : ()
+                            , driver : src_sid, level : ["a", "red"].[message.job.rights] }
+            }
+            match method=Name {
+                quota.set { sid : src_sid, key : message.name
+                          , value : quota.get { sid : src_sid, key : "ab" } + 1 }
+                choice (rank.query_level { source : src_sid }) {
+                    "{ab}/red" : quota.commit { sid : src_sid }
+                    "a" : quota.rollback { sid : src_sid }
+                    _ : deny ()
+                }
+            }
+        }
+        response src=lab.Plant endpoint=right.valve method=Turn {
+            assert (seen.contains { sid : dst_sid, entry : { handle : dst_sid, rights : message.rc } })
+        }
         execute dst=lab.Plant { job.init { sid : dst_sid }  copy.init { sid : dst_sid } }
         request dst=lab.Plant endpoint=left.valve {
             match method=Turn {
@@ -112,7 +152,7 @@ def test_a_written_policy_means_the_same_to_both_engines(library: Path, tmp_path
     vm = Vm(compile_policy(tree, max_sids=POOL), library)
     rng = Random(1)
     source = Events(rng, tree)
-    case = Case(tree, [source.event() for _ in range(4000)])
+    case = Case(tree, [source.event() for _ in range(8000)])
     assert not list(differences(case, vm))
     sites = {site for event in case.events for site, _ in vm.judge(event).calls}
     assert len(sites) > len(tree.sites) - 3, "the events reach nearly every rule"

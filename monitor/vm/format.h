@@ -15,7 +15,7 @@
 #define MAX_MESSAGE (16u << 20)
 #define MAX_CALLS 0xffffu     /* kss_verdict.calls is 16 bits wide */
 #define MAX_STATE 0x10000000u /* words of state: 1 GiB; as many in the log */
-#define MAX_TRANSITIONS (1u << 16) /* of an automaton: each is the start of a row, in 16 bits */
+#define MAX_TRANSITIONS 0x10000u /* of an automaton: each is the start of a row, in 16 bits */
 #define HEADER_SIZE 8u        /* of a message */
 
 enum section_id {

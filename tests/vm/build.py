@@ -34,6 +34,7 @@ from kss.tree import (
 )
 from kss.types import (
     BOOLEAN,
+    PATTERN,
     SID,
     TEXT,
     UINT32,
@@ -198,8 +199,28 @@ class Builder:
         things = tuple(self.objects), tuple(self.bindings), tuple(self.sites)
         return PolicyTree(self.entities, *things, audit_default=("empty", self.audit_level))
 
+    def regex(self) -> int:
+        """The object `re`."""
+        known = next((each.index for each in self.objects if each.model == "Regex"), None)
+        if known is not None:
+            return known
+        self.objects.append(PolicyObject("re", len(self.objects), "Regex", {}, None, "Regex", HERE))
+        return len(self.objects) - 1
+
+    def matches(self, text: Expression, pattern: str) -> Query:
+        given = (("text", text), ("pattern", Constant(pattern, PATTERN)))
+        return Query(self.regex(), "match", given, BOOLEAN, self._noted("re", "match"))
+
+    def select(self, text: Expression) -> Query:
+        site = self._noted("re", "select")
+        return Query(self.regex(), "select", (("text", text),), TEXT, site)
+
     def query(self, thing: int, sid: Expression) -> Query:
         owner = self.objects[thing]
-        watches = self.watch(owner.name, True)
-        site = self._add(owner.name, "query", watches) if watches else None
+        site = self._noted(owner.name, "query")
         return Query(thing, "query", (("sid", sid),), owner.types["State"], site)
+
+    def _noted(self, thing: str, name: str) -> int | None:
+        """The site of an expression method, if its calls may be recorded."""
+        watches = self.watch(thing, True)
+        return self._add(thing, name, watches) if watches else None

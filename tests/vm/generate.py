@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+from kss import layout
 from kss.events import Kind, Result
 from kss.layout import (
     MessageType,
@@ -28,6 +29,7 @@ from tests.vm import build
 from tests.vm.generate_expressions import INTEGERS, TEXTS, Expressions
 from tests.vm.generate_models import Objects
 from tests.vm.generate_operations import Operations
+from tests.vm.generate_patterns import pattern
 from tests.vm.generate_schema import Schema
 
 
@@ -162,6 +164,8 @@ class Policy:
             return builder.flow_rule(thing, name, make.sid(), *some)
         if self.objects.all and rng.random() < 0.3:
             return self.objects.rule(make)
+        if rng.random() < 0.15 and make.place((layout.String,)):
+            return builder.rule(rng.choice(("assert", "deny")), make.matches(1))
         name = rng.choice(
             ["grant", "grant", "assert", "assert", "deny", "deny ()", "bool", "level"]
         )
@@ -174,7 +178,7 @@ class Policy:
         return builder.rule(name, None if name == "grant" else make.boolean(4))
 
     def _choice(self, kind: Kind, message: MessageType | None, depth: int) -> Choice:
-        rng, make = self.rng, self._expressions(message)
+        rng, builder, make = self.rng, self.builder, self._expressions(message)
         text = make.one_of([make.text() for _ in range(rng.choice([1, 1, 2]))], 1)
         scrutinee: Expression
         labels: list[int | bool | str]
@@ -185,6 +189,9 @@ class Policy:
             thing = rng.choice(self.objects.mics)
             scrutinee = self.objects.query_level(thing, make)
             labels = list(self.objects.labels(thing))
+        elif rng.random() < 0.4:
+            patterns = {pattern(rng, rng.randint(0, 3)) for _ in range(rng.randint(1, 4))}
+            scrutinee, labels = builder.select(text), sorted(patterns)
         elif rng.random() < 0.5:
             scrutinee, labels = text, list(TEXTS)
         elif rng.random() < 0.5:

@@ -13,6 +13,7 @@ from kss.message import encode
 from kss.tree import Choice, Condition, Item, Match, PolicyTree
 from kss.types import IntegerType
 
+from tests.vm import generate_patterns
 from tests.vm.generate_expressions import TEXTS
 
 KINDS = list(Kind)
@@ -112,7 +113,8 @@ class Events:
                 return rng.randbytes(self._count(limit))
             case layout.String(limit):
                 texts = [text for text in TEXTS if len(text.encode()) <= limit]
-                return rng.choice([*texts, "x" * limit])
+                made = generate_patterns.text(rng)[:limit].decode("utf-8", "surrogateescape")
+                return rng.choice([*texts, made, made, made, "x" * limit])
             case layout.Array(element, count):
                 return [self.value(element) for _ in range(count)]
             case layout.Sequence(element, limit):

@@ -43,6 +43,7 @@ from kss.types import (
 
 from tests.vm import build
 from tests.vm.generate_models import Objects
+from tests.vm.generate_patterns import pattern
 
 INTEGERS = [IntegerType(bits, signed) for bits in (8, 16, 32, 64) for signed in (False, True)]
 TEXTS = ["", "a", "ab", "red", "é"]
@@ -156,6 +157,8 @@ class Expressions:
             "widen",
             "fold",
             "fold",
+            "fold",
+            "fold",
             "element",
         ]
         names += ["neg", "abs"] if kind.signed else []
@@ -238,6 +241,10 @@ class Expressions:
             return self.one_of([self.text() for _ in range(self.rng.randint(1, 3))], depth)
         return self.list([self.integer(UINT8, depth) for _ in range(self.rng.randint(0, 3))])
 
+    def matches(self, depth: int) -> Expression:
+        text = self.one_of([self.text() for _ in range(self.rng.choice([1, 1, 1, 2]))], depth)
+        return self.builder.matches(text, pattern(self.rng, self.rng.randint(1, 3)))
+
     def kind(self) -> IntegerType:
         """A type of integers, more often one of which the message has some."""
         kinds = [of_wire(spot.wire) for spot in self.spots]
@@ -255,6 +262,7 @@ class Expressions:
             + ["logical"] * 3
             + ["not", "fold", "cond", "empty", "same", "unit"]
             + (["contains"] * 4 if self.objects.sets else [])
+            + ["match"] * 2
         )
         return self._boolean(name, depth - 1)
 
@@ -274,6 +282,8 @@ class Expressions:
                 return Logical(operator, self.boolean(depth), self.boolean(depth), BOOLEAN)
             case "contains":
                 return self.objects.contains(self)
+            case "match":
+                return self.matches(depth)
             case "not":
                 return Apply("bool.not", (self.boolean(depth),), BOOLEAN)
             case "fold":

@@ -14,6 +14,7 @@ from kss.types import BOOLEAN, SID, TEXT, IntegerType
 from tests.vm import build
 from tests.vm.generate_expressions import Expressions
 from tests.vm.generate_models import NAMES, Objects
+from tests.vm.generate_patterns import pattern
 
 PARAMETERS: list[tuple[str, WireType]] = [
     ("s", build.U32),
@@ -81,4 +82,14 @@ class Operations:
             items.append(self.builder.choice(objects.query_level(thing, make), branches, items[:1]))
         if objects.sets and rng.random() < 0.3:
             items.append(self.builder.rule("assert", objects.contains(make)))
+        if rng.random() < 0.2:
+            return [self._selected(make, items)]
         return items
+
+    def _selected(self, make: Arguments, items: list[Item]) -> Item:
+        """Rules for texts that match a pattern."""
+        rng, builder = self.rng, self.builder
+        other = builder.rule("assert", make.matches(2))
+        first, second = rng.sample(["a|b|red", ".*a.*", "!(a.*)", pattern(rng, 3)], 2)
+        branches: dict[int | bool | str, list[Item]] = {first: items, second: [other]}
+        return builder.choice(builder.select(make.text()), branches, [builder.grant()])

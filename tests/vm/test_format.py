@@ -12,6 +12,7 @@ from elftools.elf.elffile import ELFFile
 from kss import binary
 from kss.compiler import compile_policy
 from kss.errors import KssError
+from kss.regex.automaton import MAX_TRANSITIONS
 
 from tests.vm.conftest import VM
 from tests.vm.generate import policy
@@ -47,6 +48,7 @@ def test_enumerations_agree(enum: str, prefix: str, python: type[binary.Op]) -> 
         ("REGISTERS", binary.REGISTERS, "format.h"),
         ("MAX_CALLS", binary.MAX_CALLS, "format.h"),
         ("MAX_STATE", binary.MAX_STATE, "format.h"),
+        ("MAX_TRANSITIONS", MAX_TRANSITIONS, "format.h"),
         ("CLAIM_WRITES", binary.CLAIM_WRITES, "table.h"),
         ("DROP_WRITES", binary.DROP_WRITES, "table.h"),
     ],
@@ -70,12 +72,19 @@ def test_compiling_is_a_function(seed: int) -> None:
 
 
 def test_disassembly_shows_tables_and_programs() -> None:
-    data = compile_policy(policy(Random(34)))
-    text = binary.disassemble(data)
-    image = binary.read(data)
-    assert text.count("\nrow ") == len(image.rows) and text.count("\nentry ") == len(image.entries)
-    assert text.count(" end\n") == sum(i.op == binary.Op.END for i in image.code)
-    assert "t.Class1: execute row" in text
+    automata = 0
+    for seed in range(5):
+        data = compile_policy(policy(Random(seed)))
+        text = binary.disassemble(data)
+        image = binary.read(data)
+        assert text.count("\nrow ") == len(image.rows)
+        assert text.count("\nentry ") == len(image.entries)
+        assert text.count("\nautomaton ") == len(image.automata)
+        assert text.count(" end\n") == sum(i.op == binary.Op.END for i in image.code)
+        names = image.symbols["classes"]
+        assert isinstance(names, list) and all(f"{name}: execute row" in text for name in names)
+        automata += len(image.automata)
+    assert automata > 5
 
 
 @pytest.mark.parametrize("data", [b"", b"KSSP", bytes(200), bytes(500)])

@@ -24,7 +24,8 @@ from tests.vm.generate_events import Events
 
 NUMBERS = [0, 1, 2, 3, 7, 8, 16, 0x7F, 0xFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 TABLES = ["classes", "endpoints", "operations", "types", "nodes", "entries", "calls", "code"]
-TABLES += ["watched", "watches"]
+TABLES += ["watched", "watches", "automata", "transitions"]
+HALVES = ["cells", "transitions"]  # tables of 16-bit numbers
 HEADER = ["rules", "max_calls", "max_writes", "state_words", "max_sids", "max_notes", "audit_level"]
 SMALL = {"op": 8, "d": 8, "a": 8, "b": 8, "kind": 8, "depth": 8, "level": 8, "results": 8}
 SMALL |= {"alignment": 16, "registers": 16, "notes": 16, "zero": 16}  # bits of fields, else 32
@@ -97,12 +98,19 @@ def _change_record(rng: Random, image: Image, name: str) -> None:
     if rng.random() < 0.1:
         table[at] = rng.choice(table)
     elif isinstance(table[at], int):
-        table[at] = _number(rng, table[at]) & (0xFFFF if name == "cells" else 0xFFFFFFFF)
+        table[at] = _number(rng, table[at]) & (0xFFFF if name in HALVES else 0xFFFFFFFF)
     else:
         field = rng.choice(table[at]._fields)
-        number = _number(rng, getattr(table[at], field))
+        old = getattr(table[at], field)
         most = (1 << SMALL.get(field, 32)) - 1
-        table[at] = table[at]._replace(**{field: number & most})
+        new = _column(rng, old) if isinstance(old, bytes) else _number(rng, old) & most
+        table[at] = table[at]._replace(**{field: new})
+
+
+def _column(rng: Random, old: bytes) -> bytes:
+    """One byte of it is another."""
+    at = rng.randrange(len(old))
+    return old[:at] + bytes([_number(rng, old[at]) & 0xFF]) + old[at + 1 :]
 
 
 def _number(rng: Random, old: int) -> int:

@@ -3,12 +3,23 @@ the compiler emits; some seed must tell it from the reference."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
-from kss.binary import EntryKind, Image, Instruction, NodeKind, Op, WatchRecord, read, write
+from kss.binary import (
+    AutomatonRecord,
+    EntryKind,
+    Image,
+    Instruction,
+    NodeKind,
+    Op,
+    WatchRecord,
+    read,
+    write,
+)
 from kss.models.flow import FlowCode
 from kss.vm import PolicyRefusedError, Vm
 
@@ -156,6 +167,37 @@ def moved_watches(image: Image) -> None:
         first += record.watches
 
 
+def rows(change: Callable[[AutomatonRecord, list[int]], list[int]]) -> Mutant:
+    """Changes every row of every automaton."""
+
+    def mutate(image: Image) -> None:
+        for each in image.automata:
+            width = 1 << each.row_bits
+            for at in range(each.transition, each.transition + each.rows * width, width):
+                row = list(image.transitions[at : at + width])
+                image.transitions[at : at + width] = array("H", change(each, row))
+
+    return mutate
+
+
+def automata(change: Callable[[AutomatonRecord], AutomatonRecord]) -> Mutant:
+    def mutate(image: Image) -> None:
+        image.automata = [change(each) for each in image.automata]
+
+    return mutate
+
+
+def last_pattern(each: AutomatonRecord, row: list[int]) -> list[int]:
+    """The order of the patterns is turned round."""
+    none = each.answers - 1
+    return row if row[0] == none else [none - 1 - row[0], *row[1:]]
+
+
+def leads_back(each: AutomatonRecord, row: list[int]) -> list[int]:
+    """The first class leads to the start, but from sinks."""
+    return row if len(set(row[1:])) == 1 else [row[0], each.start << each.row_bits, *row[2:]]
+
+
 MUTANTS: dict[str, Mutant] = {
     "adds for subtracts": swap(Op.SUB, Op.ADD),
     "subtracts for adds": swap(Op.ADD, Op.SUB),
@@ -198,6 +240,18 @@ MUTANTS: dict[str, Mutant] = {
     "lengths in bytes": code(lambda i: i._replace(x=1) if i.op == Op.LENGTH else i),
     "lengths with the zero": swap(Op.TEXT_LENGTH, Op.LENGTH),
     "other automata": code(lambda i: i._replace(x=0) if i.op == Op.SCAN else i),
+    "every text matches": rows(lambda _, row: [1, *row[1:]]),
+    "no text matches": rows(lambda each, row: [each.answers - 1, *row[1:]]),
+    "the opposite matches": rows(lambda each, row: [each.answers - 1 - row[0], *row[1:]]),
+    "the last pattern wins": rows(last_pattern),
+    "all bytes are alike": automata(lambda a: a._replace(column=a.column[:1] * 256)),
+    "a byte of another class": automata(lambda a: a._replace(column=a.column[1:] + a.column[:1])),
+    "non-ASCII is like zero": automata(
+        lambda a: a._replace(column=a.column[:128] + a.column[:1] * 128)
+    ),
+    "starts one row on": automata(lambda a: a._replace(start=(a.start + 1) % a.rows)),
+    "starts in the last row": automata(lambda a: a._replace(start=a.rows - 1)),
+    "a class of bytes leads back": rows(leads_back),
     "init for fini": method(1, 0),
     "fini for init": method(0, 1),
     "allow for enter": method(2, 3),

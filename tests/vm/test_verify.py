@@ -11,7 +11,7 @@ from kss.binary import HEADER_SIZE, NONE, EntryKind, Image, Instruction, NodeKin
 from kss.compiler import compile_policy
 from kss.events import Kind, Result
 from kss.layout import Endpoint
-from kss.tree import Watch
+from kss.tree import ElementStep, FieldStep, Watch
 from kss.vm import PolicyRefusedError, Vm
 
 from tests.vm.build import DST, U32, Builder, apply, classes, interface, method, place, unsigned
@@ -24,6 +24,8 @@ PUT = method(
     0,
     [("n", U32), ("s", layout.Sequence(PAIR, 3)), ("e", EITHER), ("x", layout.Array(PAIR, 2))],
 )
+FIRST = ElementStep(unsigned(0), 2, PAIR)
+TEXT_OF = FieldStep("a", 0, layout.String(3))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +45,12 @@ def policy() -> bytes:
     watches = (Watch(0, granted), Watch(1, granted, omit=("a", "c")))
     builder.watch = lambda name, expression: watches if name == "gate" else ()
     small = apply("pred.lt", place(PUT.request, "n"), unsigned(5))
+    short = place(PUT.request, "x", FIRST, TEXT_OF)
     builder.bind(
         Kind.REQUEST,
         builder.rule("assert", small),
+        builder.rule("assert", builder.matches(short, "a[bc]*")),
+        builder.rule("assert", builder.matches(short, "b+")),
         builder.flow_rule(gate, "enter", DST, "b"),
         builder.flow_rule(gate, "allow", DST, "a", "c"),
         dst=0,
@@ -65,7 +70,7 @@ def test_the_policy_itself_verifies(library: Path, policy: bytes) -> None:
     image = read(policy)
     assert Vm(policy, library)
     tables = ("classes", "endpoints", "operations", "types", "nodes", "rows", "cells", "watches")
-    for name in (*tables, "watched"):
+    for name in (*tables, "watched", "automata", "transitions"):
         assert len(getattr(image, name)) > 1, name
     assert {entry.kind for entry in image.entries} >= {EntryKind.DENIED, EntryKind.PROGRAM}
     assert {node.kind for node in image.nodes} == set(NodeKind) - {NodeKind.BYTES}
@@ -126,7 +131,9 @@ def node(image: Image, kind: NodeKind) -> int:
     return next(i for i, record in enumerate(image.nodes) if record.kind == kind)
 
 
-def put(table: str, at: int | Callable[[Image], int], /, **changes: int) -> Callable[[Image], None]:
+def put(
+    table: str, at: int | Callable[[Image], int], /, **changes: int | bytes
+) -> Callable[[Image], None]:
     def change(image: Image) -> None:
         records = getattr(image, table)
         index = at if isinstance(at, int) else at(image)
@@ -186,7 +193,6 @@ def reader(image: Image) -> int:
         (code(Op.CONST, op=Op.JUMP, d=0, imm=0, x=0), PROGRAM),
         (code(Op.CONST, op=Op.JUMP, d=0, imm=0, x=99), PROGRAM),
         (code(Op.CONST, op=Op.JUMP, d=0, imm=0, x=NONE), PROGRAM),
-        (code(Op.CONST, op=Op.SCAN, imm=0), PROGRAM),
         (code(Op.RULE, x=99), PROGRAM),
         (code(Op.RULE, op=Op.MARK, a=0, x=99), PROGRAM),
         (code(Op.CALL, x=1), PROGRAM),
@@ -234,6 +240,38 @@ def reader(image: Image) -> int:
         (put("operations", 1, out_type=0), TABLE),
         (number("cells", 0, 99), TABLE),
         (number("rows", 0, 1), TABLE),
+        # automata
+        (put("automata", 0, transition=1), TABLE),
+        (put("automata", 1, transition=0), TABLE),
+        (put("automata", 0, rows=0), TABLE),
+        (put("automata", 0, rows=2), TABLE),
+        (put("automata", 0, rows=4), TABLE),
+        (put("automata", 0, rows=NONE), TABLE),
+        (put("automata", 0, rows=1 << 30), TABLE),
+        (put("automata", 0, row_bits=0), TABLE),
+        (put("automata", 0, row_bits=1), TABLE),
+        (put("automata", 0, row_bits=9), TABLE),
+        (put("automata", 0, row_bits=32), TABLE),
+        (put("automata", 0, row_bits=NONE), TABLE),
+        (put("automata", 0, start=3), TABLE),
+        (put("automata", 0, start=NONE), TABLE),
+        (put("automata", 0, sinks=2), TABLE),
+        (put("automata", 0, sinks=NONE), TABLE),
+        (put("automata", 0, answers=0), TABLE),
+        (put("automata", 0, answers=1), TABLE),
+        (put("automata", 0, column=bytes(256)), TABLE),
+        (put("automata", 0, column=bytes([1] * 255 + [4])), TABLE),
+        (number("transitions", 0, 2), TABLE),
+        (number("transitions", 1, 4), TABLE),
+        (number("transitions", 5, 12), TABLE),
+        (number("transitions", 5, 5), TABLE),
+        (number("transitions", 5, 0xFFFF), TABLE),
+        (lambda image: image.transitions.append(0), TABLE),
+        (lambda image: image.transitions.pop(), TABLE),
+        (code(Op.SCAN, x=2), PROGRAM),
+        (code(Op.SCAN, x=NONE), PROGRAM),
+        (code(Op.SCAN, imm=1), PROGRAM),
+        (code(Op.SCAN, b=1), PROGRAM),
         # audit
         (put("watched", 0, watch=1), TABLE),
         (put("watched", 0, watches=3), TABLE),

@@ -19,6 +19,7 @@ from kss.errors import DescriptionError, Finding, Findings, KssError, Location
 from kss.events import Decision, Event, Kind, Reason, Result
 from kss.layout import EntityClass
 from kss.nearest import SELECTORS, EventNames, Section, advice, sections
+from kss.pal.cases import TestSet
 from kss.source import Search
 from kss.tree import PolicyTree
 
@@ -88,6 +89,11 @@ class Policy:
             if item.name == name:
                 return item
         raise KeyError(name)
+
+    @property
+    def tests(self) -> tuple[TestSet, ...]:
+        """The policy's own tests; `kss.pal.run` runs them."""
+        return self.tree.tests
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -16,6 +16,7 @@ from kss.errors import DescriptionError, Finding, Findings, Location
 from kss.layout import EntityClass
 from kss.loader import Loader
 from kss.objects import Objects
+from kss.pal.check import Tests
 from kss.selectors import Selectors
 from kss.source import Search
 from kss.stubs import Stubs
@@ -28,7 +29,7 @@ EXECUTE_INTERFACE = "kl.core.Execute"
 # Findings that may only follow from a declaration that a syntax error (or a missing file) hides.
 _FOLLOWING = {
     "PSL-012", "PSL-013", "PSL-014", "PSL-015", "PSL-016", "PSL-018", "PSL-019", "PSL-021",
-    "PSL-022", "PSL-034", "PSL-063", "PSL-070",
+    "PSL-022", "PSL-034", "PSL-063", "PSL-070", "PAL-002", "PAL-004",
 }  # fmt: skip
 # class -> endpoint -> interface
 Endpoints = Mapping[str, Mapping[str, str]]
@@ -92,6 +93,8 @@ def _build(path: Path, options: Options) -> Built:
     selectors = Selectors(classes, descriptions, broken, findings)
     bindings = Bindings(selectors, objects, audit, findings)
     checked = tuple(bindings.binding(node) for node in loader.of(syntax.Binding))
+    checker = Tests(classes, broken, descriptions.open, stubs, findings)
+    tests = tuple(checker.check(node) for node in loader.of(syntax.TestSet))
     if not loader.sound:
         kept = [item for item in findings.items[reported:] if item.rule not in _FOLLOWING]
         raise DescriptionError([*findings.items[:reported], *kept])
@@ -103,7 +106,7 @@ def _build(path: Path, options: Options) -> Built:
         sites=tuple(bindings.sites),
         profiles=audit.profiles,
         audit_default=audit.default,
-        tests=tuple(loader.of(syntax.TestSet)),
+        tests=tests,
     )
     places = {use.name.value: use.name.span.at for use in reversed(loader.of(syntax.UseClass))}
     if not (template.skipped or stubs.left_out):

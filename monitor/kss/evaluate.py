@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from kss import layout, message
 from kss.api import Policy
 from kss.boot import KERNEL
+from kss.called import NARROWING, MethodError, called
 from kss.errors import MessageError, did_you_mean
 from kss.events import Decision, Event, Kind
 from kss.layout import Endpoint, Method, WireType
-from kss.selectors import qualified_method
 
 # What may stand beside "event".
 _CALL = ("src", "dst", "method", "endpoint", "component", "interface", "message")
@@ -163,51 +163,11 @@ class Evaluation:
         self, kind: Kind, server: Process, given: dict[str, Any]
     ) -> tuple[Endpoint, Method]:
         owner = self._policy.tree.classes[server.class_index]
-        security = kind is Kind.SECURITY
-        wanted: dict[str, str] = {
-            key: _text(given, key) for key in ("interface", "component", "endpoint") if key in given
-        }
-        name = _text(given, "method")
-        offered = [
-            (endpoint, method, qualified_method(endpoint, method) if security else method.name)
-            for endpoint in (owner.security if security else owner.endpoints)
-            for method in endpoint.interface.methods
-        ]
-        named = [
-            (endpoint, method)
-            for endpoint, method, known in offered
-            if name == known or ("component" in wanted and name == method.name)
-        ]
-        found = [each for each in named if _is_selected(each[0], wanted, security)]
-        if len(found) == 1:
-            return found[0]
-        which = "security interface" if security else "endpoint"
-        if not named:
-            help = did_you_mean(name, {known for _, _, known in offered})
-            raise EventError(f"{owner.name} has no method {name}; {help}")
-        places = ", ".join(_shown(endpoint, security) for endpoint, _ in named)
-        if found:
-            raise EventError(f"{owner.name} has several methods {name}; name one {which}: {places}")
-        selected = " and ".join(f"{key} {value}" for key, value in wanted.items())
-        raise EventError(f"{owner.name} has no method {name} with {selected}; it is at {places}")
-
-
-def _is_selected(endpoint: Endpoint, wanted: dict[str, str], security: bool) -> bool:
-    """`component` is a name as policies have it, or the path of an instance; beside it an endpoint
-    may do without that path."""
-    path, _, last = ("", "", "") if security else endpoint.name.rpartition(".")
-    names: dict[str, set[str | None]] = {
-        "interface": {endpoint.interface.name},
-        "component": {endpoint.component, endpoint.name if security else path},
-        "endpoint": {endpoint.name, last if "component" in wanted else endpoint.name},
-    }
-    return all(value in names[key] for key, value in wanted.items())
-
-
-def _shown(endpoint: Endpoint, security: bool) -> str:
-    inside = f"component {endpoint.component}, " if endpoint.component else ""
-    place = "" if security else f"endpoint {endpoint.name} "
-    return f"{place}({inside}interface {endpoint.interface.name})"
+        wanted = {key: _text(given, key) for key in NARROWING if key in given}
+        try:
+            return called(owner, _text(given, "method"), wanted, security=kind is Kind.SECURITY)
+        except MethodError as error:
+            raise EventError(str(error)) from None
 
 
 def _parse(line: str) -> dict[str, Any]:

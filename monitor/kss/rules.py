@@ -112,6 +112,13 @@ RULES: Final[dict[str, str]] = {
     "PSL-072": "an audit profile has the wrong form",
     "PSL-073": "audit default is declared twice, differently",
     "PSL-074": "a section names two audit profiles",
+    # policy tests
+    "PAL-001": "a test case lacks what its event needs",
+    "PAL-002": "unknown process",
+    "PAL-003": "an event that starts no process names one",
+    "PAL-004": "a test case does not name one method",
+    "PAL-005": "a value does not fit the message",
+    "PAL-006": "a set or a test that cannot fail",
     # what stub mode takes on trust
     "STUB-001": "a file is not found: its class, component, interface or package is a stub",
     "STUB-002": "a class is not declared: it is a stub",

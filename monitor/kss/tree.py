@@ -30,6 +30,7 @@ from typing import Literal, TypeAlias
 from kss.errors import Location
 from kss.events import Kind, Result
 from kss.layout import EntityClass, MessageType, WireType
+from kss.pal.cases import TestSet
 from kss.types import Type
 
 ConstantValue: TypeAlias = "int | bool | str | tuple[ConstantValue, ...] | None"
@@ -349,4 +350,4 @@ class PolicyTree:
     sites: tuple[Site, ...]
     profiles: Mapping[str, AuditProfile] = field(default_factory=dict)
     audit_default: tuple[str, int] = ("empty", 0)
-    tests: tuple[object, ...] = ()
+    tests: tuple[TestSet, ...] = ()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, evaluate, layout, rules
+from kss.cli import audit, cgen, check, evaluate, layout, rules, test
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "check": check.check,
         "rules": rules.rules,
         "eval": evaluate.evaluate,
+        "test": test.test,
     },
     "Interfaces": {
         "layout": layout.layout,

@@ -107,12 +107,8 @@ def run(
         )
         writer = stack.enter_context(Writer(plan.trace, plan.header)) if plan.trace else None
 
-        def sink(records: memoryview) -> None:
-            summary(records)
-            if writer is not None:
-                writer(records)
-
-        return machine.run(plan.frames, sink=sink, progress=progress), summary
+        result = machine.run(plan.frames, sink=writer, notable=summary, progress=progress)
+        return result, summary
 
 
 def remarks(plan: Plan) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from khs import resources
-from khs.engine.native import Host, Timing
+from khs.engine.native import Host
+from khs.engine.structures import Timing
 from khs.engine.unicorn import Machine, Sink
 from khs.errors import EngineError
 from khs.image import Archive, open_system

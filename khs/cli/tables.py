@@ -58,6 +58,8 @@ def run_table(result: dict[str, Any], summary: Summary) -> None:
             _group(screen, heading, group, summary.names)
     for event in summary.notes:
         screen.print(Text(f"\n{format(event, summary.names).strip()}"), soft_wrap=True)
+    for heading, count in summary.untold.items():
+        screen.print(f"\n{heading}: {count} more events of further kinds; --trace keeps them all")
     for line in _foot(result, summary.names):
         screen.print(line, soft_wrap=True)
 

@@ -12,22 +12,23 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from khs.engine.interrupt import on_interrupt
-from khs.engine.native import NEVER, NOT_CONFINED, End, Ending, Host, Status, View, check_boot
-from khs.engine.result import Tally
+from khs.engine.native import NEVER, NOT_CONFINED, Drained, End, Host, check_boot
+from khs.engine.structures import Ending, Status, View
 from khs.errors import EngineError
 
-_HEADER = struct.Struct("<II")
-_EVENTS, _END = 1, 2
+_HEADER, _U64 = struct.Struct("<II"), struct.Struct("<Q")
+_EVENTS, _END, _PROGRESS = 1, 2, 3
 
 
 def run_isolated(
     host: Host,
     frames: int,
-    tally: Tally,
-    sink: Callable[[memoryview], None] | None,
+    take: Callable[[Drained], None],
+    reached: Callable[[int], None],
     stop: Callable[[], None],
 ) -> tuple[End, Status, list[View]]:
-    """Boots and runs `host` in a child; events go to `tally` and `sink`.
+    """Boots and runs `host` in a child; `take` gets the events, `reached` now and then the number
+    of major frames completed.
 
     Raises EngineError if the child cannot be confined, dies, or the system does not boot.
     """
@@ -45,10 +46,10 @@ def run_isolated(
                 if kind == _END:
                     ending = data
                     break
-                drained = host.split(data)
-                tally.add(drained)
-                if sink is not None:
-                    sink(drained.records)
+                if kind == _PROGRESS:
+                    reached(*_U64.unpack(data))
+                else:
+                    take(host.split(data))
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise
@@ -84,7 +85,7 @@ def _packets(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         data = stream.read(size)
         if len(data) < size:
             return
-        if kind not in (_EVENTS, _END):
+        if kind not in (_EVENTS, _END, _PROGRESS) or (kind == _PROGRESS and size != _U64.size):
             raise EngineError("the confined process wrote nonsense")
         yield kind, data
 

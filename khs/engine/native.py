@@ -1,6 +1,6 @@
 """Binding of libkhs, the kernel on Unicorn. What its functions promise: khs/host/host.h.
 
-Structures are those of the C headers. A `Host` is one loaded system; nothing here knows archives.
+A `Host` is one loaded system; nothing here knows archives.
 """
 
 from __future__ import annotations
@@ -8,13 +8,22 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
-from ctypes import POINTER, Structure, c_bool, c_char, c_char_p, c_int, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from khs.engine.structures import (
+    HostBytes,
+    HostError,
+    HostEvents,
+    HostOptions,
+    Status,
+    Timing,
+    View,
+)
 from khs.errors import EngineError
 
 LIBRARY = Path(__file__).resolve().parent.parent / "_lib" / "libkhs.so"
@@ -64,86 +73,6 @@ NOT_CONFINED = 70
 UNSCANNED = 1
 
 
-class _Bytes(Structure):
-    _fields_ = (("data", c_char_p), ("size", c_uint64))
-
-
-class _Options(Structure):
-    _fields_ = (
-        ("cache_bytes", c_uint64),
-        ("ring_bytes", c_uint64),
-        ("abandoned_most", c_uint32),
-        ("flags", c_uint32),
-    )
-
-
-class _Error(Structure):
-    _fields_ = (
-        ("failure", c_uint32),
-        ("partition", c_uint32),
-        ("where", c_uint64),
-        ("text", c_char * 160),
-    )
-
-
-class _Events(Structure):
-    _fields_ = (
-        ("records", c_void_p),
-        ("size", c_uint64),
-        ("parts", c_void_p),
-        ("at", POINTER(c_uint64)),
-        ("granted", c_uint64),
-        ("denied", c_uint64),
-        ("stop_cause", c_uint32),
-        ("pad", c_uint32),
-    )
-
-
-class Status(Structure):
-    """khs_host_status."""
-
-    _fields_ = (
-        ("tick", c_uint64),
-        ("frames", c_uint64),
-        ("major_frame", c_uint64),
-        ("schedule", c_uint32),
-        ("stopped", c_uint32),
-        ("partitions", c_uint32),
-        ("abandoned", c_uint32),
-    )
-
-
-class View(Structure):
-    """khs_partition_view."""
-
-    _fields_ = (
-        ("mode", c_uint32),
-        ("sid", c_uint32),
-        ("blocked", c_uint32),
-        ("restarts", c_uint32),
-        ("ticks", c_uint64),
-        ("idle_ticks", c_uint64),
-        ("hypercalls", c_uint64),
-        ("denied", c_uint64),
-        ("granted", c_uint64),
-        ("faults", c_uint64),
-        ("deadlines_met", c_uint64),
-        ("deadlines_missed", c_uint64),
-    )
-
-
-class Ending(Structure):
-    """khs_host_ending: the last packet of a confined child."""
-
-    _fields_ = (("boot_status", c_uint32), ("end", c_uint32), ("status", Status))
-
-
-class Timing(Structure):
-    """khs_host_timing."""
-
-    _fields_ = (("ns", c_uint64), ("ticks", c_uint64), ("traps", c_uint64), ("windows", c_uint64))
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """khs_host_options; 0 takes the default. `unscanned` loads code that aborts the engine."""
@@ -164,13 +93,15 @@ class LoadError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Events taken out of the ring: whole records, and the visible parts by partition.
+    """Events taken out of the ring: whole records, and the visible parts by partition. `notable`
+    are again the records that people are told one by one: see khs_host_events.
 
     The views are of memory that the next call on the host reuses.
     """
 
     records: memoryview
     parts: list[tuple[int, memoryview]]
+    notable: memoryview
     granted: int
     denied: int
     stop_cause: int  # 0 unless the module stopped
@@ -187,10 +118,10 @@ def library() -> ctypes.CDLL:
         lib = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise EngineError(f"{error}\n  help: {_BUILD}") from error
-    host, bytes_, u32, u64 = c_void_p, POINTER(_Bytes), c_uint32, c_uint64
-    events, timing = POINTER(_Events), POINTER(Timing)
+    host, bytes_, u32, u64 = c_void_p, POINTER(HostBytes), c_uint32, c_uint64
+    events, timing = POINTER(HostEvents), POINTER(Timing)
     signatures: dict[str, tuple[object, list[object]]] = {
-        "open": (host, [bytes_, bytes_, bytes_, u32, POINTER(_Options), POINTER(_Error)]),
+        "open": (host, [bytes_, bytes_, bytes_, u32, POINTER(HostOptions), POINTER(HostError)]),
         "close": (None, [host]),
         "input": (c_bool, [host, u64, u32, u32, c_char_p, u32]),
         "boot": (u32, [host]),
@@ -220,8 +151,8 @@ def library() -> ctypes.CDLL:
     return lib
 
 
-def _bytes(data: bytes) -> _Bytes:
-    return _Bytes(data, len(data))
+def _bytes(data: bytes) -> HostBytes:
+    return HostBytes(data, len(data))
 
 
 def _view(address: int | None, size: int) -> memoryview:
@@ -244,11 +175,11 @@ class Host:
         self._lib = library()
         self._opened: int | None = None
         self._closing = threading.RLock()  # `stop` may be called by a signal handler in `close`
-        images = (_Bytes * max(len(policies), 1))(*map(_bytes, policies))
+        images = (HostBytes * max(len(policies), 1))(*map(_bytes, policies))
         given = options or Options()
         flags = UNSCANNED if given.unscanned else 0
-        wanted = _Options(given.cache_bytes, given.ring_bytes, given.abandoned_most, flags)
-        error = _Error()
+        wanted = HostOptions(given.cache_bytes, given.ring_bytes, given.abandoned_most, flags)
+        error = HostError()
         self._opened = self._lib.khs_host_open(
             _bytes(config), _bytes(memory), images, len(policies), wanted, error
         )
@@ -303,7 +234,7 @@ class Host:
 
     def drain(self) -> Iterator[Drained]:
         """Takes out all unread events."""
-        events = _Events()
+        events = HostEvents()
         while self._lib.khs_host_drain(self._handle, events):
             yield self._drained(events)
 
@@ -311,12 +242,12 @@ class Host:
         """Records from elsewhere, as if drained. Raises EngineError if they are damaged."""
         aligned = (c_uint64 * (len(records) // 8 + 1))()
         ctypes.memmove(aligned, records, len(records))
-        events = _Events()
+        events = HostEvents()
         if not self._lib.khs_host_split(self._handle, aligned, len(records), events):
             raise EngineError("the event stream is damaged")
         return replace(self._drained(events), records=memoryview(records))
 
-    def _drained(self, events: _Events) -> Drained:
+    def _drained(self, events: HostEvents) -> Drained:
         at = events.at[: self.partitions + 1]
         parts = _view(events.parts, at[-1])
         sorted_parts = [
@@ -324,8 +255,14 @@ class Host:
             for number, (begin, end) in enumerate(pairwise(at))
             if end > begin
         ]
-        records = _view(events.records, events.size)
-        return Drained(records, sorted_parts, events.granted, events.denied, events.stop_cause)
+        return Drained(
+            records=_view(events.records, events.size),
+            parts=sorted_parts,
+            notable=_view(events.notable, events.notable_size),
+            granted=events.granted,
+            denied=events.denied,
+            stop_cause=events.stop_cause,
+        )
 
     def serve(self, frames: int, until: int, descriptor: int) -> None:
         """For a forked child: see khs_host_serve. Does not return."""

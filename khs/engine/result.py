@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from khs.engine.hashes import StreamHashes
-from khs.engine.native import Drained, View
+from khs.engine.native import Drained
+from khs.engine.structures import View
 from khs.trace.kinds import Mode, StopCause
 
 

@@ -9,12 +9,15 @@ from typing import Any, Protocol
 
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
-from khs.engine.native import End, Host, InputKind, LoadError, Options, Status, View
+from khs.engine.native import Drained, End, Host, InputKind, LoadError, Options
 from khs.engine.result import Result, Tally
+from khs.engine.structures import Status, View
 from khs.errors import EngineError
 
 #: Called with raw event records as they are drained; the view is only good during the call.
 Sink = Callable[[memoryview], None]
+#: Called with what was drained, each time.
+Taker = Callable[[Drained], None]
 #: Called now and then with the major frames completed and wanted.
 Progress = Callable[[int, int], None]
 
@@ -113,19 +116,26 @@ class Machine:
     # ------------------------------------------------------------ running
 
     def run(
-        self, frames: int, *, sink: Sink | None = None, progress: Progress | None = None
+        self,
+        frames: int,
+        *,
+        sink: Sink | None = None,
+        notable: Sink | None = None,
+        progress: Progress | None = None,
     ) -> Result:
         """Runs `frames` major frames, less if the module stops or on Ctrl-C.
 
-        Every event record is hashed, and given to `sink` if there is one; neither changes what
-        happens. Raises EngineError if the system does not boot.
+        Every event record is hashed, and given to `sink` if there is one; those that people are
+        told one by one, denials and faults above all, are given to `notable`. None of this changes
+        what happens. Raises EngineError if the system does not boot.
         """
+        take = _taker(sink, notable)
         self._interrupted = False
         began = time.perf_counter()
         if self._isolate:
-            tally, status, views = self._run_isolated(frames, sink, progress)
+            tally, status, views = self._run_isolated(frames, take, progress)
         else:
-            tally, status, views = self._run_here(frames, sink, progress)
+            tally, status, views = self._run_here(frames, take, progress)
         return Result(
             system=self._system,
             board=self._board,
@@ -143,7 +153,7 @@ class Machine:
         )
 
     def _run_here(
-        self, frames: int, sink: Sink | None, progress: Progress | None
+        self, frames: int, take: Taker, progress: Progress | None
     ) -> tuple[Tally, Status, list[View]]:
         if self._tally is None:
             self.host.boot()
@@ -153,8 +163,7 @@ class Machine:
             for end in self._ends(begun + frames):
                 for drained in self.host.drain():
                     self._tally.add(drained)
-                    if sink is not None:
-                        sink(drained.records)
+                    take(drained)
                 if progress is not None:
                     progress(self.host.status().frames - begun, frames)
                 self._interrupted |= end is End.INTERRUPTED
@@ -168,12 +177,31 @@ class Machine:
             yield end
 
     def _run_isolated(
-        self, frames: int, sink: Sink | None, progress: Progress | None
+        self, frames: int, take: Taker, progress: Progress | None
     ) -> tuple[Tally, Status, list[View]]:
         """Always from tick 0: what the child did is gone with it."""
         tally = Tally(self._names)
-        end, status, views = run_isolated(self.host, frames, tally, sink, self.stop)
+
+        def add(drained: Drained) -> None:
+            tally.add(drained)
+            take(drained)
+
+        def reached(done: int) -> None:
+            if progress is not None:
+                progress(done, frames)
+
+        end, status, views = run_isolated(self.host, frames, add, reached, self.stop)
         self._interrupted |= end is End.INTERRUPTED
-        if progress is not None:
-            progress(status.frames, frames)
         return tally, status, views
+
+
+def _taker(sink: Sink | None, notable: Sink | None) -> Taker:
+    """Gives each what it wants of drained events."""
+
+    def take(drained: Drained) -> None:
+        if sink is not None:
+            sink(drained.records)
+        if notable is not None and drained.notable:
+            notable(drained.notable)
+
+    return take

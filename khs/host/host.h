@@ -104,6 +104,10 @@ typedef struct khs_host_events {
     uint64_t denied;
     uint32_t stop_cause; /* enum khs_stop_cause, if the module stopped */
     uint32_t pad;
+    /* Again the records that are told one by one: denials, hypercalls that the kernel refused
+     * because the program is unsound, faults, health, policies, stops, consoles. */
+    const uint8_t *notable;
+    uint64_t notable_size;
 } khs_host_events;
 
 /* The same for records that came another way: 8-byte aligned and kept by the caller. False
@@ -150,8 +154,9 @@ KHS_API bool khs_host_confine(int fd);
 KHS_API void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd);
 
 enum khs_host_packet {
-    KHS_HOST_PACKET_EVENTS = 1, /* event records */
-    KHS_HOST_PACKET_END = 2,    /* khs_host_ending, then a khs_partition_view per partition */
+    KHS_HOST_PACKET_EVENTS = 1,   /* event records */
+    KHS_HOST_PACKET_END = 2,      /* khs_host_ending, then a khs_partition_view per partition */
+    KHS_HOST_PACKET_PROGRESS = 3, /* u64: major frames completed, now and then */
 };
 
 typedef struct khs_host_ending {

@@ -280,7 +280,7 @@ struct khs_host {
     uint64_t input_count;
     uint64_t input_room;
 
-    uint8_t *parts; /* drain.c */
+    uint8_t *parts; /* drain.c; behind them the notable records */
     uint64_t parts_room;
     uint64_t *parts_at;
 };

@@ -119,12 +119,19 @@ static void put_ending(khs_host *host, int fd, uint32_t boot_status, uint32_t en
     packet(fd, KHS_HOST_PACKET_END, whole, size);
 }
 
+static bool progress(const khs_host *host, int fd)
+{
+    khs_host_status status;
+    khs_host_status_get(host, &status);
+    return packet(fd, KHS_HOST_PACKET_PROGRESS, &status.frames, sizeof status.frames);
+}
+
 /* A full ring and a pause for the caller's signals are no ends here. */
 static uint32_t run(khs_host *host, uint64_t frames, uint64_t until, int fd)
 {
     for (;;) {
         uint32_t end = khs_host_run(host, frames, until);
-        if (!drain(host, fd))
+        if (!drain(host, fd) || !progress(host, fd))
             return KHS_HOST_INTERRUPTED;
         if (end != KHS_HOST_DRAIN && end != KHS_HOST_YIELDED)
             return end;

@@ -1,12 +1,14 @@
 """What a run's events boil down to: each distinct denial, refusal and fault once, with count and
 first time.
 
-`Summary` is a sink for drained records; it decodes only the rare events it keeps.
+`Summary` is a sink for drained records. A hostile guest can cause millions of them: like ones are
+recognised by their bytes, and the first of each is all that is decoded.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,6 +33,24 @@ _REFUSED = frozenset(
 )
 
 
+#: Groups of a heading that are told; the events of more are counted.
+MOST = 500
+#: Kinds of like events that are remembered by their bytes.
+_REMEMBERED = 4 * MOST
+
+# The bytes of a record that like events share, behind those of the partition: type, code and value,
+# and arguments that say who, what and where, but neither time nor SIDs nor the message's values.
+_LIKE: dict[int, tuple[slice, ...]] = {
+    _VERDICT: (slice(24, 36), slice(48, 64), slice(72, 76), slice(80, 94)),
+    _HYPERCALL: (slice(24, 32), slice(48, 56)),
+    int(EventType.FAULT): (slice(24, 32), slice(48, 64)),
+    int(EventType.HEALTH): (slice(24, 36), slice(64, 72)),
+}
+_PARTITION = slice(12, 14)
+
+Key = tuple[object, ...]
+
+
 @dataclass
 class Group:
     """Like events of one partition; `first` is the earliest."""
@@ -41,17 +61,23 @@ class Group:
     count: int = 1
 
 
+Groups = dict[Key, Group]
+
+
 @dataclass
 class Summary:
-    """`on_console` gets what the guests write to their consoles, as it is drained."""
+    """`on_console` gets what the guests write to their consoles, as it is drained. `untold` are
+    events of further groups, by heading, where there were too many to tell each."""
 
     names: Names
     on_console: Callable[[events.Console], None] | None = None
-    denials: dict[tuple[object, ...], Group] = field(default_factory=dict)
-    refusals: dict[tuple[object, ...], Group] = field(default_factory=dict)
-    faults: dict[tuple[object, ...], Group] = field(default_factory=dict)
-    health: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    denials: Groups = field(default_factory=dict)
+    refusals: Groups = field(default_factory=dict)
+    faults: Groups = field(default_factory=dict)
+    health: Groups = field(default_factory=dict)
     notes: list[Event] = field(default_factory=list)  # policy swaps and the module's stop
+    untold: Counter[str] = field(default_factory=Counter)
+    _like: dict[bytes, Group] = field(default_factory=dict)
 
     def __call__(self, records: memoryview | bytes) -> None:
         view = memoryview(records)
@@ -64,45 +90,72 @@ class Summary:
             refused = kind == _HYPERCALL and code in _REFUSED
             said = kind == _CONSOLE and self.on_console is not None
             if denied or refused or said or kind in _ALWAYS:
-                self._keep(events.decode(view[at : at + size]))
+                self._take(kind, view[at : at + size])
             at += size
 
-    def _keep(self, event: Event) -> None:
-        key: tuple[object, ...]
+    def _take(self, kind: int, record: memoryview) -> None:
+        slices = _LIKE.get(kind)
+        if slices is None:
+            self._note(events.decode(record))
+            return
+        like = b"".join((record[_PARTITION], *(record[each] for each in slices)))
+        if group := self._like.get(like):
+            group.count += 1
+            return
+        told = self._tell(events.decode(record))
+        if told is not None and len(self._like) < _REMEMBERED:
+            self._like[like] = told
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, events.Console):
+            if self.on_console is not None:
+                self.on_console(event)
+            return
+        self.names.observe(event)
+        if len(self.notes) < MOST:
+            self.notes.append(event)
+        else:
+            self.untold[event.kind.word] += 1
+
+    def _tell(self, event: Event) -> Group | None:
         match event:
             case events.Verdict():
-                what, why = text.judged(event, self.names), text.why(event, self.names)
-                parties = (event.source, event.destination, event.event)
-                method = event.message[:6]
-                key = (*parties, method, event.reason, event.rule, event.sequence)
-                _count(self.denials, key, event, what, why)
+                parties = (event.source, event.destination, event.event, event.message[:6])
+                key: Key = (*parties, event.reason, event.rule, event.sequence)
+                return self._count("denied", self.denials, key, event)
             case events.Hypercall():
-                what, why = text.called(event, self.names), text.refusal(event)
                 key = (event.partition, event.number, event.arguments[:1], event.code)
-                _count(self.refusals, key, event, what, why)
+                return self._count("refused", self.refusals, key, event)
             case events.Fault():
-                what = text.fault(event, self.names)
                 key = (event.partition, event.fault, event.pc, event.address)
-                _count(self.faults, key, event, what, "")
+                return self._count("fault", self.faults, key, event)
             case events.Health():
                 key = (event.partition, event.error, event.action, event.application)
-                _count(self.health, key, event, text.health(event), "")
-            case events.Console():
-                if self.on_console is not None:
-                    self.on_console(event)
+                return self._count("health", self.health, key, event)
             case _:
-                self.names.observe(event)
-                self.notes.append(event)
+                return None
+
+    def _count(self, heading: str, groups: Groups, key: Key, event: Event) -> Group | None:
+        if group := groups.get(key):
+            group.count += 1
+            return group
+        if len(groups) == MOST:
+            self.untold[heading] += 1
+            return None
+        groups[key] = Group(event, *_words(event, self.names))
+        return groups[key]
 
 
-def _count(
-    groups: dict[tuple[object, ...], Group],
-    key: tuple[object, ...],
-    event: Event,
-    what: str,
-    why: str,
-) -> None:
-    if group := groups.get(key):
-        group.count += 1
-    else:
-        groups[key] = Group(event, what, why)
+def _words(event: Event, names: Names) -> tuple[str, str]:
+    """What, and why."""
+    match event:
+        case events.Verdict():
+            return text.judged(event, names), text.why(event, names)
+        case events.Hypercall():
+            return text.called(event, names), text.refusal(event)
+        case events.Fault():
+            return text.fault(event, names), ""
+        case events.Health():
+            return text.health(event), ""
+        case _:
+            return "", ""

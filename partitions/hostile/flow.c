@@ -21,6 +21,7 @@ static khs_result hypercall_storm(void)
 
 static khs_result denial_storm(void)
 {
+    khs_partition_mode_set(KHS_MODE_NORMAL); /* out of a cold start nobody is even asked */
     for (;;)
         khs_partition_mode_set(KHS_MODE_WARM_START); /* the policy allows cold starts only */
 }

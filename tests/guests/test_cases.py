@@ -11,11 +11,13 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from khs import config, image
+from khs.engine.unicorn import Machine
 from khs.errors import ConfigError
 from khs.image.archive import Archive
 from khs.resources import shipped
-from khs.trace import events
+from khs.trace import Names, events
 from khs.trace.kinds import HealthError
+from khs.trace.summary import Summary
 from tests.guests.systems import BOARDS, Run, built, run, with_inputs
 
 ENGINE = "unicorn"
@@ -107,6 +109,20 @@ def test_case(name: str, arch: str) -> None:
         assert case.get("victim-says", "") in played.console("victim")
     assert played.result.partitions["bystander"].trace_sha256 == quiet(arch)
     assert played.result.partitions["bystander"].deadline_missed == 0
+
+
+def test_a_denial_storm_is_denied(arch: str) -> None:
+    """Each time by the policy, and told as one."""
+    played = play("denial-storm", arch)
+    denied = played.result.partitions["hostile"].denied
+    assert denied > 10_000
+    archive = built("hostile", BOARDS[arch])
+    summary = Summary(Names.from_header({"policies": [archive.policy_map]}))
+    with Machine(with_inputs(archive, {"case": b"denial-storm", "role": b"echo"})) as machine:
+        machine.run(FRAMES, notable=summary)
+    (group,) = summary.denials.values()
+    assert group.count == denied
+    assert "partition.Partition.SetMode {mode: 2}" in group.what and "deny" in group.why
 
 
 def quiet(arch: str) -> str:

@@ -94,6 +94,21 @@ def test_guests_run_confined() -> None:
     assert children() == []
 
 
+def test_progress_is_told_while_the_child_runs() -> None:
+    """Also of guests that cause no event at all."""
+    seen = []
+
+    def progress(done: int, wanted: int) -> None:
+        seen.append(done)
+        assert wanted == 40_000 and len(children()) == 1
+
+    with Machine(archive(Partition(COUNT)), isolate=True) as machine:
+        result = machine.run(40_000, progress=progress)
+    assert result.frames == 40_000
+    assert seen == sorted(seen) and seen[-1] == 40_000
+    assert len(set(seen)) > 3
+
+
 def test_a_child_that_dies_is_an_error() -> None:
     def sink(view: memoryview) -> None:
         os.kill(children()[-1], signal.SIGKILL)

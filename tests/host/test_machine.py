@@ -17,6 +17,8 @@ from khs import engine
 from khs.engine.native import Options
 from khs.engine.unicorn import Machine
 from khs.errors import EngineError
+from khs.trace import Names
+from khs.trace.summary import Summary
 from tests.host.system import COLD, IDLE, RAM, STOP, Arch, Partition, System, build, policy
 
 COUNT = b"\xbb" + struct.pack("<I", RAM) + b"\xff\x03\xeb\xfc"
@@ -26,6 +28,8 @@ FAULTS = b"\x90\x0f\x0b"
 RECEIVE = bytes.fromhex(
     "b815000000 31db b910001040 ba40000000 be80969800 cd80 ebe6".replace(" ", "")
 )
+HYPERCALL, VERDICT, FAULT, HEALTH, POLICY = 4, 6, 7, 8, 13
+UNKNOWN = 16
 
 
 @dataclass
@@ -78,6 +82,32 @@ def test_result(isolate: bool) -> None:
     document = result.to_json()
     assert document["partitions"]["a"]["mode"] == "cold-start"
     assert document["stopped"] is None
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_notable_events_are_those_that_people_are_told(isolate: bool) -> None:
+    """Few of all: what a summary tells of them is what it would tell of everything."""
+    unsound = b"\xb8\x63\0\0\0\xcd\x80\xeb\xf7"  # a hypercall that does not exist
+    given = archive(Partition(FAULTS, action=COLD), Partition(NOPS), Partition(unsound))
+    every, few = bytearray(), bytearray()
+    with Machine(given, policy_at={3: policy(start=False)}, isolate=isolate) as machine:
+        machine.run(6, sink=every.extend, notable=few.extend)
+    kinds = {few[at + 24] for at in _records(few)}
+    assert kinds == {VERDICT, HYPERCALL, FAULT, HEALTH, POLICY}
+    assert {few[at + 28] for at in _records(few) if few[at + 24] == HYPERCALL} == {UNKNOWN}
+    told = [Summary(Names()), Summary(Names())]
+    told[0](every)
+    told[1](few)
+    assert told[0] == told[1]
+    assert told[0].denials and told[0].refusals and told[0].faults and told[0].notes
+
+
+def test_a_system_in_order_has_no_notable_event() -> None:
+    few = bytearray()
+    with Machine(archive(Partition(COUNT), Partition(NOPS))) as machine:
+        result = machine.run(5, notable=few.extend)
+    assert result.partitions["b"].hypercalls > 10_000
+    assert few == b""
 
 
 def test_partition_hashes_are_of_visible_parts() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from khs.trace import Names
+import pytest
+
+from khs.trace import Names, events
 from khs.trace.console import LONGEST, ConsoleLines
 from khs.trace.events import Console
 from khs.trace.summary import Summary
@@ -43,6 +45,39 @@ def test_faults_health_and_console() -> None:
     assert [group.what for group in summary.health.values()] == [
         "health    memory-fault (partition level, running) -> cold-restart"
     ]
+
+
+def test_like_events_are_counted_without_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile guest can cause millions: time, SIDs and the message's values make no difference."""
+    decoded: list[bytes] = []
+
+    def decode(record: memoryview) -> events.Event:
+        decoded.append(bytes(record))
+        return events_decode(record)
+
+    events_decode = events.decode
+    monkeypatch.setattr(events, "decode", decode)
+    summary = Summary(Names.from_header(HEADER))
+    faults = [make_record(7, tick=n, local=n, code=1, args=[0x4000, 8, n % 2]) for n in range(50)]
+    health = [make_record(8, tick=n, code=4, value=3, args=[1, n % 2, 0]) for n in range(50)]
+    calls = [make_record(4, tick=n, number=10, code=4, args=[7, n]) for n in range(50)]
+    summary(b"".join([*(denial(n, value=n) for n in range(50)), *faults, *health, *calls]))
+    groups = (summary.denials, summary.faults, summary.health, summary.refusals)
+    assert [[each.count for each in group.values()] for group in groups] == [[50]] * 4
+    assert len(decoded) == 4
+
+
+def test_too_many_kinds_of_events_are_counted_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither memory nor output grows with what a guest makes up."""
+    monkeypatch.setattr("khs.trace.summary.MOST", 3)
+    summary = Summary(Names.from_header(HEADER))
+    for mid in (0, 1, 2, 3, 4, 4, 0):
+        summary(denial(mid, 0, mid=mid))
+    assert [group.count for group in summary.denials.values()] == [2, 1, 1]
+    assert summary.untold == {"denied": 3}
+    swap = make_record(13, partition=0xFFFF, code=1, value=NONE)
+    summary(swap * 5)
+    assert len(summary.notes) == 3 and summary.untold["policy"] == 2
 
 
 def test_refused_hypercalls_say_what_they_lacked() -> None:

@@ -1,0 +1,95 @@
+"""Structures of libkhs: those of khs/host/host.h and khs/core/core.h."""
+
+from __future__ import annotations
+
+from ctypes import POINTER, Structure, c_char, c_char_p, c_uint32, c_uint64, c_void_p
+
+
+class HostBytes(Structure):
+    """khs_host_bytes."""
+
+    _fields_ = (("data", c_char_p), ("size", c_uint64))
+
+
+class HostOptions(Structure):
+    """khs_host_options."""
+
+    _fields_ = (
+        ("cache_bytes", c_uint64),
+        ("ring_bytes", c_uint64),
+        ("abandoned_most", c_uint32),
+        ("flags", c_uint32),
+    )
+
+
+class HostError(Structure):
+    """khs_host_error."""
+
+    _fields_ = (
+        ("failure", c_uint32),
+        ("partition", c_uint32),
+        ("where", c_uint64),
+        ("text", c_char * 160),
+    )
+
+
+class HostEvents(Structure):
+    """khs_host_events."""
+
+    _fields_ = (
+        ("records", c_void_p),
+        ("size", c_uint64),
+        ("parts", c_void_p),
+        ("at", POINTER(c_uint64)),
+        ("granted", c_uint64),
+        ("denied", c_uint64),
+        ("stop_cause", c_uint32),
+        ("pad", c_uint32),
+        ("notable", c_void_p),
+        ("notable_size", c_uint64),
+    )
+
+
+class Status(Structure):
+    """khs_host_status."""
+
+    _fields_ = (
+        ("tick", c_uint64),
+        ("frames", c_uint64),
+        ("major_frame", c_uint64),
+        ("schedule", c_uint32),
+        ("stopped", c_uint32),
+        ("partitions", c_uint32),
+        ("abandoned", c_uint32),
+    )
+
+
+class View(Structure):
+    """khs_partition_view."""
+
+    _fields_ = (
+        ("mode", c_uint32),
+        ("sid", c_uint32),
+        ("blocked", c_uint32),
+        ("restarts", c_uint32),
+        ("ticks", c_uint64),
+        ("idle_ticks", c_uint64),
+        ("hypercalls", c_uint64),
+        ("denied", c_uint64),
+        ("granted", c_uint64),
+        ("faults", c_uint64),
+        ("deadlines_met", c_uint64),
+        ("deadlines_missed", c_uint64),
+    )
+
+
+class Ending(Structure):
+    """khs_host_ending: the last packet of a confined child."""
+
+    _fields_ = (("boot_status", c_uint32), ("end", c_uint32), ("status", Status))
+
+
+class Timing(Structure):
+    """khs_host_timing."""
+
+    _fields_ = (("ns", c_uint64), ("ticks", c_uint64), ("traps", c_uint64), ("windows", c_uint64))

@@ -117,7 +117,9 @@ def fit(value: tree.Expression, expected: Type) -> tree.Expression:
             return widen(value, expected)
     value = settle(value)
     if value.type != expected:
-        raise MismatchError("PSL-030", f"expected {expected}, got {value.type}")
+        bytes_for_text = (value.type, expected) == (types.ListType(types.UINT8), types.TEXT)
+        help = "texts are parameters of type string<N>, not bytes<N>" if bytes_for_text else ""
+        raise MismatchError("PSL-030", f"expected {expected}, got {value.type}", help)
     return value
 
 

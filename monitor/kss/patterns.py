@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kss import syntax
 from kss.models.model import Typing
-from kss.regex.automaton import MAX_STEPS, Automaton, build
+from kss.regex.automaton import MAX_STEPS, MAX_TRANSITIONS, Automaton, build
 from kss.regex.parser import parse
 from kss.regex.syntax import Expression, PatternError
 from kss.regex.terms import TooLargeError
@@ -95,7 +95,8 @@ class Patterns:
             found = build(patterns)
         except TooLargeError:
             self._left -= MAX_STEPS
-            message = "the pattern is too complex: its automaton would get too large"
+            limit = f"more than {MAX_TRANSITIONS} transitions"
+            message = f"the pattern is too complex: its automaton would need {limit}"
             raise typing.fail("PSL-055", span, message, help) from None
         self._left -= found.steps
         return found

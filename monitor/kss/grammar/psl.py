@@ -6,7 +6,7 @@ from kss import syntax
 from kss.errors import Findings
 from kss.events import Kind
 from kss.grammar.pal import TestParser
-from kss.grammar.tokens import INT, NAME, TEXT
+from kss.grammar.tokens import INT, NAME, REGEX, TEXT
 from kss.source import Source
 
 _KINDS = {kind.name.lower(): kind for kind in Kind}
@@ -182,7 +182,8 @@ class PolicyParser(TestParser):
             label = self.literal()
         else:
             self._tried += [TEXT, INT, *_BOOLEANS]
-            raise self.unexpected()
+            block = self.kind == REGEX
+            raise self.unexpected("a label is a text literal: put it in quotes" if block else "")
         self.need(":")
         items = self._body() if self.see("{") else (self._item(),)
         return syntax.Branch(label, items, self.since(start))

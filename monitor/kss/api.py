@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kss.boot import starts
 from kss.build import Options, build
@@ -22,6 +23,9 @@ from kss.nearest import SELECTORS, EventNames, Section, advice, sections
 from kss.pal.cases import TestSet
 from kss.source import Search
 from kss.tree import PolicyTree
+
+if TYPE_CHECKING:
+    from kss.init import Init
 
 __all__ = [
     "Decision",
@@ -36,8 +40,10 @@ __all__ = [
     "Result",
     "RuleInfo",
     "Section",
+    "check",
     "check_policy",
     "load_class",
+    "load_init",
     "load_policy",
 ]
 
@@ -163,3 +169,31 @@ def load_class(name: str, include: Iterable[Path] = ()) -> EntityClass | None:
     findings = Findings()
     descriptions = Descriptions(Search(include), findings)
     return descriptions.load_class(name, name, 0, Location(name, 1, 1))
+
+
+def load_init(path: Path, defines: Mapping[str, str] | None = None, *, stub: bool = False) -> Init:
+    """Reads and checks an init description; see `kss.init`. Raises KssError."""
+    from kss.init import load_init
+
+    return load_init(Path(path), defines, stub=stub)
+
+
+def check(
+    path: Path,
+    include: Iterable[Path] = (),
+    *,
+    defines: Mapping[str, str] | None = None,
+    stub: bool = False,
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with a file, by what its name ends in: an init description (.yaml,
+    .yaml.in), a class, component or package (.edl, .cdl, .idl), else a policy."""
+    if path.name.endswith((".yaml", ".yml", ".yaml.in")):
+        try:
+            return load_init(path, defines, stub=stub).notes
+        except DescriptionError as error:
+            return error.findings
+    if path.suffix in (".edl", ".cdl", ".idl"):
+        from kss.describe import check_description
+
+        return check_description(path, include, defines or {}, stub)
+    return check_policy(path, include, defines=defines, stub=stub)

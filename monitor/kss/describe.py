@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kss.edl import Descriptions
-from kss.errors import Findings, Location
+from kss.errors import DescriptionError, Finding, Findings, Location
 from kss.grammar.edl import parse_description
 from kss.grammar.idl import parse_package
 from kss.layout import EntityClass, Interface
-from kss.source import Search, read_source
+from kss.source import Expand, Search, read_source
+from kss.stubs import Stubs
+from kss.syntax import Word
+from kss.template import Template
 
 _PARSERS = {".edl": parse_description, ".cdl": parse_description, ".idl": parse_package}
 
@@ -37,6 +40,32 @@ def load_described_interface(what: str, include: Iterable[Path]) -> Interface:
     return found
 
 
+def check_description(
+    path: Path, include: Iterable[Path], defines: Mapping[str, str], stub: bool
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with an .edl, .cdl or .idl file and what it names."""
+    findings = Findings()
+    expand = Template(defines, stub).expand
+    try:
+        declared, root = _declared(path, findings, expand)
+        name = declared.value
+        if declared.parts[-1] != path.stem:
+            rule = "IDL-001" if path.suffix == ".idl" else "EDL-001"
+            message = f"{name} is looked for in {declared.parts[-1]}{path.suffix}"
+            findings.error(rule, declared.span.at, message, f"call it ...{path.stem}", name)
+        search = Search([root, *include], expand)
+        descriptions = Descriptions(search, findings, Stubs(findings, stub))
+        if path.suffix == ".edl":
+            descriptions.load_class(name, name, 0, declared.span.at)
+        elif path.suffix == ".cdl":
+            descriptions.check_component(name)
+        else:
+            descriptions.packages.load(name)
+    except DescriptionError as error:
+        return error.findings
+    return tuple(findings.items)
+
+
 def _name_and_root(
     what: str, include: Iterable[Path], findings: Findings
 ) -> tuple[str, list[Path]]:
@@ -44,13 +73,19 @@ def _name_and_root(
     path = Path(what)
     if path.suffix not in _PARSERS:
         return what, list(include)
+    declared, root = _declared(path, findings, None)
+    return declared.value, [root, *include]
+
+
+def _declared(path: Path, findings: Findings, expand: Expand | None) -> tuple[Word, Path]:
+    """The name that a file declares, and the include directory in which that name leads to it."""
     source = read_source(path, findings)
+    source = expand(source, findings) if source and expand else source
     text = _PARSERS[path.suffix](source, findings) if source else None
     findings.raise_if_failed()
     assert text is not None
-    name = text.name.value
-    parts = name.split(".")
+    parts = text.name.parts
     root = path.parent
     if path.parts[-len(parts) :] == (*parts[:-1], path.name) and path.stem == parts[-1]:
         root = Path(*path.parts[: -len(parts)])
-    return name, [root, *include]
+    return text.name, root

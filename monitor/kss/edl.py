@@ -160,6 +160,14 @@ class Descriptions:
             self._misnamed(description, name)
         return description
 
+    def check_component(self, name: str) -> None:
+        """Reports what is wrong with a component and with everything that it names."""
+        description = self._load(name, ".cdl")
+        if description is not None:
+            if description.name.value != name:
+                self._misnamed(description, name)
+            _Builder(self, self._findings).add(description, "", name, (description.source.name,))
+
     def _misnamed(self, description: Description, name: str) -> None:
         declared = description.name
         self._findings.error(

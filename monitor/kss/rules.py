@@ -112,6 +112,15 @@ RULES: Final[dict[str, str]] = {
     "PSL-072": "an audit profile has the wrong form",
     "PSL-073": "audit default is declared twice, differently",
     "PSL-074": "a section names two audit profiles",
+    # init descriptions
+    "INIT-001": "the file is no YAML, or of a kind that init descriptions do not use",
+    "INIT-002": "unknown key",
+    "INIT-003": "a key is missing",
+    "INIT-004": "a value has the wrong form",
+    "INIT-005": "two processes have one name",
+    "INIT-006": "a connection leads to no process",
+    "INIT-007": "a connection is not possible",
+    "INIT-008": "a key is given twice",
     # policy tests
     "PAL-001": "a test case lacks what its event needs",
     "PAL-002": "unknown process",

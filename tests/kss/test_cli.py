@@ -352,7 +352,7 @@ def test_defects_of_ours_exit_3(policy: Path, monkeypatch: Any, capsys: Any) -> 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kss.api.check_policy", broken)
+    monkeypatch.setattr("kss.api.check", broken)
     assert run(monkeypatch, "check", policy) == 3
     assert "this is a defect of kss: ZeroDivisionError" in capsys.readouterr().err
 
@@ -361,7 +361,7 @@ def test_interrupted(policy: Path, monkeypatch: Any, capsys: Any) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kss.api.check_policy", interrupted)
+    monkeypatch.setattr("kss.api.check", interrupted)
     assert run(monkeypatch, "check", policy) == 130
     assert capsys.readouterr().err == "kss: interrupted\n"
 

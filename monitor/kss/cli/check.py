@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,14 +23,19 @@ class Format(StrEnum):
 
 
 def check(
-    file: options.Policy,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A policy (.psl), or an .edl, .cdl, .idl or init.yaml file."
+        ),
+    ],
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
     format: Annotated[Format, typer.Option(help="Form of the findings.")] = Format.TEXT,
     as_json: options.Json = False,
 ) -> int:
-    """Check a policy and everything it includes.
+    """Check a policy and everything it includes, or another file of a solution.
 
     Every finding is printed with file, line, column, a stable rule id and what would be right.
     Exits 1 if there is an error among them.
@@ -39,17 +45,18 @@ def check(
 
         kss check security.psl -I interfaces
         kss check security.psl -I interfaces --json
+        kss check init.yaml
         kss check security.psl -I resources --stub --format sarif
         kss check security.psl.in --stub --define INIT_EXTERNAL_ENTITIES="use EDL kl.VfsNet"
     """
-    from kss.api import check_policy
+    from kss.api import check
     from kss.cli import inputs
     from kss.sarif import sarif
     from kss.show import check_json
 
     inputs.must_exist(file)
     defines = inputs.definitions(define)
-    findings = check_policy(file, include or (), defines=defines, stub=stub)
+    findings = check(file, include or (), defines=defines, stub=stub)
     if format is Format.SARIF:
         common.print_json(sarif(findings))
     elif as_json or format is Format.JSON:

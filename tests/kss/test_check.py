@@ -1,0 +1,48 @@
+"""`kss check` of the other files of a solution: classes, components, packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kss.api import check
+from kss.errors import Finding
+
+from tests.kss.conftest import LIB
+
+
+def brief(found: tuple[Finding, ...]) -> list[tuple[str, int]]:
+    return [(finding.rule, finding.line) for finding in found]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (LIB / "bank").iterdir()))
+def test_sound_files(name: str) -> None:
+    assert brief(check(LIB / "bank" / name)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("Bad.edl", "task class bank.Bad\nendpoints { a : bank.INone }\n", [("EDL-005", 2)]),
+        ("Bad.edl", "task class bank.Bad\nendpoint { }\nsecurty x\n", [("SRC-003", 2)]),
+        ("Bad.cdl", "component bank.Bad\ncomponents { a : bank.Bad }\n", [("EDL-006", 2)]),
+        ("Bad.cdl", "component bank.Other\nendpoints { a : bank.IBolt }\n", [("EDL-001", 1)]),
+        ("Bad.idl", "package bank.Other\n", [("IDL-001", 1)]),
+        ("Bad.idl", "package bank.Bad\nstruct A { B b; }\ntypedef Nope C;\n", [("IDL-002", 2), ("IDL-002", 3)]),
+        ("Bad.idl", "package bank.Bad\nimport bank.None\n", [("IDL-011", 2)]),
+        ("Bad.idl", "package bank.@NAME@\ntypedef @TYPE@ C;\n", [("SRC-005", 1), ("SRC-005", 2)]),
+    ],
+)  # fmt: skip
+def test_wrong_files(name: str, text: str, found: list[tuple[str, int]], tmp_path: Path) -> None:
+    path = tmp_path / "bank" / name
+    path.parent.mkdir()
+    path.write_text(text)
+    assert brief(check(path, [LIB])) == found
+
+
+def test_templates_and_stubs(tmp_path: Path) -> None:
+    path = tmp_path / "Bad.edl"
+    path.write_text("task class bank.@NAME@\nendpoints { a : acme.IThing }\n")
+    defines = {"NAME": "Bad"}
+    assert brief(check(path, defines=defines)) == [("EDL-005", 2)]
+    assert brief(check(path, defines=defines, stub=True)) == [("STUB-001", 2)]

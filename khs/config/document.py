@@ -167,11 +167,15 @@ class PartitionTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class RegionTable(Table):
-    """Shared memory; it exists only as a named region."""
+    """Named memory; shared if several partitions map it."""
 
     size: Size = key("size, whole pages of 4 KiB")
     map: dict[str, str] = key('rights by partition: "r" or "rw"')
-    keep: bool = key("its content survives a warm restart", False)
+    keep: bool = key(
+        "its content survives a warm restart of its only partition; what is shared outlives every "
+        "restart of one partition, cold or warm",
+        False,
+    )
     address: Address | None = key(
         "address, the same in every partition", None, shows="the next free one"
     )
@@ -259,7 +263,7 @@ class Document(Table):
     run: RunTable = key("defaults of a run", RunTable())
     schedule: dict[str, ScheduleTable] = key("schedules by name", {})
     partition: dict[str, PartitionTable] = key("partitions by name", {})
-    region: dict[str, RegionTable] = key("shared memory by name", {})
+    region: dict[str, RegionTable] = key("named memory by name", {})
     channel: dict[str, ChannelTable] = key("channels by name", {})
     health: HealthTable = key("the health monitor's table", HealthTable(path=("health",)))
     input: dict[str, InputTable] = key("inputs by name", {})

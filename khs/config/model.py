@@ -17,7 +17,7 @@ from typing import NamedTuple
 from khs.errors import Finding, Severity
 
 PAGE = 4096
-#: Named shared regions lie from here upwards, at the same address in every partition.
+#: Named regions lie from here upwards, at the same address in every partition.
 REGION_BASE = 0x5000_0000
 #: What a partition's own program, heap, stack and start information may occupy.
 PROGRAM_BASE, STACK_TOP, STACK_GUARD, START_INFO = (
@@ -248,7 +248,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Named shared memory, at the same address in every partition that maps it."""
+    """Named memory, at the same address in every partition that maps it."""
 
     name: str
     number: int

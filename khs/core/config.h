@@ -17,7 +17,7 @@
 enum khs_arch { KHS_ARMV7 = 1, KHS_X86 = 2, KHS_X64 = 3 };
 enum khs_right { KHS_R = 1, KHS_W = 2, KHS_X = 4 };
 enum khs_region_flag {
-    KHS_REGION_SHARED = 1, /* named in [region.*]; outlives restarts */
+    KHS_REGION_SHARED = 1, /* of several partitions; outlives their restarts */
     KHS_REGION_KEEP = 2,   /* survives a warm restart */
 };
 enum khs_channel_kind { KHS_SAMPLING = 0, KHS_QUEUING = 1, KHS_CALLS = 2 };

@@ -7,7 +7,7 @@ Address plan, the same on every architecture:
     ...         64 KiB that are mapped nowhere: the stack's guard
     ...         stack (rw), up to 0x48000000
     0x4f000000  start information (r)
-    0x50000000  named shared regions, at the same address in every partition
+    0x50000000  named regions, at the same address in every partition
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _TRAP = {Arch.ARMV7: bytes.fromhex("f000f0e7"), Arch.X86: b"\xcc", Arch.X64: b"\
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A region: `data`, which ends in no zero, then zeros up to `size`. Private regions are called
-    `partition/part`."""
+    """A region: `data`, which ends in no zero, then zeros up to `size`. A partition's own parts are
+    called `partition/part`. `shared`: several partitions map it, so that no restart of one of them
+    resets it; all others start afresh with their partition, but for a warm start if `keep`."""
 
     name: str
     size: int
@@ -111,7 +112,8 @@ def plan(
 ) -> tuple[Layout, list[Finding]]:
     """Lays out the system; programs and start information are given by partition."""
     regions = [
-        Memory(region.name, region.size, shared=True, keep=region.keep) for region in system.regions
+        Memory(region.name, region.size, shared=len(region.rights) > 1, keep=region.keep)
+        for region in system.regions
     ]
     maps: list[tuple[Map, ...]] = []
     findings: list[Finding] = []

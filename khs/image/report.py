@@ -120,7 +120,7 @@ def _memory(parts: Parts, partition: Partition) -> str:
     rows = []
     for each in parts.layout.maps[partition.number]:
         region = parts.layout.regions[each.region]
-        name = region.name if region.shared else region.name.partition("/")[2]
+        name = region.name.rpartition("/")[2]
         kind = "shared" if region.shared else "private"
         kept = " keep" if region.keep else ""
         end = each.address + region.size

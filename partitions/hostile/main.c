@@ -1,6 +1,6 @@
 /* Runs one case, says what it came to, and then waits. Which one, CASE in the environment says, or
- * the first message of the input `case`: it is kept in a region that outlives restarts, so that a
- * partition that starts again does the same again. */
+ * the first message of the input `case`: it is kept in a shared region, which outlives restarts,
+ * so that a partition that starts again does the same again. */
 #include "hostile.h"
 
 struct hostile_ends ends;

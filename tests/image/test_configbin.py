@@ -157,7 +157,7 @@ def test_schedules(built: Reader) -> None:
 def test_regions_and_maps(built: Reader) -> None:
     regions = built.table("regions", records.Region)
     maps = built.table("maps", records.Map)
-    assert [(r.size, r.flags, r.file_size) for r in regions[:2]] == [(8192, 3, 0), (4096, 1, 0)]
+    assert [(r.size, r.flags, r.file_size) for r in regions[:2]] == [(8192, 3, 0), (4096, 0, 0)]
     assert all(region.flags == 0 for region in regions[2:])
     left, right = built.table("partitions", records.Partition)
     assert left.maps.first == 0 and right.maps.first == left.maps.count

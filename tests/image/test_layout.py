@@ -114,7 +114,15 @@ def test_shared_regions_are_one_region(system: System) -> None:
     assert mapped[0][0].address == mapped[1][0].address == system.regions[0].address
     assert [each[0].rights for each in mapped] == [Right.R | Right.W, Right.R]
     assert layout.regions[0].shared and layout.regions[0].keep
-    assert layout.regions[1].shared and not layout.regions[1].keep
+
+
+def test_a_region_of_one_partition_is_not_shared(system: System) -> None:
+    """Or it would outlive its cold starts."""
+    layout, _ = lay_out(system, Segment(BASE, loop(Arch.X86), R | X))
+    assert [each.region for each in layout.maps[0] if each.region == 1] == []
+    assert [each.region for each in layout.maps[1] if each.region == 1] == [1]
+    assert not layout.regions[1].shared and not layout.regions[1].keep
+    assert {each.shared for each in layout.regions[1:]} == {False}
 
 
 def test_nothing_lies_in_the_stack_guard(system: System) -> None:

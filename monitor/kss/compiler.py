@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from kss import binary
 from kss.codegen.assembler import TooComplexError
@@ -14,11 +11,11 @@ from kss.codegen.items import Items
 from kss.codegen.layouts import Layouts
 from kss.codegen.objects import Objects, oversize
 from kss.errors import DescriptionError
+from kss.recursion import deep_recursion
 from kss.tree import PolicyTree
 
 MAX_SIDS = 64
 MAX_POOL = 1 << 20
-RECURSION = 10_000
 
 
 def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
@@ -31,7 +28,7 @@ def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
         raise ValueError(f"max_sids is {max_sids}; it must be from 1 to {MAX_POOL}")
     if found := oversize(policy.objects, max_sids):
         raise DescriptionError([found])
-    with _deep_recursion():
+    with deep_recursion():
         image = _image(policy, max_sids)
     if image.max_calls > binary.MAX_CALLS:
         most = f"at most {binary.MAX_CALLS} may match one event"
@@ -40,17 +37,6 @@ def compile_policy(policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> bytes:
         most = f"at most {binary.MAX_STATE} can be undone"
         raise TooComplexError(f"one event could change {image.max_writes} words of state: {most}")
     return binary.write(image)
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    """The checker admits expressions nested 300 deep: some 2,000 calls of Python functions."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def _image(policy: PolicyTree, max_sids: int) -> binary.Image:

@@ -30,7 +30,7 @@ class Reference:
     def __init__(self, policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> None:
         self.policy = policy
         self._contexts = {
-            _owner(item): Contexts(MODELS[item.model].capacity(item.config, max_sids))
+            owner(item): Contexts(MODELS[item.model].capacity(item.config, max_sids))
             for item in policy.objects
         }
         if "Base" in self._contexts:
@@ -51,13 +51,17 @@ class Reference:
         before = {name: contexts.clone() for name, contexts in self._contexts.items()}
         if event.released_sid:
             self.release(event.released_sid)
-        evaluation = _Evaluation(self.policy, self._contexts, event, called)
+        evaluation = self.evaluation(event, called)
         decision = evaluation.run()
         if event.trial or not decision.granted:
             self._contexts = before
         if decision.reason is not Reason.DEFAULT:
             self.recorded = evaluation.recorded(decision, level)
         return decision
+
+    def evaluation(self, event: Event, called: tuple[Endpoint, Method] | None) -> Evaluation:
+        """A new evaluation of an event that is well formed; a subclass may watch it."""
+        return Evaluation(self.policy, self._contexts, event, called)
 
     def release(self, sid: int) -> None:
         """Drops every context of a SID (a destroyed process)."""
@@ -114,7 +118,7 @@ def called_method(server: EntityClass, kind: Kind, data: bytes) -> tuple[Endpoin
     return (endpoints[riid], methods[mid]) if mid < len(methods) else None
 
 
-def _owner(item: tree.PolicyObject) -> str:
+def owner(item: tree.PolicyObject) -> str:
     """Under which name an object's contexts are kept."""
     return item.model if MODELS[item.model].shared else item.name
 
@@ -127,7 +131,7 @@ class _StopError(Exception):
         self.site = site
 
 
-class _Evaluation:
+class Evaluation:
     """The evaluation of one event."""
 
     def __init__(
@@ -210,7 +214,7 @@ class _Evaluation:
     def rule(self, rule: tree.Rule) -> None:
         item = self.policy.objects[rule.object]
         arguments = {name: self.at(rule.site, value) for name, value in rule.arguments}
-        contexts, model = self.contexts[_owner(item)], MODELS[item.model]
+        contexts, model = self.contexts[owner(item)], MODELS[item.model]
         self.states[rule.site] = model.audit_state(item.config, contexts, arguments)
         granted = model.call(item.config, contexts, rule.method, arguments)
         self.calls.append((rule.site, Result.GRANTED if granted else Result.DENIED))
@@ -288,7 +292,7 @@ class _Evaluation:
         """The object of an expression method, its contexts, and the arguments."""
         item = self.policy.objects[query.object]
         arguments = {name: self.value(value) for name, value in query.arguments}
-        return item, self.contexts[_owner(item)], arguments
+        return item, self.contexts[owner(item)], arguments
 
     def place(self, place: tree.Place) -> Value:
         """Follows the steps through the bytes of the message."""

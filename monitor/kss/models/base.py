@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from kss.binary import CLAIM_WRITES
 from kss.codegen.object import Arguments, ObjectCode
 from kss.models.model import Contexts, Model, Parameter, Signature, Value
+from kss.tree import Apply, Constant, Expression
 from kss.types import BOOLEAN, UINT8, Type
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class Base(Model):
             "deny": Signature((Parameter("value", BOOLEAN),), or_unit=True),
             "set_level": Signature((Parameter("value", UINT8),)),
         }
+
+    def condition(self, method: str, arguments: Mapping[str, Expression]) -> Expression | None:
+        if method == "assert":
+            return arguments["value"]
+        if method == "deny" and arguments:
+            return Apply("bool.not", (arguments["value"],), BOOLEAN)
+        return Constant(method != "deny", BOOLEAN)
 
     def capacity(self, config: object, max_sids: int) -> int:
         return 1

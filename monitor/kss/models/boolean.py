@@ -31,6 +31,11 @@ class Bool(Model):
     def pure(self) -> Mapping[str, Pure]:
         return {"all": _fold, "any": _fold, "cond": _cond}
 
+    def condition(
+        self, method: str, arguments: Mapping[str, tree.Expression]
+    ) -> tree.Expression | None:
+        return arguments["value"]
+
     def unary(
         self, typing: Typing, operator: str, operand: tree.Expression, span: Span
     ) -> tree.Expression:

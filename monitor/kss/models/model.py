@@ -219,6 +219,13 @@ class Model:
     def pure(self) -> Mapping[str, Pure]:
         return {}
 
+    def condition(
+        self, method: str, arguments: Mapping[str, tree.Expression]
+    ) -> tree.Expression | None:
+        """What a rule asks, as a Boolean expression of its arguments (which are evaluated in any
+        case); None if its answer depends on contexts."""
+        return None
+
     def unary(
         self, typing: Typing, operator: str, operand: tree.Expression, span: Span
     ) -> tree.Expression:

@@ -11,6 +11,7 @@
 /* Longest x86 instruction; longer ones are refused before they are translated. */
 #define LONGEST 15u
 #define SHORTEST 3u /* of a bit test without prefixes */
+#define TAIL 4u     /* with an immediate */
 #define BEFORE (LONGEST - SHORTEST)
 #define LOCK 0xf0
 /* Addresses of a partition; no ordinary code comes near. */
@@ -34,9 +35,9 @@ static uint32_t bit_test(const uint8_t *code, uint64_t size)
         return 0;
     switch (code[1]) {
     case 0xa3: case 0xab: case 0xb3: case 0xbb:
-        return code[2] >= 0xc0 ? 3 : 0;
+        return code[2] >= 0xc0 ? SHORTEST : 0;
     case 0xba:
-        return code[2] >= 0xe0 ? 4 : 0;
+        return code[2] >= 0xe0 && size >= TAIL ? TAIL : 0;
     default:
         return 0;
     }
@@ -116,7 +117,7 @@ static const uint8_t *around(khs_host *host, uint32_t partition, uint64_t addres
             break;
         window[BEFORE - 1 - *before] = *from;
     }
-    for (*after = 0; *after < SHORTEST; (*after)++) {
+    for (*after = 0; *after < TAIL; (*after)++) {
         from = khs_guest_at(host, partition, address + *after, KHS_X, &room);
         if (from == NULL)
             break;
@@ -131,13 +132,13 @@ static bool scan_region(khs_host *host, uint32_t partition, const khs_cfg_map *m
     const uint8_t *base = host->memory.regions[map->region].base;
     uint64_t size = host->regions[map->region].file_size; /* zeros follow */
     for (uint64_t at = 0; at < size; at++) {
-        uint8_t window[BEFORE + SHORTEST];
+        uint8_t window[BEFORE + TAIL];
         uint64_t before = at, after = size - at;
         uint32_t most, least;
         const uint8_t *code = base + at;
         if (*code != 0x0f)
             continue;
-        if (before < BEFORE || after < SHORTEST)
+        if (before < BEFORE || after < TAIL)
             code = around(host, partition, map->address + at, window, &before, &after);
         if (!locked(code, before, after, host->config->arch == KHS_X64, &most, &least))
             continue;

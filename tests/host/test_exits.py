@@ -40,6 +40,17 @@ def test_across_two_regions(load: Load, arch: Arch, cut: int, window: int) -> No
 
 
 @X86
+@pytest.mark.parametrize(
+    ("last", "kind"), [("f00fbae8", Kind.EXECUTE), ("f00fabd1", Kind.UNDEFINED)]
+)
+def test_at_the_end_of_code(load: Load, arch: Arch, last: str, kind: Kind) -> None:
+    """An instruction that reaches over it is fetched first."""
+    code = bytes.fromhex(last).rjust(PAGE, b"\x90")
+    system = System(arch, [Partition(code, action=LOG)], [(0, 2 * PAGE)])
+    assert faults(load, system) == [(PAGE - 4, kind, CODE + PAGE - 4)]
+
+
+@X86
 def test_a_thousand_restarts_lose_no_engine(load: Load, arch: Arch) -> None:
     host = load(System(arch, [Partition(b"\x90" + LOCK_BTS, action=COLD)], [(0, 2500)]))
     while host.run(frames=1) is End.DRAIN:

@@ -53,31 +53,36 @@ class Patterns:
         """Checks the patterns of a `choice` together. Returns in words which texts match none, ""
         if every text matches one."""
         patterns = tuple(self.read(typing, label) for label in labels)
-        alone = [
-            self._automaton(typing, label.span, (pattern,))
-            for label, pattern in zip(labels, patterns, strict=True)
-        ]
-        try:
-            together = build(patterns)
-        except TooLargeError:  # the compiler makes several of it
-            self._left -= MAX_STEPS
+        together = self._together(patterns)
+        if together is None:  # then the compiler makes several of it
+            for label, pattern in zip(labels, patterns, strict=True):
+                self._automaton(typing, label.span, (pattern,))
             return "other texts"
-        self._left -= together.steps
-        for number, (label, own) in enumerate(zip(labels, alone, strict=True)):
+        for number, label in enumerate(labels):
             if number not in together.answers:
-                self._is_never_taken(typing, label, own, labels, together)
+                alone = self._automaton(typing, label.span, (patterns[number],))
+                self._is_never_taken(typing, label, alone.example(0), labels, together)
         rest = together.example(len(labels))
         return "" if rest is None else f"texts such as {_shown(rest)}"
+
+    def _together(self, patterns: tuple[Expression, ...]) -> Automaton | None:
+        """One automaton, if it is small enough."""
+        try:
+            found = build(patterns) if self._left > 0 else None
+        except TooLargeError:
+            self._left -= MAX_STEPS
+            return None
+        self._left -= found.steps if found else 0
+        return found
 
     def _is_never_taken(
         self,
         typing: Typing,
         label: syntax.Literal,
-        own: Automaton,
+        example: bytes | None,
         labels: Sequence[syntax.Literal],
         together: Automaton,
     ) -> None:
-        example = own.example(0)
         if example is None:
             typing.warn("PSL-058", label.span, "no text matches this pattern", _NEVER)
             return
@@ -91,15 +96,11 @@ class Patterns:
         if self._left <= 0:
             message = "with this one the patterns of the policy are too complex together"
             raise typing.fail("PSL-055", span, message, help)
-        try:
-            found = build(patterns)
-        except TooLargeError:
-            self._left -= MAX_STEPS
-            limit = f"more than {MAX_TRANSITIONS} transitions"
-            message = f"the pattern is too complex: its automaton would need {limit}"
-            raise typing.fail("PSL-055", span, message, help) from None
-        self._left -= found.steps
-        return found
+        if found := self._together(patterns):
+            return found
+        limit = f"more than {MAX_TRANSITIONS} transitions"
+        message = f"the pattern is too complex: its automaton would need {limit}"
+        raise typing.fail("PSL-055", span, message, help)
 
 
 _NEVER = "what & joins must be possible at once"

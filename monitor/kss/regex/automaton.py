@@ -130,15 +130,21 @@ def _explore(
     rows: list[list[int]] = []
     answers: list[int] = []
     for state in (queue := [start]):  # grows on the way
+        begin = 0
+        for _, term in state:
+            begin |= term.first
         row: list[int] = []
         for byte in typical:
-            terms.spend(len(state) + 1)
-            moved = ((number, terms.derivative(term, byte)) for number, term in state)
-            target = _alive(terms, moved)
+            target: State = ()
+            if begin >> byte & 1:
+                terms.spend(len(state))
+                moved = [(number, terms.derivative(term, byte)) for number, term in state]
+                target = _alive(terms, moved)
             if target not in numbers:
                 numbers[target] = len(queue)
                 queue.append(target)
             row.append(numbers[target])
+        terms.spend(len(row))
         rows.append(row)
         matching = (number for number, term in state if term.nullable)
         answers.append(next(matching, len(patterns)))
@@ -175,9 +181,10 @@ def _numbered(
     for index, members in enumerate(classes):
         column = tuple(number[moves[block][index]] for block in order)
         merged = columns.setdefault(column, len(columns))
-        for byte in range(256):
-            if members >> byte & 1:
-                class_of[byte] = merged
+        while members:
+            lowest = members & -members
+            class_of[lowest.bit_length() - 1] = merged
+            members ^= lowest
     made = tuple(zip(*columns, strict=True))
     kept = tuple(answers[one_of[block]] for block in order)
     return Automaton(bytes(class_of), made, kept, number[block_of[0]], len(sinks), steps)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 
 from kss.regex import syntax
 from kss.regex.syntax import ALL_BYTES
 
-Kind = Enum("Kind", "SET CHAIN REPEAT UNION NOT")
+Kind = IntEnum("Kind", "SET CHAIN REPEAT UNION NOT")
 
 
 class TooLargeError(Exception):
@@ -30,6 +30,7 @@ class Term:
 
     number: int
     nullable: bool  # matches the empty text
+    first: int  # the bytes that begin other texts that may match, as a set
     kind: Kind
     parts: tuple[Term, ...] = ()
     members: int = 0
@@ -45,13 +46,14 @@ class Terms:
         self._known: dict[object, Term] = {}
         self._derivatives: dict[tuple[Term, int], Term] = {}
         self.nothing = self.set(0)
-        self.empty = self._make(Kind.CHAIN, True)
+        self.empty = self._make(Kind.CHAIN, True, 0)
         self.everything = self.repeat(self.set(ALL_BYTES), 0, None)
 
     def _make(
         self,
         kind: Kind,
         nullable: bool,
+        first: int,
         parts: tuple[Term, ...] = (),
         members: int = 0,
         low: int = 0,
@@ -61,7 +63,7 @@ class Terms:
         key = (kind, parts, members, low, high)
         found = self._known.get(key)
         if found is None:
-            found = Term(len(self._known), nullable, kind, parts, members, low, high)
+            found = Term(len(self._known), nullable, first, kind, parts, members, low, high)
             self._known[key] = found
         return found
 
@@ -92,7 +94,7 @@ class Terms:
                 return self.repeat(self.of(part), low, high)
 
     def set(self, members: int) -> Term:
-        return self._make(Kind.SET, False, members=members)
+        return self._make(Kind.SET, False, members, members=members)
 
     def chain(self, first: Term, rest: Term) -> Term:
         if first is self.nothing or rest is self.nothing:
@@ -108,7 +110,8 @@ class Terms:
         if first is not self.empty:
             spine.append(first)
         for part in reversed(spine):
-            rest = self._make(Kind.CHAIN, part.nullable and rest.nullable, (part, rest))
+            begin = part.first | rest.first if part.nullable else part.first
+            rest = self._make(Kind.CHAIN, part.nullable and rest.nullable, begin, (part, rest))
         return rest
 
     def union(self, parts: Iterable[Term]) -> Term:
@@ -130,7 +133,11 @@ class Terms:
             return found.pop() if found else self.nothing
         self.spend(len(found))
         ordered = tuple(sorted(found, key=lambda each: each.number))
-        return self._make(Kind.UNION, any(each.nullable for each in ordered), ordered)
+        nullable, begin = False, 0
+        for each in ordered:
+            nullable |= each.nullable
+            begin |= each.first
+        return self._make(Kind.UNION, nullable, begin, ordered)
 
     def complement(self, part: Term) -> Term:
         if part is self.nothing:
@@ -139,7 +146,7 @@ class Terms:
             return self.nothing
         if part.kind is Kind.NOT:
             return part.parts[0]
-        return self._make(Kind.NOT, not part.nullable, (part,))
+        return self._make(Kind.NOT, not part.nullable, ALL_BYTES, (part,))
 
     def repeat(self, part: Term, low: int, high: int | None) -> Term:
         if part.nullable:
@@ -152,12 +159,14 @@ class Terms:
             return self.empty
         if low == high == 1:
             return part
-        return self._make(Kind.REPEAT, low == 0, (part,), low=low, high=high)
+        return self._make(Kind.REPEAT, low == 0, part.first, (part,), low=low, high=high)
 
     # ---- derivatives
 
     def derivative(self, term: Term, byte: int) -> Term:
         """What may follow the byte."""
+        if not term.first >> byte & 1:
+            return self.nothing
         key = (term, byte)
         found = self._derivatives.get(key)
         if found is None:
@@ -167,9 +176,12 @@ class Terms:
     def _derive(self, term: Term, byte: int) -> Term:
         match term.kind:
             case Kind.SET:
-                return self.empty if term.members >> byte & 1 else self.nothing
+                return self.empty
             case Kind.UNION:
-                return self.union(self.derivative(part, byte) for part in term.parts)
+                taking = [part for part in term.parts if part.first >> byte & 1]
+                if len(taking) == 1:
+                    return self.derivative(taking[0], byte)
+                return self.union(self.derivative(part, byte) for part in taking)
             case Kind.NOT:
                 return self.complement(self.derivative(term.parts[0], byte))
             case Kind.REPEAT:

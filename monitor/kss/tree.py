@@ -41,7 +41,7 @@ ConstantValue: TypeAlias = "int | bool | str | tuple[ConstantValue, ...] | None"
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """int, bool, str (text), None (unit), or a tuple of constants (list, set, tuple)."""
+    """int, bool, str (text or pattern), None (unit), or a tuple of constants (list, set, tuple)."""
 
     value: ConstantValue
     type: Type
@@ -274,7 +274,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """`label` is of the scrutinee's type: int, bool or str. Flow states are compared by name."""
+    """`label` is of the scrutinee's type: int, bool or str; states are compared by name. If the
+    scrutinee is a `Query`, it is what the model takes it for (`Model.choose`): a pattern, a level."""
 
     label: int | bool | str
     items: tuple[Item, ...]
@@ -282,7 +283,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The first branch whose label equals the scrutinee, else `default`; neither: denied at `site`.
+    """The first branch whose label applies to the scrutinee, else `default`; neither: denied at
+    `site`.
 
     An error in evaluating the scrutinee is a failure at `site`. A `default` of None means there is
     no `_` branch.

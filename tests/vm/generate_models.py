@@ -23,6 +23,7 @@ from kss.types import (
     BOOLEAN,
     TEXT,
     UINT8,
+    UINT32,
     UNIT,
     IntegerType,
     LevelType,
@@ -95,9 +96,9 @@ class Objects:
         ]
 
     def _map(self) -> None:
-        kind = self.rng.choice(INTEGERS)
+        kind = self.rng.choice([UINT32, *INTEGERS])
         names = sorted(self.rng.sample(NAMES, self.rng.randint(1, 5)), key=str.encode)
-        values = [0, 1, 5, kind.low, kind.high]
+        values = [0, 1, kind.low, kind.high]
         keys = tuple((name, self.rng.choice(values)) for name in names)
         config = StaticMapConfig(kind, keys, self.rng.randint(1, 3))
         self.maps.append(self._declare("StaticMap", {"Value": kind}, config))
@@ -106,7 +107,7 @@ class Objects:
         rng = self.rng
         chain = rng.random() < 0.4
         degrees = tuple(rng.sample(DEGREES, rng.randint(1, 3)))
-        categories = () if chain else tuple(rng.sample(CATEGORIES, rng.randint(0, 3)))
+        categories = () if chain else tuple(rng.sample(CATEGORIES, rng.choice([0, 1, 2, 3, 3])))
         config = MicConfig(degrees, categories, chain)
         self.mics.append(self._declare("Mic", {}, config))
 
@@ -144,21 +145,24 @@ class Objects:
         return self._rule(thing, method, **given)
 
     def _mic_rule(self, thing: int, make: Expressions) -> Rule:
-        methods = ["create", "create", "delete", "upgrade", "upgrade", "execute"]
-        method = self.rng.choice([*methods, "call", "invoke", "read", "write"])
+        rng = self.rng
+        methods = ["create", "create", "delete", "upgrade", "upgrade", "execute", "execute"]
+        method = rng.choice([*methods, "call", "invoke", "read", "write"])
         given: dict[str, Expression] = {"source": make.sid(), "target": make.sid()}
         if method == "execute":
             image = self._maybe(make.sid())
             level = self.level(thing, make)
             given = {"image": image, "target": make.sid()}
             given["level"] = level if image.type == UNIT else self._maybe(level)
-            given["levelR"] = self._maybe(self.level(thing, make))
+            given["levelR"] = Constant(None, UNIT)
+            if rng.random() < 0.3:
+                given["levelR"] = self.level(thing, make)
         elif method in methods:
             given |= {"container": self._maybe(make.sid()), "driver": make.sid()}
             if method != "delete":
                 level = self.level(thing, make)
                 given["level"] = self._maybe(level) if method == "create" else level
-            if self.rng.random() < 0.5:
+            if rng.random() < 0.5:
                 given |= self._often_granted(thing, method)
         return self._rule(thing, method, **given)
 
@@ -213,7 +217,7 @@ class Objects:
     def level(self, thing: int, make: Expressions) -> Expression:
         rng, config = self.rng, self._mic_config(thing)
         alike = [t for t in self.mics if _levels_of(self._mic_config(t)) == _levels_of(config)]
-        kind = rng.choice(["text", "dictionary", "dictionary", "object", "any"])
+        kind = rng.choice(["text", *["dictionary"] * 4, "object", "any"])
         if kind == "object":
             return make.one_of([self.query_level(rng.choice(alike), make) for _ in "ab"], 1)
         if kind == "any":
@@ -223,8 +227,10 @@ class Objects:
         degree = rng.choice([self._name(config.degrees), make.text(), Constant(None, UNIT)])
         categories: Expression = Constant(None, UNIT)
         if config.categories and rng.random() < 0.7:
-            items = [self._name(config.categories) for _ in range(rng.randint(0, 2))]
-            items += [make.text()] if rng.random() < 0.2 else []
+            items: list[Expression] = []
+            items += [self._name(config.categories) for _ in range(rng.randint(0, 2))]
+            if rng.random() < 0.5 and (place := make.place((layout.String,))):
+                items.append(place)
             categories = make_list(items, ListType(TEXT))
             if rng.random() < 0.2:
                 other = make_list([self._name(config.categories)], ListType(TEXT))

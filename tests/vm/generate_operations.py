@@ -72,7 +72,7 @@ class Operations:
     def _items(self, message: MessageType) -> list[Item]:
         rng, objects = self.rng, self.objects
         make = Arguments(rng, message, self.builder, [], objects)
-        items: list[Item] = [objects.rule(make) for _ in range(rng.choice([1, 1, 1, 2, 4]))]
+        items: list[Item] = [objects.rule(make) for _ in range(rng.choice([1, 1, 1, 1, 2, 4]))]
         if objects.mics and rng.random() < 0.2:
             thing = rng.choice(objects.mics)
             labels = rng.sample(objects.labels(thing), 2)
@@ -80,11 +80,22 @@ class Operations:
                 label: [self.builder.grant()] for label in labels
             }
             items.append(self.builder.choice(objects.query_level(thing, make), branches, items[:1]))
+        if objects.maps and rng.random() < 0.4:
+            items.append(self.builder.rule("assert", self._comparison(make)))
         if objects.sets and rng.random() < 0.3:
             items.append(self.builder.rule("assert", objects.contains(make)))
         if rng.random() < 0.2:
             return [self._selected(make, items)]
         return items
+
+    def _comparison(self, make: Arguments) -> Expression:
+        """Of a value of a map."""
+        kind = self.builder.objects[self.rng.choice(self.objects.maps)].types["Value"]
+        assert isinstance(kind, IntegerType)
+        operation = "pred." + self.rng.choice(["eq", "ne", "lt", "le"])
+        others = [make.number(kind), make.integer(kind, 0), self.objects.get(kind, make)]
+        pair = (self.objects.get(kind, make), self.rng.choice(others))
+        return Apply(operation, pair, BOOLEAN)
 
     def _selected(self, make: Arguments, items: list[Item]) -> Item:
         """Rules for texts that match a pattern."""

@@ -37,6 +37,7 @@ from kss.layout import (
 )
 from kss.nearest import Section, advice, nearest
 from kss.source import Search
+from kss.trail import OnFull, Trail, TrailError, TrailFullError
 from kss.vm import Vm
 
 from khs.config.model import ChannelKind, System
@@ -51,7 +52,11 @@ __all__ = [
     "Interface",
     "Method",
     "MonitorPolicy",
+    "OnFull",
     "Section",
+    "Trail",
+    "TrailError",
+    "TrailFullError",
     "advice",
     "class_hash",
     "load",
@@ -175,6 +180,7 @@ class MonitorPolicy:
                 }
                 for site in self.policy.tree.sites
             ],
+            "values": read(self.binary).symbols["values"],
             "bindings": [_binding(section, self.root) for section in self.policy.sections],
             "objects": list(_objects(self)),
         }

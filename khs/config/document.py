@@ -19,6 +19,7 @@ Keys = tuple[str | int, ...]
 
 KindName = Literal["sampling", "queuing", "call"]
 LevelName = Literal["process", "partition", "module"]
+OnFullName = Literal["stop", "count"]
 ActionName = Literal["ignore", "log", "warm_restart", "cold_restart", "idle", "module_stop"]
 ArchName = Literal["armv7", "x86", "x64"]
 BusName = Literal["memory", "io"]
@@ -120,6 +121,12 @@ class RunTable(Table):
         "seed changes one",
         1,
     )
+    audit_on_full: OnFullName = key(
+        "when the audit trail of `khs run --audit` is full or slow: end the run, or count the "
+        "records that are not written",
+        "stop",
+    )
+    audit_limit: Size | None = key("bytes that the audit trail may have", None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from khs.config.document import (
     LimitTable,
     PartitionTable,
     RegionTable,
+    RunTable,
     ScheduleTable,
 )
 from khs.config.model import (
@@ -65,7 +66,7 @@ class Freezer:
             policy=self.root / table.policy,
             policies={name: self.root / path for name, path in sorted(table.policies.items())},
             include=tuple(self.root / folder for folder in table.include),
-            run=Run(document.run.frames, document.run.seed),
+            run=self._run(document.run),
             schedules=schedules,
             partitions=tuple(
                 self._partition(i, p, schedules) for i, p in enumerate(document.partition.values())
@@ -112,6 +113,10 @@ class Freezer:
             health=health.table(self.document.health, table.label),
             limit=self._limit(own.limit if own else None),
         )
+
+    def _run(self, table: RunTable) -> Run:
+        limit = None if table.audit_limit is None else table.audit_limit.bytes
+        return Run(table.frames, table.seed, table.audit_on_full, limit)
 
     def _limit(self, table: LimitTable | None) -> Limit | None:
         if table is None:

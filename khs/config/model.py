@@ -173,10 +173,12 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Defaults of a run."""
+    """Defaults of a run. `audit_on_full` is "stop" or "count"."""
 
     frames: int
     seed: int
+    audit_on_full: str
+    audit_limit: int | None  # bytes
 
 
 @dataclass(frozen=True, slots=True)

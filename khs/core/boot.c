@@ -116,19 +116,21 @@ size_t khs_state_size(const khs_config *config)
 
 /* What one step of khs_next or one khs_returned may append: a write to the widest channel
  * (a verdict and a delivery per reader), every waiting call judged again after a policy
- * swap, and a handful of small records per partition for what is due at one tick. */
+ * swap, and a handful of small records per partition for what is due at one tick. With
+ * every verdict comes its audit record. */
 static uint64_t reserve(const khs_config *config)
 {
     const khs_cfg_channel *channels = (const void *)((const uint8_t *)config + config->channels.offset);
     uint64_t small = 256, widest = 1, calls = 0;
+    uint64_t audit = sizeof(khs_event) + KHS_AUDIT_CALLS * sizeof(kss_audited);
     for (uint32_t i = 0; i < config->channels.count; i++) {
         if (channels[i].readers.count > widest)
             widest = channels[i].readers.count;
         if (channels[i].kind == KHS_CALLS)
-            calls += channels[i].message_size + 2u * small;
+            calls += channels[i].message_size + 2u * small + audit;
     }
     return (2u * widest + 4u) * (config->max_message + small) + calls +
-           config->partitions.count * 4u * small;
+           config->partitions.count * (4u * small + audit) + (widest + 4u) * audit;
 }
 
 uint64_t khs_ring_bytes(const khs_config *config)

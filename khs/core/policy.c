@@ -44,6 +44,18 @@ static void record(khs_core *core, const kss_event *event, kss_verdict verdict, 
                            .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
 }
 
+/* What the policy's audit profiles have recorded of the event, for the trail that the host keeps. */
+static void audit(khs_core *core, kss_verdict verdict, uint32_t partition)
+{
+    kss_record found;
+    if (!kss_audit(khs_policy(core), verdict, &found))
+        return;
+    uint32_t listed = found.count < KHS_AUDIT_CALLS ? found.count : KHS_AUDIT_CALLS;
+    khs_emit(core, partition,
+             &(khs_record){.type = KHS_EV_AUDIT, .code = found.level, .value = found.count,
+                           .data = found.calls, .size = listed * (uint32_t)sizeof *found.calls});
+}
+
 static bool judge(khs_core *core, kss_event *event, khs_subject src, khs_subject dst)
 {
     event->src_class = src.class_number;
@@ -52,6 +64,7 @@ static bool judge(khs_core *core, kss_event *event, khs_subject src, khs_subject
     event->dst_sid = dst.sid;
     kss_verdict verdict = kss_judge(khs_policy(core), event);
     record(core, event, verdict, src, dst);
+    audit(core, verdict, src.partition);
     if (src.partition != KHS_NONE) {
         khs_partition *p = &core->partitions[src.partition];
         *(verdict.granted ? &p->granted : &p->denied) += 1;
@@ -151,8 +164,10 @@ bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size)
     khs_state *s = core->state;
     khs_status status = khs_policy_load(core, 1 - s->policy_active, number, size);
     s->policy_pending = status == KHS_OK_STATUS;
+    uint64_t why = status;
     if (status != KHS_OK_STATUS)
-        khs_emit(core, KHS_NONE, &(khs_record){.type = KHS_EV_POLICY, .code = number, .value = KHS_NONE});
+        khs_emit(core, KHS_NONE,
+                 &(khs_record){.type = KHS_EV_POLICY, .code = number, .value = KHS_NONE, .args = 1, .arg = &why});
     return status == KHS_OK_STATUS;
 }
 

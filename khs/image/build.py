@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -260,7 +261,7 @@ def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
         "arch": system.board.arch.name.lower(),
         "clock_hz": system.board.clock_hz,
         "release": release,
-        "run": {"frames": system.run.frames, "seed": system.run.seed},
+        "run": dataclasses.asdict(system.run),
         "names": _names(parts),
         "partitions": {partition.name: _about(parts, partition) for partition in system.partitions},
         "trusted_lines": lines_for(system.board.arch.name.lower()).trusted(),

@@ -13,12 +13,14 @@ from typing import ClassVar, TypeVar
 
 from khs.errors import TraceError
 from khs.trace.kinds import (
+    CallResult,
     EventType,
     FaultKind,
     HealthAction,
     HealthError,
     Level,
     Mode,
+    PolicyRefusal,
     Reason,
     SecurityEvent,
     StartCondition,
@@ -37,6 +39,7 @@ ARGUMENTS_MAX = 6
 # tick size partition flags | local type number code value args pad data pad2
 _HEAD = struct.Struct("<QIHHQHHIIHHII")
 HEAD_SIZE = _HEAD.size
+_AUDITED = struct.Struct("<III")
 
 #: KHS_V_TRIAL of event.h
 TRIAL = 0x8000_0000
@@ -173,7 +176,8 @@ class ScheduleSwitch(Event):
 
 @dataclass(frozen=True, slots=True)
 class PolicySwap(Event):
-    """`policy` is None if its image was passed at run time; `kept` is None if it was refused.
+    """`policy` is None if its image was passed at run time; `kept` is None if it was refused, and
+    `refusal` tells why.
 
     `kept` objects of `count` kept their state, `objects` tells for each whether it did. `sequence`
     is that of the verdicts it gives.
@@ -185,6 +189,7 @@ class PolicySwap(Event):
     sequence: int
     count: int
     objects: tuple[bool, ...]
+    refusal: PolicyRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +201,29 @@ class Stop(Event):
 @dataclass(frozen=True, slots=True)
 class Wait(Event):
     kind = EventType.WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedCall:
+    """A call that an audit record lists; `value` is what an expression returned, by number."""
+
+    rule: int
+    result: CallResult
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit(Event):
+    """The policy's audit profiles have the verdict right before recorded, with these calls.
+
+    `level` is the audit level at which it was judged, `count` the number of calls; `calls` are the
+    first ones of them.
+    """
+
+    kind = EventType.AUDIT
+    level: int
+    count: int
+    calls: tuple[AuditedCall, ...]
 
 
 def decode(record: bytes | memoryview, offset: int = 0) -> Event:
@@ -312,7 +340,10 @@ def _schedule(common: Common, _n: int, code: int, value: int, _a: Arguments, _d:
 
 
 def _policy(common: Common, _n: int, code: int, value: int, a: Arguments, d: bytes) -> Event:
-    sequence, count = a if value != NONE else (0, 0)  # refused
+    if value == NONE:
+        why = PolicyRefusal(a[0]) if a else None
+        return PolicySwap(*common, _optional(code), None, 0, 0, (), why)
+    sequence, count = a
     kept = tuple(bool(d[bit // 8] >> bit % 8 & 1) for bit in range(min(count, 8 * len(d))))
     return PolicySwap(*common, _optional(code), _optional(value), sequence, count, kept)
 
@@ -323,6 +354,12 @@ def _stop(common: Common, _n: int, code: int, _v: int, _a: Arguments, _d: bytes)
 
 def _wait(common: Common, _n: int, _c: int, _v: int, _a: Arguments, _d: bytes) -> Event:
     return Wait(*common)
+
+
+def _audit(common: Common, _n: int, code: int, value: int, _a: Arguments, d: bytes) -> Event:
+    rows = _AUDITED.iter_unpack(d)
+    calls = tuple(AuditedCall(rule, CallResult(result), value) for rule, result, value in rows)
+    return Audit(*common, code, value, calls)
 
 
 _DECODERS = {
@@ -341,4 +378,5 @@ _DECODERS = {
     EventType.POLICY: _policy,
     EventType.STOP: _stop,
     EventType.WAIT: _wait,
+    EventType.AUDIT: _audit,
 }

@@ -31,6 +31,7 @@ class EventType(Word):
     POLICY = 13
     STOP = 14
     WAIT = 15
+    AUDIT = 16
 
 
 class Mode(Word):
@@ -112,6 +113,32 @@ class State(Word):
 
     INITIALISING = 0
     RUNNING = 1
+
+
+class CallResult(Word):
+    """What a call did that an audit record lists: a rule's result, or an expression's value."""
+
+    DENIED = 0
+    GRANTED = 1
+    FAILED = 2
+    VALUE = 3
+
+
+class PolicyRefusal(Word):
+    """Why a policy swap left the old policy in force; values are those of enum khs_status."""
+
+    IMAGE = 2
+    CLASS = 3
+    MEMORY = 4
+
+    @property
+    def reason(self) -> str:
+        """The same in words."""
+        return (
+            "it does not verify",
+            "it does not know every class of the system",
+            "it needs more state than the system reserves",
+        )[self - PolicyRefusal.IMAGE]
 
 
 class SecurityEvent(Word):

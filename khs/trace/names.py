@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from khs.trace.events import Event, PolicySwap, Verdict
+from khs.trace.events import Audit, Event, PolicySwap, Verdict
 from khs.trace.policy import PolicyNames
 from khs.trace.swap import Fate, fates
 
@@ -37,6 +37,7 @@ class Names:
     policies: Sequence[str] = ()
     maps: Sequence[PolicyNames] = ()
     symbols: Mapping[str, Sequence[tuple[int, int, str]]] = field(default_factory=dict)
+    _judged: Verdict | None = None
     _in_force: dict[int, int | None] = field(default_factory=lambda: {0: 0})
 
     @classmethod
@@ -57,13 +58,20 @@ class Names:
         )
 
     def observe(self, event: Event) -> None:
-        """Follows policy swaps."""
+        """Follows policy swaps, and which verdict an audit record is about."""
+        if isinstance(event, Verdict):
+            self._judged = event
         if isinstance(event, PolicySwap) and event.kept is not None:
             self._in_force[event.sequence] = event.policy
 
     def policy_of(self, verdict: Verdict) -> PolicyNames:
         """The policy that gave this verdict."""
         return self._map(self._in_force.get(verdict.sequence))
+
+    def audited(self, event: Audit) -> list[dict[str, object]]:
+        """The calls of an audit record, see `PolicyNames.audited`."""
+        policy = PolicyNames({}) if self._judged is None else self.policy_of(self._judged)
+        return [policy.audited(call) for call in event.calls]
 
     def swapped(self, swap: PolicySwap) -> list[Fate]:
         """What became of the objects of the old and the new policy."""

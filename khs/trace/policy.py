@@ -5,6 +5,7 @@ A map is JSON; whatever it does not name is shown by number:
     "classes"   [{"name", "endpoints": [ENDPOINT], "security": [ENDPOINT]}] by class number
     ENDPOINT    {"name", "riid", "interface", "methods": [{"name", "mid", "in", "out", "error"}]}
     "rules"     [{"file", "line", "column", "object", "method", "text"}] by rule id
+    "values"    {RULE ID: [VALUE]} of expressions that audit records tell of: the value by number
     "bindings"  [{"file", "line", "text", "kind", "src", "dst", "interface", "component",
                  "endpoint", "method"}] the conditions under which rules are called
     "objects"   [{"name", "model", "types": {NAME: TYPE}, "configuration": DIGEST}] by number in
@@ -20,8 +21,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from khs.trace import message
-from khs.trace.events import Verdict
-from khs.trace.kinds import Reason, SecurityEvent
+from khs.trace.events import AuditedCall, Verdict
+from khs.trace.kinds import CallResult, Reason, SecurityEvent
 
 if TYPE_CHECKING:
     from khs.monitor import Section
@@ -39,6 +40,7 @@ class PolicyNames:
         self._rules = _rows(policy_map, "rules")
         self._bindings = _rows(policy_map, "bindings")
         self.objects = _rows(policy_map, "objects")
+        self._values_of = values if isinstance(values := policy_map.get("values"), Mapping) else {}
 
     def class_name(self, number: int | None) -> str:
         """Name of a class, "" if the map does not know it."""
@@ -91,6 +93,34 @@ class PolicyNames:
             nearest = self.nearest(verdict)
             row["nearest"] = None if nearest is None else dict(nearest)
         return row
+
+    def event(self, verdict: Verdict) -> dict[str, object]:
+        """The event judged, by names: classes, SIDs, and what its message is for."""
+        row: dict[str, object] = {
+            "kind": verdict.event.word,
+            "src": self.class_name(verdict.source_class) or verdict.source_class,
+            "src_sid": verdict.source_sid,
+        }
+        if verdict.event is not SecurityEvent.SECURITY:
+            number = verdict.destination_class
+            row["dst"] = self.class_name(number) or number
+            row["dst_sid"] = verdict.destination_sid
+        endpoint, method = self._method(verdict)
+        if endpoint is not None and method is not None:
+            row.update({key: endpoint.get(key) for key in ("interface", "component")})
+            row["endpoint"], row["method"] = endpoint.get("name"), method.get("name")
+        return row
+
+    def audited(self, call: AuditedCall) -> dict[str, object]:
+        """A call of an audit record: object, method, result, file and line."""
+        rule = self.rule(call.rule) or {"object": "", "method": f"rule {call.rule}"}
+        row = {key: rule.get(key) for key in ("object", "method", "file", "line")}
+        values = self._values_of.get(str(call.rule))
+        if call.result is not CallResult.VALUE:
+            return {**row, "result": call.result.word}
+        if not isinstance(values, list):
+            return {**row, "result": call.value}
+        return {**row, "result": values[call.value] if call.value < len(values) else None}
 
     def nearest(self, verdict: Verdict) -> Mapping[str, Any] | None:
         """The binding that comes closest to the event, None if none comes close."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from khs.abi.hypercalls import CODES, HYPERCALLS
@@ -65,13 +65,29 @@ def _state(event: Event, names: Names) -> str:
         case events.Stop():
             causes = ("a partition asked for it", "health monitor", "the policy denied the boot")
             return f"stop      the module stops: {causes[event.cause - 1]}"
+        case events.Audit():
+            return _audit(event, names)
         case _:
             return "wait      idle instruction"
 
 
+def _audit(event: events.Audit, names: Names) -> str:
+    calls = "; ".join(audited(call) for call in names.audited(event))
+    more = f"; {event.count - len(event.calls)} more" if event.count > len(event.calls) else ""
+    return f"audit     level {event.level}" + (f": {calls}{more}" if calls else "")
+
+
+def audited(call: Mapping[str, object]) -> str:
+    """One call of an audit record (see `PolicyNames.audited`)."""
+    name = ".".join(str(call[key]) for key in ("object", "method") if call[key])
+    place = f" at {call['file']}:{call['line']}" if call.get("file") else ""
+    return f"{name} {call['result']}{place}"
+
+
 def _swap(event: events.PolicySwap, names: Names) -> str:
     if event.kept is None:
-        return f"policy    {names.policy(event.policy)}: refused"
+        why = f": {event.refusal.reason}" if event.refusal else ""
+        return f"policy    {names.policy(event.policy)}: refused, the old one stays{why}"
     told = swap.words(names.swapped(event)) or "no objects"
     untold = event.count - len(event.objects)
     more = f"; of {untold} more nothing is told" if untold else ""
@@ -251,6 +267,8 @@ def _named(event: Event, names: Names) -> dict[str, object]:
             row["text"] = event.text.decode("utf-8", "backslashreplace")
         case events.PolicySwap():
             row["objects"] = [asdict(fate) for fate in names.swapped(event)]
+        case events.Audit():
+            row["calls"] = names.audited(event)
         case _:
             pass
     return row

@@ -49,6 +49,7 @@ include = ["."]
 [run]
 frames = 100
 seed = 1
+audit_on_full = "stop"
 
 [schedule.only]
 major_frame = "1ms"

@@ -191,6 +191,11 @@ DAMAGE: dict[str, tuple[Callable[[Archive], bytes], str]] = {
     "run_missing": (lambda a: resealed(a, {}, run={}), "manifest.json: 'frames'"),
     "no_frames": (lambda a: resealed(a, {}, run={"frames": 0, "seed": 1}), "are not 0"),
     "seed_is_a_text": (lambda a: resealed(a, {}, run={"frames": 1, "seed": "1"}), "are no counts"),
+    "no_audit": (lambda a: resealed(a, {}, run={"frames": 1, "seed": 1}), "'audit_limit'"),
+    "audit_of_another_kind": (
+        lambda a: resealed(a, {}, run={**a.manifest["run"], "audit_on_full": "drop"}),
+        "audit_on_full is neither stop nor count",
+    ),
     "clock_is_negative": (lambda a: resealed(a, {}, clock_hz=-1), "are no counts"),
     "board_is_a_number": (lambda a: resealed(a, {}, board=7), "board is no text"),
     "unknown_architecture": (lambda a: resealed(a, {}, arch="mips"), "arch is none"),

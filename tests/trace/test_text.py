@@ -83,7 +83,14 @@ def test_a_line_has_time_partition_and_what() -> None:
          'policy    swapped to relaxed: kept "flow", "counters", "guard", "pool", "watch", "door", '
          '"object 6", "object 7"; of 1 more nothing is told'),
         (dict(kind=13, partition=0xFFFF, code=2, value=0, args=[1, 0]), "policy    swapped to policy 2: no objects"),
-        (dict(kind=13, partition=0xFFFF, code=NONE, value=NONE), "policy    passed at run time: refused"),
+        (dict(kind=13, partition=0xFFFF, code=NONE, value=NONE), "policy    passed at run time: refused, the old one stays"),
+        (dict(kind=13, partition=0xFFFF, code=1, value=NONE, args=[2]),
+         "policy    relaxed: refused, the old one stays: it does not verify"),
+        (dict(kind=13, partition=0xFFFF, code=1, value=NONE, args=[4]),
+         "policy    relaxed: refused, the old one stays: it needs more state than the system reserves"),
+        (dict(kind=16, code=2), "audit     level 2"),
+        (dict(kind=16, code=0, value=3, data=struct.pack("<6I", 0, 0, 0, 7, 3, 5)),
+         "audit     level 0: rule 0 denied; rule 7 5; 1 more"),
         (dict(kind=14, partition=0xFFFF, code=3), "stop      the module stops: the policy denied the boot"),
     ],
 )  # fmt: skip

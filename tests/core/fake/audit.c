@@ -90,6 +90,21 @@ static void audit_verdict(audit *a, const khs_event *event, const uint64_t *arg)
         (event->value ? a->granted : a->denied)[source]++;
 }
 
+/* What is recorded of a verdict comes right behind it, and always if no rule decided. */
+static void audit_record(audit *a, const khs_event *event)
+{
+    bool always = a->reason == KSS_BY_DEFAULT || a->reason == KSS_MALFORMED;
+    if (event->type == KHS_EV_AUDIT) {
+        CHECK(a->judged, "an audit record without its verdict");
+        CHECK(event->code <= 255 && always == !event->value, "%u calls recorded at level %u", event->value, event->code);
+        CHECK(event->data == khs_min(event->value, KHS_AUDIT_CALLS) * sizeof(kss_audited), "calls recorded");
+    } else {
+        CHECK(!a->judged || !always, "a denial by no rule is not recorded");
+    }
+    a->judged = event->type == KHS_EV_VERDICT;
+    a->reason = event->code;
+}
+
 static void audit_event(audit *a, const khs_event *event)
 {
     const uint64_t *arg = (const uint64_t *)(event + 1);
@@ -97,8 +112,9 @@ static void audit_event(audit *a, const khs_event *event)
     CHECK(event->tick >= a->tick, "time runs backwards");
     a->tick = event->tick;
     a->events++;
-    CHECK(event->type >= KHS_EV_BOOT && event->type <= KHS_EV_WAIT, "type %u", event->type);
+    CHECK(event->type >= KHS_EV_BOOT && event->type <= KHS_EV_AUDIT, "type %u", event->type);
     a->types[event->type]++;
+    audit_record(a, event);
     if (p == KHS_MODULE) {
         CHECK(!(event->flags & KHS_VISIBLE) && event->local == 0, "the module is no partition");
     } else {

@@ -186,7 +186,7 @@ static void report(const runner *r, bool statistics)
         putchar('\n');
     }
     printf("events");
-    for (uint32_t type = KHS_EV_BOOT; type <= KHS_EV_WAIT; type++)
+    for (uint32_t type = KHS_EV_BOOT; type <= KHS_EV_AUDIT; type++)
         printf(" %u:%u", type, a->types[type]);
     putchar('\n');
 }

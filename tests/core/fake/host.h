@@ -135,6 +135,8 @@ typedef struct audit {
     uint32_t reached[KHS_HYPERCALLS + 1][KHS_CODE_UNKNOWN + 1]; /* for statistics */
     uint32_t blocked[KHS_HYPERCALLS + 1];
     uint32_t types[32];
+    uint32_t reason; /* of the last event, if it was a verdict */
+    bool judged;
 } audit;
 
 void audit_begin(audit *a, const fake_host *host);

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from khs import config, monitor
+from khs.audit import Auditor, AuditPlan
 from khs.engine.result import Result
 from khs.engine.unicorn import Machine
 from khs.errors import KhsError
 from khs.image import Archive
-from khs.image.open import find_system
+from khs.swaps import Swap
 from khs.trace import Names, Writer
 from khs.trace.console import ConsoleLines
 from khs.trace.header import header
@@ -22,19 +22,9 @@ from khs.trace.summary import Summary
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """A policy from outside that comes into force at the beginning of major frame `frame`."""
-
-    frame: int
-    name: str
-    binary: bytes
-    map: Mapping[str, Any]
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What to run, and how. `trace` is a file to write."""
+    """What to run, and how. `trace` is a file to write, `audit` what becomes of audit records."""
 
     archive: Archive
     frames: int
@@ -42,6 +32,7 @@ class Plan:
     swaps: Sequence[Swap] = ()
     isolate: bool = False
     trace: Path | None = None
+    audit: AuditPlan | None = None
     header: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +57,7 @@ def plan(
     swaps: Sequence[Swap] = (),
     isolate: bool = False,
     trace: Path | None = None,
+    audit: Path | None = None,
 ) -> Plan:
     """A plan; frames and seed default to what the system's description says. KhsError if a policy
     would come after the run's end."""
@@ -84,16 +76,39 @@ def plan(
         sorted(swaps, key=lambda swap: swap.frame),
         isolate,
         trace,
+        AuditPlan(audit, declared["audit_on_full"], declared["audit_limit"]) if audit else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a run. `audit` is what became of its audit trail, None without one; `stopped`
+    tells that the trail ended the run, and why."""
+
+    result: Result
+    summary: Summary
+    audit: dict[str, Any] | None = None
+    stopped: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """The module went on to the end, and so did the audit trail."""
+        return self.result.healthy and not self.stopped
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `khs run --json`."""
+        document = self.result.to_json()
+        return document if self.audit is None else {**document, "audit": self.audit}
 
 
 def run(
     plan: Plan,
     progress: Progress | None = None,
     console: Callable[[str], object] | None = None,
-) -> tuple[Result, Summary]:
+) -> Ran:
     """Runs the plan; `console` is given each line that a guest writes, with its name, during the
-    run. EngineError or TraceError if it cannot be run or written."""
+    run. EngineError or TraceError if it cannot be run or written, KhsError if its audit trail
+    cannot be begun."""
     names = Names.from_header(plan.header)
     summary = Summary(names)
     policies = {swap.frame: swap.binary for swap in plan.swaps}
@@ -105,10 +120,34 @@ def run(
         machine = stack.enter_context(
             Machine(plan.archive, seed=plan.seed, policy_at=policies, isolate=plan.isolate)
         )
-        writer = stack.enter_context(Writer(plan.trace, plan.header)) if plan.trace else None
+        sinks: list[Callable[[memoryview], None]] = []
+        if plan.trace:
+            sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
+        auditor = None
+        if plan.audit:
+            auditor = Auditor(plan.audit, names, _begin(plan), machine.stop)
+            sinks.append(stack.enter_context(auditor))
 
-        result = machine.run(plan.frames, sink=writer, notable=summary, progress=progress)
-        return result, summary
+        def sink(records: memoryview) -> None:
+            for each in sinks:
+                each(records)
+
+        result = machine.run(
+            plan.frames, sink=sink if sinks else None, notable=summary, progress=progress
+        )
+        if auditor is None:
+            return Ran(result, summary)
+        auditor.end(result)
+    told = auditor.to_json()
+    return Ran(result, summary, told, told["problem"] if auditor.stopped else "")
+
+
+def _begin(plan: Plan) -> dict[str, Any]:
+    """What the audit trail tells of a run before it begins."""
+    manifest = plan.archive.manifest
+    about = {key: manifest[key] for key in ("system", "board")} | {"archive": manifest["sha256"]}
+    policies = plan.header["names"]["policies"]
+    return {"by": "khs run", **about, "engine": Machine.engine, "policy": policies[0]}
 
 
 def remarks(plan: Plan) -> list[str]:
@@ -122,55 +161,3 @@ def remarks(plan: Plan) -> list[str]:
         return []
     told = "; ".join(f"{name}: {', '.join(devices)}" for name, devices in sorted(owners.items()))
     return [f"the {Machine.engine} engine has no devices, partitions will not find theirs ({told})"]
-
-
-def read_swaps(
-    texts: Sequence[str],
-    archive: Archive,
-    system: str,
-    *,
-    board: str | None,
-    overlays: Sequence[Path],
-) -> list[Swap]:
-    """The policies of `--policy-at FRAME=FILE`: a PSL file, or a policy of the archive by name.
-
-    `system` is the argument the archive was opened from: a PSL file is compiled for it.
-    """
-    swaps = []
-    for text in texts:
-        number, _, name = text.partition("=")
-        if not number.isdecimal() or int(number) < 1 or not name:
-            raise KhsError(f"--policy-at {text}: want FRAME=FILE with a frame from 1 on")
-        swaps.append(_swap(int(number), name, archive, system, board, overlays))
-    frames = [swap.frame for swap in swaps]
-    if len(set(frames)) != len(frames):
-        raise KhsError("--policy-at: two policies cannot come into force at the same frame")
-    return swaps
-
-
-def _swap(
-    frame: int,
-    name: str,
-    archive: Archive,
-    system: str,
-    board: str | None,
-    overlays: Sequence[Path],
-) -> Swap:
-    known = archive.names["policies"]
-    if name in known:
-        number = known.index(name)
-        return Swap(frame, name, archive.policies[number], archive.policy_maps[number])
-    path, source = Path(name), find_system(system)
-    if not path.is_file():
-        raise KhsError(
-            f"--policy-at {frame}={name}: there is no such file, and no such policy in the system\n"
-            f"  help: policies of the system: {', '.join(known)}"
-        )
-    if source.suffix != ".toml":
-        raise KhsError(
-            f"--policy-at {frame}={name}: a policy is compiled for a system's folder, not for an "
-            "archive\n  help: give the folder with system.toml"
-        )
-    described = config.load(source, overlays=overlays, board=board)
-    policy = monitor.load_file(described, path.resolve(), path.stem)
-    return Swap(frame, policy.name, policy.binary, policy.map)

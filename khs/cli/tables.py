@@ -115,7 +115,17 @@ def _foot(result: dict[str, Any], names: Names) -> list[str]:
         f"virtual time in {result['wall_s']:.2f} s",
         f"{verdicts['granted']} verdicts granted, {verdicts['denied']} denied; "
         f"trace sha256 {result['trace_sha256'][:16]}",
+        *_audit(result.get("audit")),
     ]
+
+
+def _audit(audit: dict[str, Any] | None) -> list[str]:
+    """What became of the audit trail."""
+    if audit is None:
+        return []
+    lost = f", {audit['lost']} LOST: {audit['problem']}" if audit["lost"] else ""
+    slow = f" ({audit['problem']})" if audit["problem"] and not lost else ""
+    return [f"{audit['records']} audit records{lost}{slow}; head {audit['head']}"]
 
 
 def bench_table(figures: Iterable[Figure]) -> None:

@@ -26,9 +26,10 @@ def run_isolated(
     take: Callable[[Drained], None],
     reached: Callable[[int], None],
     stop: Callable[[], None],
+    stopped: Callable[[], bool],
 ) -> tuple[End, Status, list[View]]:
-    """Boots and runs `host` in a child; `take` gets the events, `reached` now and then the number
-    of major frames completed.
+    """Boots and runs `host` in a child; `take` gets the events, after which `stopped` tells whether
+    to stop; `reached` gets now and then the number of major frames completed. Ctrl-C calls `stop`.
 
     Raises EngineError if the child cannot be confined, dies, or the system does not boot.
     """
@@ -50,6 +51,8 @@ def run_isolated(
                     reached(*_U64.unpack(data))
                 else:
                     take(host.split(data))
+                if stopped():
+                    interrupt()
     except BaseException:
         os.kill(child, signal.SIGKILL)
         raise

@@ -190,7 +190,9 @@ class Machine:
             if progress is not None:
                 progress(done, frames)
 
-        end, status, views = run_isolated(self.host, frames, add, reached, self.stop)
+        end, status, views = run_isolated(
+            self.host, frames, add, reached, self.stop, lambda: self._interrupted
+        )
         self._interrupted |= end is End.INTERRUPTED
         return tally, status, views
 

@@ -180,7 +180,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     path = tmp_path / "system.toml"
     path.write_bytes(b"\xef\xbb\xbfformat = 2\n")
     assert ("FORMAT-001", 1, 10) in [(f.rule, f.line, f.column) for f in config.check(path)]
-    path.write_bytes(b"\xef\xbb\xbfformat = 1\nname = \"\xff\"\n")
+    path.write_bytes(b'\xef\xbb\xbfformat = 1\nname = "\xff"\n')
     (finding,) = config.check(path)
     assert (finding.rule, finding.line, finding.column) == ("TOML-001", 2, 9)
 

@@ -5,7 +5,7 @@ A line is canonical JSON (keys sorted, no spaces, ASCII), the record's hash as i
     {"decision":"denied", ... ,"prev":"<hash of the record before>","seq":7,"hash":"<hash>"}
 
 `hash` is the SHA-256 of the canonical JSON of all other members. `seq` counts from 0; the first
-record has `prev` 00...0 and begins with `{"audit":1,`, which tells a trail from other files. A
+record is `{"audit":1,...}` with `prev` 00...0, which tells a trail from other files. A
 record that was changed, taken out, put in or moved breaks the chain. Records cut off at the end do
 not: compare `head`, the hash of the last one, with a note of it that is kept elsewhere.
 """

@@ -64,8 +64,9 @@ class Trail:
         patience: float = PATIENCE,
         durable: bool = False,
     ) -> None:
-        """Opens or makes the file; `begin` is told in its next record. `limit`: bytes the file may
-        have. Raises TrailError if it is no trail, damaged, or in use."""
+        """Opens or makes the file; `begin`, a few facts about the run, is told in its next record.
+        `limit`: bytes the file may have. Raises TrailError if it is no trail, damaged or in use.
+        """
         self.path, self.on_full = path, on_full
         self.records = self.lost = 0
         self.problem = ""
@@ -78,7 +79,7 @@ class Trail:
         try:
             self._link, self._size, torn = self._resume()
             first = {"audit": VERSION} if self._link.seq == 0 else {}
-            self.append({**first, "record": "begin", **(begin or {})})
+            self.append({**first, "record": "begin", "run": dict(begin or {})})
             if torn:
                 self.append({"record": "recovered", "torn": len(torn), "sha256": _sha256(torn)})
         except BaseException:

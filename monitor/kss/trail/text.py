@@ -46,8 +46,9 @@ def _call(call: Mapping[str, Any]) -> str:
 
 
 def _other(record: Mapping[str, Any]) -> str:
-    hidden = {"audit", "hash", "prev", "record", "seq", "tick"}
-    shown = [f"{key}={value}" for key, value in sorted(record.items()) if key not in hidden]
+    hidden = {"audit", "hash", "prev", "record", "run", "seq", "tick"}
+    told = {**record, **run} if isinstance(run := record.get("run"), Mapping) else record
+    shown = [f"{key}={value}" for key, value in sorted(told.items()) if key not in hidden]
     return " ".join([str(record.get("record", "?")), *shown])
 
 

@@ -1,0 +1,101 @@
+"""Policies from outside that replace the one in force while a system runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from khs import config, monitor
+from khs.errors import KhsError
+from khs.image import Archive
+from khs.image.open import find_system
+
+_MAGIC = b"KSSP"  # of policy.bin
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A policy from outside that comes into force at the beginning of major frame `frame`."""
+
+    frame: int
+    name: str
+    binary: bytes
+    map: Mapping[str, Any]
+
+
+def read_swaps(
+    texts: Sequence[str],
+    archive: Archive,
+    system: str,
+    *,
+    board: str | None,
+    overlays: Sequence[Path],
+) -> list[Swap]:
+    """The policies of `--policy-at FRAME=FILE`: a PSL file, a compiled policy (`policy.bin` of an
+    archive of the system, with its map beside it), or a policy of the archive by name.
+
+    `system` is the argument the archive was opened from: a PSL file is compiled for it. A compiled
+    policy goes to the kernel as it is, which verifies it. Raises KhsError.
+    """
+    swaps = []
+    for text in texts:
+        number, _, name = text.partition("=")
+        if not number.isdecimal() or int(number) < 1 or not name:
+            raise KhsError(f"--policy-at {text}: want FRAME=FILE with a frame from 1 on")
+        swaps.append(_swap(int(number), name, archive, system, board, overlays))
+    frames = [swap.frame for swap in swaps]
+    if len(set(frames)) != len(frames):
+        raise KhsError("--policy-at: two policies cannot come into force at the same frame")
+    return swaps
+
+
+def _swap(
+    frame: int,
+    name: str,
+    archive: Archive,
+    system: str,
+    board: str | None,
+    overlays: Sequence[Path],
+) -> Swap:
+    known = archive.names["policies"]
+    if name in known:
+        number = known.index(name)
+        return Swap(frame, name, archive.policies[number], archive.policy_maps[number])
+    path = Path(name)
+    if not path.is_file():
+        raise KhsError(
+            f"--policy-at {frame}={name}: there is no such file, and no such policy in the system\n"
+            f"  help: policies of the system: {', '.join(known)}"
+        )
+    if binary := _compiled(path):
+        return Swap(frame, path.stem, binary, _map(path.with_suffix(".json")))
+    source = find_system(system)
+    if source.suffix != ".toml":
+        raise KhsError(
+            f"--policy-at {frame}={name}: a policy is compiled for a system's folder, not for an "
+            "archive\n  help: give the folder with system.toml"
+        )
+    described = config.load(source, overlays=overlays, board=board)
+    policy = monitor.load_file(described, path.resolve(), path.stem)
+    return Swap(frame, policy.name, policy.binary, policy.map)
+
+
+def _compiled(path: Path) -> bytes:
+    """The bytes of a compiled policy, b"" if the file is none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise KhsError(f"--policy-at: cannot read {path}: {error.strerror}") from None
+    return data if data.startswith(_MAGIC) else b""
+
+
+def _map(path: Path) -> dict[str, Any]:
+    """The names behind a compiled policy's numbers; none if the file is not there or no map."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

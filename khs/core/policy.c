@@ -164,10 +164,8 @@ bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size)
     khs_state *s = core->state;
     khs_status status = khs_policy_load(core, 1 - s->policy_active, number, size);
     s->policy_pending = status == KHS_OK_STATUS;
-    uint64_t why = status;
     if (status != KHS_OK_STATUS)
-        khs_emit(core, KHS_NONE,
-                 &(khs_record){.type = KHS_EV_POLICY, .code = number, .value = KHS_NONE, .args = 1, .arg = &why});
+        khs_emit(core, KHS_NONE, &(khs_record){.type = KHS_EV_POLICY, .code = number, .value = KHS_NONE});
     return status == KHS_OK_STATUS;
 }
 

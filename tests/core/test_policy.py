@@ -124,8 +124,6 @@ def test_a_bad_policy_leaves_the_old_one_in_force(name: str) -> None:
     done = run(SYSTEM, script, 900, policies=[OPEN, BAD[name]])
     assert done.codes(0) == [Code.BAD_POLICY]
     assert applied(done) == [(10, 1, host.NONE)]
-    status = 4 if name == "too much state" else 2
-    assert [event.args for event in done.of(host.POLICY)] == [(status,)]
     assert done.codes(1, Call.PORT_WRITE) == [Code.OK] * 3
 
 
@@ -136,7 +134,6 @@ def test_a_policy_that_does_not_know_the_system_is_refused() -> None:
     swap(script, 1)
     done = run(system, script, 900, policies=[known, OPEN])
     assert done.codes(0) == [Code.BAD_POLICY]
-    assert [event.args for event in done.of(host.POLICY)] == [(3,)]
 
 
 def test_a_number_that_does_not_exist() -> None:

@@ -69,6 +69,25 @@ class Reference:
             for contexts in self._contexts.values():
                 contexts.pop(sid, None)
 
+    def take_over(self, old: Reference) -> tuple[str, ...]:
+        """Takes over the contexts of objects of another policy that agree in name, model, types and
+        configuration, and the audit level if both policies begin with the same; returns the names
+        of the objects with state that kept theirs. To be called before the first event."""
+        kept = []
+        before = {item.name: item for item in old.policy.objects}
+        for item in self.policy.objects:
+            other = before.get(item.name)
+            if other is None or other.identity != item.identity or not MODELS[item.model].stateful:
+                continue
+            contexts = self._contexts[owner(item)]
+            taken = old._contexts[owner(other)]
+            if len(taken) <= contexts.capacity:
+                contexts.update(taken)
+                kept.append(item.name)
+        if self.policy.audit_default[1] == old.policy.audit_default[1] and "Base" in self._contexts:
+            self._contexts["Base"][AUDIT_LEVEL] = old.audit_level
+        return tuple(sorted(kept))
+
     def state(self) -> dict[str, dict[int, Any]]:
         """Object name -> SID -> context (for Flow, the state's name), both ascending."""
         found: dict[str, dict[int, Any]] = {}

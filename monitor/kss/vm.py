@@ -123,6 +123,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "kss_state_size": (size, [pointer]),
         "kss_init": (ctypes.c_int, [policy, pointer, size, pointer, size]),
         "kss_migrate": (u32, [policy, policy]),
+        "kss_migrate_object": (ctypes.c_bool, [policy, u32, policy]),
         "kss_find_class": (u32, [policy, ctypes.c_uint64]),
         "kss_judge": (_Verdict, [policy, ctypes.POINTER(_Event)]),
         "kss_calls": (ctypes.POINTER(_Call), [policy]),
@@ -230,6 +231,15 @@ class Vm:
         """Takes over the contexts of equal objects of another policy; returns how many objects
         kept theirs. To be called before the first event."""
         return int(self._library.kss_migrate(self._policy, old._policy))
+
+    def take_over(self, old: Vm) -> tuple[str, ...]:
+        """`migrate`, and which of the objects with state kept theirs, by name."""
+        kept = [
+            (symbol["name"], MODELS[symbol["model"]].stateful)
+            for number, (_, symbol) in enumerate(self._objects())
+            if self._library.kss_migrate_object(self._policy, number, old._policy)
+        ]
+        return tuple(sorted(name for name, stateful in kept if stateful))
 
     # ---- state -----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, evaluate, layout, rules, test
+from kss.cli import audit, cgen, check, evaluate, layout, query, rules, test
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "rules": rules.rules,
         "eval": evaluate.evaluate,
         "test": test.test,
+    },
+    "Asking a policy": {
+        "query": query.query,
     },
     "Interfaces": {
         "layout": layout.layout,

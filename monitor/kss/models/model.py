@@ -26,6 +26,7 @@ from kss.types import IntegerType, Type
 
 if TYPE_CHECKING:
     from kss.patterns import Patterns
+    from kss.regex import syntax as regex
 
 # Runtime values of the reference interpreter: int, bool, None, bytes (text and bytes of messages),
 # str (names that only the policy knows, such as states), lists, dictionaries.
@@ -224,6 +225,14 @@ class Model:
     ) -> tree.Expression | None:
         """What a rule asks, as a Boolean expression of its arguments (which are evaluated in any
         case); None if its answer depends on contexts."""
+        return None
+
+    def languages(
+        self, method: str, patterns: Sequence[Label]
+    ) -> Sequence[regex.Expression] | None:
+        """Of an expression of a model without state: the languages that its value depends on, which
+        are those of its texts that are in each; `patterns` are constant arguments of that type, or
+        the labels of a `choice`. None if its value depends on more."""
         return None
 
     def unary(

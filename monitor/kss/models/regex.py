@@ -21,6 +21,7 @@ from kss.models.model import (
 )
 from kss.regex.parser import parse
 from kss.regex.positions import matches
+from kss.regex.syntax import Expression
 from kss.tree import Constant
 from kss.types import BOOLEAN, PATTERN, TEXT, Type
 
@@ -80,6 +81,9 @@ class Regex(Model):
         if method != "select":
             return None
         return typing.patterns.select(typing, [node for node, _ in labels])
+
+    def languages(self, method: str, patterns: Sequence[Label]) -> Sequence[Expression]:
+        return [parse(str(pattern)).expression for pattern in patterns]
 
     def call(
         self, config: object, contexts: Contexts, method: str, arguments: dict[str, Value]

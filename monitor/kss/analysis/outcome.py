@@ -1,0 +1,161 @@
+"""Whether an event with a guard is granted, for every message and state in a box."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from kss import tree
+from kss.analysis.abstract import Abstract, Effects
+from kss.analysis.guard import Cases, Evaluable, Grants, Guard, Holds, Part
+from kss.analysis.values import BOTH, Choices, Fails, Numbers, Value, truth
+from kss.models import MODELS
+from kss.models.model import Contexts, Label, is_label
+
+_COMPUTED = {Fails.NEVER: True, Fails.MAYBE: None, Fails.ALWAYS: False}
+
+
+class Outcome(Abstract):
+    """The evaluation of one guard."""
+
+    def granted(self, guard: Guard) -> bool | None:
+        """Whether an event with this guard is granted; None if that is not certain."""
+        holds, called = self._guard(guard)
+        if holds is False or called is False:
+            self.open.clear()
+            return False
+        return True if holds and called else None
+
+    def _guard(self, guard: Guard) -> tuple[bool | None, bool | None]:
+        """Whether its parts hold, and whether a rule is called."""
+        if guard.refused is not None:
+            return False, True
+        holds: bool | None = True
+        called: bool | None = guard.called
+        for part in guard.parts:
+            mark = len(self.open)
+            held, counted = self._part(part)
+            if held is False:
+                return False, True
+            if held and counted is not None:
+                del self.open[mark:]
+            holds = held and holds
+            called = True if called or counted else None if None in (called, counted) else False
+        return holds, called
+
+    def _part(self, part: Part) -> tuple[bool | None, bool | None]:
+        match part:
+            case Holds(_, condition):
+                return self.holds(condition), False
+            case Evaluable(_, value):
+                return _COMPUTED[self.value(value).fails], False
+            case Grants(_, rule):
+                return self._rule(rule), False
+            case Cases():
+                return self._cases(part)
+
+    def holds(self, condition: tree.Expression) -> bool | None:
+        """Whether a condition is true; one that cannot be evaluated is not."""
+        known = self.value(condition)
+        value = truth(known.value)
+        if known.fails is Fails.ALWAYS or value is False:
+            return False
+        return value if known.fails is Fails.NEVER else None
+
+    def _rule(self, rule: tree.Rule) -> bool | None:
+        fails = max((self.value(value).fails for _, value in rule.arguments), default=Fails.NEVER)
+        if fails is Fails.ALWAYS:
+            return False
+        key = (self.policy.keys.rule(rule), self._context(rule))
+        granted = truth(self.look(key, BOTH))
+        owner = self.policy.keys.owner(rule)
+        self._effects[owner] = (*self._effects.get(owner, ()), key)
+        return None if granted and fails else granted
+
+    def _cases(self, part: Cases) -> tuple[bool | None, bool | None]:
+        taken, fails = self.taken(part)
+        if fails is Fails.ALWAYS:
+            return False, None
+        before, afterwards = self._effects, []
+        outcomes: list[tuple[bool | None, bool | None]] = []
+        for index in taken:
+            self._effects = dict(before)
+            outcomes.append(self._guard(part.guard(index)))
+            afterwards.append(self._effects)
+        self._effects = afterwards[0] if len(taken) == 1 else self._merged(part, before, afterwards)
+        holds, called = ({each[i] for each in outcomes} for i in (0, 1))
+        held = holds.pop() if len(holds) == 1 else None
+        if fails is Fails.MAYBE and held is not False:
+            held = None
+        return held, called.pop() if len(called) == 1 else None
+
+    def _merged(self, part: Cases, before: Effects, afterwards: list[Effects]) -> Effects:
+        """The effects after one of several branches: of an object that some of them change, that it
+        went through this choice in the state that all objects in it had."""
+        merged = dict(before)
+        changed = {name for each in afterwards for name in each if each[name] != before.get(name)}
+        if changed:
+            context = tuple(sorted(before.items(), key=lambda item: item[0]))
+            key = (self._choice_key(part), context)
+            merged.update((name, (*before.get(name, ()), key)) for name in sorted(changed))
+        return merged
+
+    def _choice_key(self, part: Cases) -> Hashable:
+        keys = self.policy.keys
+        guards = tuple(self._guard_key(guard) for guard in part.guards)
+        return ("choice", keys.of(part.value), tuple(part.labels), guards)
+
+    def _guard_key(self, guard: Guard) -> Hashable:
+        keys = self.policy.keys
+        found: list[Hashable] = [guard.called, guard.refused is not None]
+        for part in guard.parts:
+            match part:
+                case Holds(_, value) | Evaluable(_, value):
+                    found.append((type(part).__name__, keys.of(value)))
+                case Grants(_, rule):
+                    found.append(keys.rule(rule))
+                case Cases():
+                    found.append(self._choice_key(part))
+        return tuple(found)
+
+    # ---- choices
+
+    def taken(self, part: Cases) -> tuple[list[int | None], Fails]:
+        """The branches that may be taken (None: the default), in order."""
+        value, labels = part.value, part.labels
+        if isinstance(value, tree.Query):
+            return self._chosen(value, labels)
+        known = self.value(value)
+        return self._labelled(known.value, labels), known.fails
+
+    def _labelled(self, value: Value, labels: list[Label]) -> list[int | None]:
+        found: list[int | None]
+        match value:
+            case Numbers(low, high):
+                found = [i for i, x in enumerate(labels) if low <= x <= high]  # type: ignore[operator]
+                distinct = len({labels[i] for i in found if i is not None})
+                return found if distinct == high - low + 1 else [*found, None]
+            case Choices(values, False):
+                found = [_branch(labels, each) for each in values]
+                return sorted(set(found), key=lambda i: len(labels) if i is None else i)
+        return [*range(len(labels)), None]
+
+    def _chosen(self, query: tree.Query, labels: list[Label]) -> tuple[list[int | None], Fails]:
+        """`choice` on an expression method: the model tells what labels mean."""
+        thing = self.policy.objects[query.object]
+        model = MODELS[thing.model]
+        if model.stateful or model.languages(query.method, labels) is None:
+            known = self._query(query)
+            return self._labelled(known.value, labels), known.fails
+
+        def choose(arguments: dict[str, Any]) -> int | None:
+            return model.choose(thing.config, Contexts(0), query.method, arguments, labels)
+
+        known = self._computed(query, choose)
+        if isinstance(known.value, Choices):
+            return list(known.value.values), known.fails  # type: ignore[arg-type]
+        return [*range(len(labels)), None], known.fails
+
+
+def _branch(labels: list[Label], value: Any) -> int | None:
+    return next((i for i, label in enumerate(labels) if is_label(label, value)), None)

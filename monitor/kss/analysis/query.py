@@ -1,0 +1,72 @@
+"""`kss query`: who may do what to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kss.analysis.conditions import Conditions, Describer, places, sentence, to_json
+from kss.analysis.decide import Verdict, verdict
+from kss.analysis.guard import Guard, sites
+from kss.analysis.guards import Guards, Wanted
+from kss.analysis.interactions import Interaction
+from kss.recursion import deep_recursion
+from kss.tree import PolicyTree
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An interaction and what becomes of it, for messages that conform to their interface.
+
+    `conditions` are those of a conditional verdict, and of one that is denied because they never
+    hold together. `rules` are the sites that matter, none if it is denied by default.
+    """
+
+    interaction: Interaction
+    verdict: Verdict
+    conditions: Conditions
+    rules: tuple[int, ...]
+
+    @property
+    def by_default(self) -> bool:
+        return not self.rules
+
+
+class Query:
+    """Asks one policy."""
+
+    def __init__(self, policy: PolicyTree) -> None:
+        self.describer = Describer(policy)
+        self.classes = len(policy.classes)
+        self._policy = policy
+        self._guards = Guards(policy)
+
+    def rows(
+        self, wanted: Wanted | None = None, verdicts: Collection[Verdict] = tuple(Verdict)
+    ) -> Iterator[Row]:
+        """By kind, server, endpoint, method and peer. Raises UnknownNameError."""
+        if wanted:
+            wanted.check(self._policy)
+        known: dict[int, tuple[Guard, Verdict, Conditions]] = {}  # of equal peers, by id
+        for interaction, guard in self._guards.all(wanted):
+            if id(guard) not in known:
+                with deep_recursion():
+                    found = verdict(guard, self._policy.objects)
+                    known[id(guard)] = guard, found, self.describer.conditions(guard)
+            _, found, conditions = known[id(guard)]
+            if found in verdicts:
+                yield Row(interaction, found, conditions, tuple(sites(guard)))
+
+    def json(self, row: Row) -> dict[str, Any]:
+        """As the command line prints it."""
+        endpoint = row.interaction.operation.endpoint
+        return {
+            **row.interaction.json(),
+            "interface": endpoint.interface.name if endpoint else None,
+            "component": endpoint.component if endpoint else None,
+            "verdict": row.verdict.value,
+            "condition": sentence(row.conditions) or None,
+            "conditions": to_json(row.conditions),
+            "rules": places(row.rules, self.describer),
+        }

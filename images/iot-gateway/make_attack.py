@@ -34,6 +34,7 @@ RESTART, STOP, CONSOLE_WRITE, CALL, PORT_WRITE = 6, 10, 11, 13, 16
 TEMPERATURE, SETPOINT, SERVICE = 0, 2, 3
 CONTROLLER = 1
 COLD_START = 1
+PATIENCE_US = 1000
 
 
 class Message:
@@ -78,9 +79,9 @@ def hypercalls(functions: dict[str, int]) -> bytes:
     """Asks for everything that would harm the plant, then reads the kernel's memory."""
     message = Message(functions, 7)
     too_hot = message.place(struct.pack("<IHHi4x", 0, 0, 0, 9999))
-    message.hypercall(CALL, SETPOINT, too_hot, 16, SPARE, 32, 0)
+    message.hypercall(CALL, SETPOINT, too_hot, 16, SPARE, 32, PATIENCE_US)
     force = message.place(struct.pack("<IHHI4x", 0, 1, 0, 1000))
-    message.hypercall(CALL, SERVICE, force, 16, SPARE, 32, 0)
+    message.hypercall(CALL, SERVICE, force, 16, SPARE, 32, PATIENCE_US)
     message.hypercall(RESTART, CONTROLLER, COLD_START)
     message.hypercall(STOP)
     freezing = message.place(struct.pack("<IHHIi", 0, 0, 0, 1, -400))

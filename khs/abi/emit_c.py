@@ -28,6 +28,7 @@ def numbers(table: Table) -> list[str]:
     calls = [(macro(row), f"{row.number}u", "") for row in table.hypercalls]
     calls.append(("KHS_HYPERCALLS", f"{len(table.hypercalls)}u", "how many there are"))
     codes = [(f"KHS_CODE_{code.name}", f"{code.number}u", code.doc) for code in table.codes]
+    codes.append(("KHS_CODES", f"{len(table.codes)}u", "how many there are"))
     constants = [
         (f"KHS_{name}", f"{value}u" if value < 1 << 16 else f"{value:#x}u", "")
         for name, value in table.constants.items()

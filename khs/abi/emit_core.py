@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Set
 
 from khs.abi import emit_c
-from khs.abi.table import Service, Table
+from khs.abi.table import Argument, Hypercall, Service, Table, is_length
 
 
 def header(table: Table) -> str:
@@ -28,6 +29,8 @@ def header(table: Table) -> str:
             "",
             *emit_c.structs(table),
             *_arguments(table),
+            "",
+            *_masks(table),
             "",
             *_privileges(table),
             "",
@@ -73,6 +76,24 @@ def _arguments(table: Table) -> list[str]:
         *rows,
         "};",
     ]
+
+
+def _masks(table: Table) -> list[str]:
+    values = {row: {a for a in row.arguments if a.kind == "u32"} for row in table.hypercalls}
+    lengths = {row: {a for a in row.arguments if is_length(row, a)} for row in table.hypercalls}
+    return [
+        "/* Which arguments have 32 bits, a bit each, and which of those are lengths. */",
+        *_mask("khs_hypercall_values", values),
+        *_mask("khs_hypercall_lengths", lengths),
+    ]
+
+
+def _mask(name: str, chosen: Mapping[Hypercall, Set[Argument]]) -> list[str]:
+    rows = []
+    for row, arguments in chosen.items():
+        bits = sum(1 << n for n, each in enumerate(row.arguments) if each in arguments)
+        rows += [f"    [{emit_c.macro(row)}] = {bits:#x},"] if bits else []
+    return [f"static const uint8_t {name}[KHS_HYPERCALLS] = {{", *rows, "};"]
 
 
 def _privileges(table: Table) -> list[str]:

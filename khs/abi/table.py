@@ -170,3 +170,16 @@ def _check(table: Table) -> None:
             raise ValueError(f"{row.name}: at most {ARGUMENTS_MAX} arguments, each name once")
         if unknown := set(row.errors) - codes:
             raise ValueError(f"{row.name}: unknown error codes {sorted(unknown)}")
+        for argument in row.arguments:
+            if argument.kind == "u32" and refused_with(row, argument) not in row.errors:
+                raise ValueError(f"{row.name}: its errors lack that of a wide '{argument.name}'")
+
+
+def is_length(row: Hypercall, argument: Argument) -> bool:
+    """Is the argument the length of another one?"""
+    return any(argument.name == each.of for each in row.arguments)
+
+
+def refused_with(row: Hypercall, argument: Argument) -> str:
+    """The code for a `u32` argument that has more than 32 bits."""
+    return "BAD_LENGTH" if is_length(row, argument) else "INVALID_PARAM"

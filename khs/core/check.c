@@ -45,7 +45,7 @@ static bool header(reader *r, const khs_config *c)
     REQUIRE(c->size == r->size, &c->size);
     REQUIRE(c->clock_hz > 0 && c->clock_hz <= 10000000000u, &c->clock_hz); /* see khs_ns */
     REQUIRE(c->arch >= KHS_ARMV7 && c->arch <= KHS_X64, &c->arch);
-    REQUIRE(c->flags == 0, &c->flags);
+    REQUIRE(c->policies >= 1, &c->policies);
     REQUIRE(c->cost_call <= 1000000u, &c->cost_call);
     REQUIRE(c->cost_copy <= 1000000u, &c->cost_copy);
     REQUIRE(c->cost_verdict <= 1000000u, &c->cost_verdict);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define KHS_CONFIG_MAGIC 0x4346534bu /* "KSFC" */
-#define KHS_CONFIG_VERSION 1u
+#define KHS_CONFIG_VERSION 2u
 #define KHS_NONE UINT32_MAX
 
 enum khs_arch { KHS_ARMV7 = 1, KHS_X86 = 2, KHS_X64 = 3 };
@@ -69,14 +69,14 @@ typedef struct khs_config {
     uint64_t size;     /* of the whole file */
     uint64_t clock_hz; /* ticks per second */
     uint32_t arch;     /* enum khs_arch */
-    uint32_t flags;    /* 0 */
+    uint32_t policies; /* of the archive: those that partitions may swap to, by number */
     uint64_t kernel_class; /* name hashes, see kss_find_class */
     uint64_t einit_class;
     uint32_t cost_call; /* ticks a hypercall costs beside its trap instruction */
     uint32_t cost_copy; /* per started 64 bytes */
     uint32_t cost_verdict;
     uint32_t max_message;  /* bytes of the largest message of any channel or kernel service */
-    uint32_t policy_image; /* bytes reserved for a policy passed at run time, twice */
+    uint32_t policy_image; /* bytes reserved for a policy that a partition installs, twice */
     uint32_t policy_state; /* bytes reserved for policy state, twice */
     khs_table partitions;  /* khs_cfg_partition */
     khs_table schedules;   /* khs_cfg_schedule, the first is the initial one */

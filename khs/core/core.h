@@ -122,13 +122,11 @@ bool khs_has_stopped(const khs_core *core);
 /* ------------------------------------------------------------ what the host supplies */
 
 /* One outside input, stamped with the tick at which it becomes visible. */
-enum khs_input_kind { KHS_INPUT_DATA = 0, KHS_INPUT_POLICY = 1 };
 typedef struct khs_input {
     uint64_t tick;
-    uint32_t kind;   /* enum khs_input_kind */
-    uint32_t target; /* DATA: index into config inputs; POLICY: policy number */
-    const uint8_t *data;
+    uint32_t target; /* index into config inputs */
     uint32_t size;
+    const uint8_t *data;
 } khs_input;
 
 /* Inputs were added behind those already announced (live input, between two runs). */
@@ -141,8 +139,13 @@ bool khs_port_input(void *port, uint64_t index, khs_input *input);
 /* Host address of a region's memory; constant while the core lives. */
 uint8_t *khs_port_region(void *port, uint32_t region);
 
-/* Policy number `index` of the archive; NULL if there is none. 8-byte aligned. */
+/* Policy number `index`: those of the archive (see khs_config) and behind them those from
+ * outside, which partitions cannot name. NULL if there is none. 8-byte aligned. */
 const void *khs_port_policy(void *port, uint32_t index, size_t *size);
+
+/* Number of the policy that comes into force from outside at the beginning of major frame
+ * `frame`, whatever the schedules before it were; KHS_NONE if there is none. */
+uint32_t khs_port_policy_at(void *port, uint64_t frame);
 
 /* Resets a partition: private memory to its initial state (warm: but for regions with
  * KHS_REGION_KEEP), shared regions untouched, CPU context to (entry, stack, start_info),

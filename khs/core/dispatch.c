@@ -29,6 +29,7 @@ static khs_handler *const handlers[KHS_HYPERCALLS] = {
     [KHS_HC_INTERRUPT_MASK] = khs_do_interrupt_mask,
     [KHS_HC_INTERRUPT_RETURN] = khs_do_interrupt_return,
     [KHS_HC_SECURITY] = khs_do_security,
+    [KHS_HC_POLICY_INSTALL] = khs_do_policy_install,
 };
 
 khs_outcome khs_do_nop(khs_core *core, uint32_t self, const uint64_t *a)
@@ -69,13 +70,33 @@ static khs_outcome unprivileged(khs_core *core, uint32_t self, const uint64_t *a
     return khs_done(KHS_CODE_INVALID_CONFIG);
 }
 
-/* Privilege first, then the handler, which asks KSS before it acts. */
-static khs_handler *handler_for(const khs_core *core, uint32_t self, uint32_t number)
+static khs_outcome wide_value(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    (void)core, (void)self, (void)a;
+    return khs_done(KHS_CODE_INVALID_PARAM);
+}
+
+static khs_outcome wide_length(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    (void)core, (void)self, (void)a;
+    return khs_done(KHS_CODE_BAD_LENGTH);
+}
+
+/* Privilege first, then the width of the arguments, which x64 registers exceed, then the
+ * handler, which asks KSS before it acts. */
+static khs_handler *handler_for(const khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
 {
     if (number >= KHS_HYPERCALLS)
         return unknown;
-    uint32_t needed = khs_hypercall_privilege[number];
-    return (core->cfg_partitions[self].privileges & needed) == needed ? handlers[number] : unprivileged;
+    uint32_t needed = khs_hypercall_privilege[number], wide = 0;
+    if ((core->cfg_partitions[self].privileges & needed) != needed)
+        return unprivileged;
+    for (uint32_t i = 0; i < khs_hypercall_arguments[number]; i++)
+        wide |= (uint32_t)(a[i] > UINT32_MAX) << i;
+    wide &= khs_hypercall_values[number];
+    if (wide == 0)
+        return handlers[number];
+    return wide & ~(uint32_t)khs_hypercall_lengths[number] ? wide_value : wide_length;
 }
 
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
@@ -124,7 +145,7 @@ static void hypercall(khs_core *core, uint32_t self, uint32_t number)
     if (count && number < KHS_HYPERCALLS)
         khs_port_arguments(core->port, self, count, a);
     p->hypercalls++;
-    khs_outcome outcome = handler_for(core, self, number)(core, self, a);
+    khs_outcome outcome = handler_for(core, self, number, a)(core, self, a);
     charge(core, self, &outcome);
     record(core, self, number, &outcome, a, count);
     if (outcome.kind == OUT_DONE)

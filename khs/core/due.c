@@ -71,10 +71,8 @@ static bool input_due(khs_core *core)
     if (!khs_port_input(core->port, core->state->input_index, &input) || input.tick > core->state->now)
         return false;
     core->state->input_index++;
-    if (input.kind == KHS_INPUT_DATA && input.target < core->cfg->inputs.count)
+    if (input.target < core->cfg->inputs.count)
         khs_input_arrived(core, &input);
-    else if (input.kind == KHS_INPUT_POLICY)
-        khs_policy_request(core, input.target, 0);
     return true;
 }
 

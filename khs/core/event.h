@@ -29,7 +29,8 @@ enum khs_event_type {
     KHS_EV_SCHEDULE = 12, /* takes effect: code new, value old */
     KHS_EV_POLICY = 13,   /* takes effect: code policy number, value objects kept; arg: its sequence
                              number, objects; data: a bit for each object, 1 = kept its state, as
-                             many as fit a message. Refused: value KHS_NONE, nothing else */
+                             many as fit a message. Refused: value KHS_NONE, arg: enum khs_status,
+                             bytes of state it needs and that are reserved if that is why */
     KHS_EV_STOP = 14,     /* module stops: code enum khs_stop_cause */
     KHS_EV_WAIT = 15,     /* the guest executed an idle instruction */
     KHS_EV_AUDIT = 16,    /* the verdict right before is to be recorded: code audit level, value calls

@@ -36,13 +36,14 @@
 #define KHS_HC_INTERRUPT_MASK     24u
 #define KHS_HC_INTERRUPT_RETURN   25u
 #define KHS_HC_SECURITY           26u
-#define KHS_HYPERCALLS            27u /* how many there are */
+#define KHS_HC_POLICY_INSTALL     27u
+#define KHS_HYPERCALLS            28u /* how many there are */
 
 /* Return codes. */
 #define KHS_CODE_OK             0u  /* done */
 #define KHS_CODE_NO_ACTION      1u  /* nothing to do: the system is already in the requested state */
 #define KHS_CODE_NOT_AVAILABLE  2u  /* nothing there now: queue empty or full, port never written, partition not running */
-#define KHS_CODE_INVALID_PARAM  3u  /* an argument is out of range */
+#define KHS_CODE_INVALID_PARAM  3u  /* an argument is out of range, or wider than its 32 bits */
 #define KHS_CODE_INVALID_CONFIG 4u  /* the configuration gives no such right: wrong port, missing privilege */
 #define KHS_CODE_INVALID_MODE   5u  /* not in this partition mode */
 #define KHS_CODE_TIMED_OUT      6u  /* the time given is over */
@@ -56,6 +57,8 @@
 #define KHS_CODE_NO_CALL        14u /* there is no such call to reply to */
 #define KHS_CODE_BAD_POLICY     15u /* the policy image is refused; the old one stays in force */
 #define KHS_CODE_UNKNOWN        16u /* no such hypercall */
+#define KHS_CODE_PEER_BUFFER    17u /* the partner's buffer is too small for the reply; the call has ended */
+#define KHS_CODES               18u /* how many there are */
 
 /* Values passed to and from hypercalls. */
 #define KHS_MODE_IDLE               0u
@@ -93,6 +96,7 @@
 #define KHS_MID_MODULE_STOP        0u /* module.Module.Stop */
 #define KHS_MID_CONSOLE_WRITE      0u /* console.Console.Write */
 #define KHS_MID_POLICY_SWAP        0u /* policy.Policy.Swap */
+#define KHS_MID_POLICY_INSTALL     1u /* policy.Policy.Install */
 
 /* Structs that the kernel writes, laid out alike on every architecture. */
 struct khs_time {
@@ -179,7 +183,7 @@ static const uint8_t khs_hypercall_arguments[KHS_HYPERCALLS] = {
     [KHS_HC_ERROR_RAISE] = 3,
     [KHS_HC_MODULE_STOP] = 0,
     [KHS_HC_CONSOLE_WRITE] = 2,
-    [KHS_HC_POLICY_SWAP] = 3,
+    [KHS_HC_POLICY_SWAP] = 1,
     [KHS_HC_CALL] = 6,
     [KHS_HC_RECV] = 4,
     [KHS_HC_REPLY] = 3,
@@ -194,6 +198,45 @@ static const uint8_t khs_hypercall_arguments[KHS_HYPERCALLS] = {
     [KHS_HC_INTERRUPT_MASK] = 1,
     [KHS_HC_INTERRUPT_RETURN] = 0,
     [KHS_HC_SECURITY] = 2,
+    [KHS_HC_POLICY_INSTALL] = 2,
+};
+
+/* Which arguments have 32 bits, a bit each, and which of those are lengths. */
+static const uint8_t khs_hypercall_values[KHS_HYPERCALLS] = {
+    [KHS_HC_PARTITION_MODE_SET] = 0x1,
+    [KHS_HC_PARTITION_RESTART] = 0x3,
+    [KHS_HC_SCHEDULE_SWITCH] = 0x1,
+    [KHS_HC_ERROR_RAISE] = 0x5,
+    [KHS_HC_CONSOLE_WRITE] = 0x2,
+    [KHS_HC_POLICY_SWAP] = 0x1,
+    [KHS_HC_CALL] = 0x35,
+    [KHS_HC_RECV] = 0xa,
+    [KHS_HC_REPLY] = 0x5,
+    [KHS_HC_PORT_WRITE] = 0x5,
+    [KHS_HC_PORT_READ] = 0x5,
+    [KHS_HC_PORT_SEND] = 0x5,
+    [KHS_HC_PORT_RECEIVE] = 0xd,
+    [KHS_HC_PORT_STATUS] = 0x1,
+    [KHS_HC_INPUT_RECEIVE] = 0xd,
+    [KHS_HC_TIMER_SET] = 0x3,
+    [KHS_HC_INTERRUPT_ATTACH] = 0x2,
+    [KHS_HC_INTERRUPT_MASK] = 0x1,
+    [KHS_HC_SECURITY] = 0x2,
+    [KHS_HC_POLICY_INSTALL] = 0x2,
+};
+static const uint8_t khs_hypercall_lengths[KHS_HYPERCALLS] = {
+    [KHS_HC_ERROR_RAISE] = 0x4,
+    [KHS_HC_CONSOLE_WRITE] = 0x2,
+    [KHS_HC_CALL] = 0x14,
+    [KHS_HC_RECV] = 0x2,
+    [KHS_HC_REPLY] = 0x4,
+    [KHS_HC_PORT_WRITE] = 0x4,
+    [KHS_HC_PORT_READ] = 0x4,
+    [KHS_HC_PORT_SEND] = 0x4,
+    [KHS_HC_PORT_RECEIVE] = 0x4,
+    [KHS_HC_INPUT_RECEIVE] = 0x4,
+    [KHS_HC_SECURITY] = 0x2,
+    [KHS_HC_POLICY_INSTALL] = 0x2,
 };
 
 /* The privilege a hypercall needs, a bit of enum khs_privilege; 0 = none. */
@@ -203,6 +246,7 @@ static const uint8_t khs_hypercall_privilege[KHS_HYPERCALLS] = {
     [KHS_HC_ERROR_RAISE] = KHS_PRIV_HEALTH_LOG,
     [KHS_HC_MODULE_STOP] = KHS_PRIV_MODULE_STOP,
     [KHS_HC_POLICY_SWAP] = KHS_PRIV_POLICY_SWAP,
+    [KHS_HC_POLICY_INSTALL] = KHS_PRIV_POLICY_SWAP,
 };
 
 #endif

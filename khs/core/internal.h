@@ -268,7 +268,7 @@ khs_handler khs_do_nop, khs_do_time_get, khs_do_period_wait, khs_do_wait, khs_do
     khs_do_policy_swap, khs_do_call, khs_do_recv, khs_do_reply, khs_do_port_write,
     khs_do_port_read, khs_do_port_send, khs_do_port_receive, khs_do_port_status,
     khs_do_input_receive, khs_do_timer_set, khs_do_interrupt_attach, khs_do_interrupt_mask,
-    khs_do_interrupt_return, khs_do_security;
+    khs_do_interrupt_return, khs_do_security, khs_do_policy_install;
 
 /* Outcomes. */
 static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code = code}; }

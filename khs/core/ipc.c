@@ -151,6 +151,8 @@ static khs_outcome check_call(khs_core *core, uint32_t self, const uint64_t *a,
         return khs_done(KHS_CODE_INVALID_CONFIG);
     if (length < sizeof(kss_header) || length > (*channel)->message_size)
         return khs_done(KHS_CODE_BAD_LENGTH);
+    if (a[5] == 0)
+        return khs_done(KHS_CODE_INVALID_PARAM);
     if (khs_span(core, self, a[1], length, KHS_R) == NULL ||
         khs_span(core, self, a[3], (uint32_t)a[4], KHS_W) == NULL)
         return khs_done(KHS_CODE_BAD_POINTER);
@@ -277,14 +279,14 @@ khs_outcome khs_do_reply(khs_core *core, uint32_t self, const uint64_t *a)
     enum kss_kind kind = header(message)->flags == KSS_ERR ? KSS_ERROR : KSS_RESPONSE;
     khs_outcome outcome = {.copied = length, .verdicts = 1};
     bool fits = length <= wait->capacity;
+    uint32_t told = fits ? KHS_CODE_OK : KHS_CODE_BAD_LENGTH; /* to the client */
     if (!khs_judge_message(core, kind, self, client, message, length, fits))
-        outcome.code = KHS_CODE_DENIED;
-    else if (!fits)
-        outcome.code = KHS_CODE_BAD_LENGTH;
+        told = KHS_CODE_DENIED;
+    outcome.code = told == KHS_CODE_BAD_LENGTH ? KHS_CODE_PEER_BUFFER : told;
     uint64_t buffer = wait->buffer;
-    end_call(core, client, outcome.code);
-    if (outcome.code != KHS_CODE_OK) {
-        khs_wake(core, client, outcome.code, 0, NULL, 0);
+    end_call(core, client, told);
+    if (told != KHS_CODE_OK) {
+        khs_wake(core, client, told, 0, NULL, 0);
         return outcome;
     }
     khs_copy(khs_span(core, client, buffer, length, KHS_W), message, length);

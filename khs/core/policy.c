@@ -157,15 +157,30 @@ void khs_rebind(khs_core *core)
     core->ring_used = 0;
 }
 
+/* Tells why the policy in `slot` is refused. */
+static void refused(khs_core *core, uint32_t slot, khs_status status)
+{
+    size_t bytes;
+    uint64_t arg[] = {status, 0, 0};
+    if (status == KHS_NO_MEMORY) {
+        arg[1] = kss_state_size(image_of(core, slot, &bytes));
+        arg[2] = core->cfg->policy_state;
+    }
+    khs_emit(core, KHS_NONE,
+             &(khs_record){.type = KHS_EV_POLICY, .code = core->state->policy_number[slot], .value = KHS_NONE,
+                           .args = 3, .arg = arg});
+}
+
 /* Prepares a swap for the next frame boundary. The last request before it counts: if that
  * is a bad policy, the one in force stays. */
 bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size)
 {
     khs_state *s = core->state;
-    khs_status status = khs_policy_load(core, 1 - s->policy_active, number, size);
+    uint32_t slot = 1 - s->policy_active;
+    khs_status status = khs_policy_load(core, slot, number, size);
     s->policy_pending = status == KHS_OK_STATUS;
     if (status != KHS_OK_STATUS)
-        khs_emit(core, KHS_NONE, &(khs_record){.type = KHS_EV_POLICY, .code = number, .value = KHS_NONE});
+        refused(core, slot, status);
     return status == KHS_OK_STATUS;
 }
 

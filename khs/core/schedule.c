@@ -29,10 +29,12 @@ static void enter_slot(khs_core *core)
         khs_wake(core, window->partition, KHS_CODE_OK, 0, NULL, 0);
 }
 
-/* A frame boundary: here, and only here, schedules and policies change. */
+/* A frame boundary: here, and only here, schedules and policies change. A policy from outside
+ * replaces one that a partition asked for. */
 static void enter_frame(khs_core *core)
 {
     khs_state *s = core->state;
+    uint32_t outside = khs_port_policy_at(core->port, s->frames);
     s->frame_start = s->now;
     s->window = 0;
     if (s->next_schedule != s->schedule) {
@@ -41,6 +43,8 @@ static void enter_frame(khs_core *core)
         s->schedule = s->next_schedule;
         s->schedule_began = s->now;
     }
+    if (outside != KHS_NONE)
+        khs_policy_request(core, outside, 0);
     if (s->policy_pending)
         khs_policy_apply(core);
     enter_slot(core);

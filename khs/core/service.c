@@ -144,28 +144,35 @@ khs_outcome khs_do_console_write(khs_core *core, uint32_t self, const uint64_t *
     return outcome;
 }
 
-/* The swap is asked for before the image is looked at: a caller without the right learns
+/* Both are asked for before the image is looked at: a caller without the right learns
  * nothing about it. */
 khs_outcome khs_do_policy_swap(khs_core *core, uint32_t self, const uint64_t *a)
 {
-    uint32_t number = (uint32_t)a[0], length = (uint32_t)a[2], slot = 1 - core->state->policy_active;
-    size_t size;
-    if (length == 0 && khs_port_policy(core->port, number, &size) == NULL)
+    uint32_t number = (uint32_t)a[0];
+    if (number >= core->cfg->policies)
         return khs_done(KHS_CODE_INVALID_PARAM);
-    if (length > core->cfg->policy_image)
-        return khs_done(KHS_CODE_BAD_LENGTH);
-    const uint8_t *image = khs_span(core, self, a[1], length, KHS_R);
-    if (image == NULL)
-        return khs_done(KHS_CODE_BAD_POINTER);
     khs_outcome outcome = {0};
     if (!ask_values(core, self, KHS_RIID_POLICY, KHS_MID_POLICY_SWAP, &number, 1, &outcome))
         return outcome;
-    if (length != 0) {
-        number = KHS_NONE;
-        khs_copy(core->policy_image[slot], image, length);
-        outcome.copied = length;
-    }
-    if (!khs_policy_request(core, number, length))
+    if (!khs_policy_request(core, number, 0))
+        outcome.code = KHS_CODE_BAD_POLICY;
+    return outcome;
+}
+
+khs_outcome khs_do_policy_install(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    uint32_t length = (uint32_t)a[1], slot = 1 - core->state->policy_active;
+    if (length == 0 || length > core->cfg->policy_image)
+        return khs_done(KHS_CODE_BAD_LENGTH);
+    const uint8_t *image = khs_span(core, self, a[0], length, KHS_R);
+    if (image == NULL)
+        return khs_done(KHS_CODE_BAD_POINTER);
+    khs_outcome outcome = {0};
+    if (!ask_values(core, self, KHS_RIID_POLICY, KHS_MID_POLICY_INSTALL, &length, 1, &outcome))
+        return outcome;
+    khs_copy(core->policy_image[slot], image, length);
+    outcome.copied = length;
+    if (!khs_policy_request(core, KHS_NONE, length))
         outcome.code = KHS_CODE_BAD_POLICY;
     return outcome;
 }

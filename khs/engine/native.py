@@ -51,13 +51,6 @@ class Failure(IntEnum):
     SYSTEM = 5
 
 
-class InputKind(IntEnum):
-    """enum khs_input_kind."""
-
-    DATA = 0
-    POLICY = 1
-
-
 #: khs_status, as people read it.
 BOOT_STATUS = {
     1: "config.bin is inconsistent",
@@ -123,7 +116,8 @@ def library() -> ctypes.CDLL:
     signatures: dict[str, tuple[object, list[object]]] = {
         "open": (host, [bytes_, bytes_, bytes_, u32, POINTER(HostOptions), POINTER(HostError)]),
         "close": (None, [host]),
-        "input": (c_bool, [host, u64, u32, u32, c_char_p, u32]),
+        "input": (c_bool, [host, u64, u32, c_char_p, u32]),
+        "policy_at": (c_bool, [host, u64, u32]),
         "boot": (u32, [host]),
         "run": (u32, [host, u64, u64]),
         "stop": (None, [host]),
@@ -214,9 +208,14 @@ class Host:
 
     # ------------------------------------------------------------ running
 
-    def add_input(self, tick: int, kind: InputKind, target: int, data: bytes = b"") -> bool:
+    def add_input(self, tick: int, target: int, data: bytes = b"") -> bool:
         """False if the tick is before that of an earlier input or over, or there is no target."""
-        return bool(self._lib.khs_host_input(self._handle, tick, kind, target, data, len(data)))
+        return bool(self._lib.khs_host_input(self._handle, tick, target, data, len(data)))
+
+    def policy_at(self, frame: int, policy: int) -> bool:
+        """Swaps the policy at the beginning of a major frame, from 1 on. False if it has begun or
+        has a policy already, or there is no such policy."""
+        return bool(self._lib.khs_host_policy_at(self._handle, frame, policy))
 
     def boot(self) -> None:
         """Takes the system to tick 0. Raises EngineError if the policy does not fit it."""

@@ -56,7 +56,6 @@ class Status(Structure):
     _fields_ = (
         ("tick", c_uint64),
         ("frames", c_uint64),
-        ("major_frame", c_uint64),
         ("schedule", c_uint32),
         ("stopped", c_uint32),
         ("partitions", c_uint32),

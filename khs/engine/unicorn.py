@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
-from khs.engine.native import Drained, End, Host, InputKind, LoadError, Options
+from khs.engine.native import Drained, End, Host, LoadError, Options
 from khs.engine.result import Result, Tally
 from khs.engine.structures import Status, View
 from khs.errors import EngineError
@@ -40,8 +40,8 @@ class Image(Protocol):
 class Machine:
     """A loaded system. `run` takes it from tick 0, each further `run` goes on from there.
 
-    `policy_at`: policies from outside by the major frame (of the first schedule) they come into
-    force in, from 1 on. `isolate`: guests run in a child process that can do nothing else.
+    `policy_at`: policies from outside by the major frame at whose beginning they come into force,
+    from 1 on. `isolate`: guests run in a child process that can do nothing else.
     """
 
     engine = "unicorn"
@@ -68,7 +68,10 @@ class Machine:
             raise EngineError(self._refusal(error)) from error
         if self.host.partitions != len(self._names):
             raise EngineError("the archive's manifest names other partitions than config.bin holds")
-        self._add_inputs(archive, [frame for frame, _ in swaps])
+        self._add_inputs(archive)
+        for number, (frame, _) in enumerate(swaps, len(archive.policies)):
+            if not self.host.policy_at(frame, number):
+                raise EngineError(f"no policy can come into force at major frame {frame}")
         self._isolate = isolate
         self._tally: Tally | None = None
         self._interrupted = False
@@ -78,16 +81,9 @@ class Machine:
             return f"{self._system} is refused: {error}"
         return f"{self._system} is refused: partition {self._names[error.partition]}: {error}"
 
-    def _add_inputs(self, archive: Image, frames: list[int]) -> None:
+    def _add_inputs(self, archive: Image) -> None:
         """Inputs are taken in the order of their ticks."""
-        first = len(archive.policies)
-        major = self.host.status().major_frame
-        rows = [(tick, InputKind.DATA, target, data) for tick, target, data in archive.inputs]
-        rows += [
-            (frame * major, InputKind.POLICY, first + number, b"")
-            for number, frame in enumerate(frames)
-        ]
-        for row in sorted(rows, key=lambda row: row[0]):
+        for row in sorted(archive.inputs, key=lambda row: row[0]):
             if not self.host.add_input(*row):
                 raise EngineError(f"the archive's input at tick {row[0]} does not fit the system")
 

@@ -122,10 +122,7 @@ bool khs_host_drain(khs_host *host, khs_host_events *events)
 
 void khs_host_status_get(const khs_host *host, khs_host_status *status)
 {
-    const khs_cfg_schedule *schedules = (const void *)((const uint8_t *)host->config + host->config->schedules.offset);
-    *status = (khs_host_status){.partitions = host->config->partitions.count,
-                                .abandoned = host->abandoned,
-                                .major_frame = schedules->major_frame};
+    *status = (khs_host_status){.partitions = host->config->partitions.count, .abandoned = host->abandoned};
     if (!host->booted)
         return;
     status->tick = khs_now(host->core);

@@ -166,6 +166,7 @@ void khs_host_close(khs_host *host)
     free(host->guard.stack);
     free(host->policies);
     free(host->inputs);
+    free(host->swaps);
     free(host->exits);
     free(host->cpus);
     free(host->core);
@@ -181,17 +182,16 @@ void khs_host_close(khs_host *host)
 
 static bool acceptable(const khs_host *host, const khs_input *input)
 {
-    uint32_t targets = input->kind == KHS_INPUT_DATA ? host->config->inputs.count : host->policy_count;
-    if (input->kind > KHS_INPUT_POLICY || input->target >= targets)
+    if (input->target >= host->config->inputs.count)
         return false;
     if (host->booted && input->tick < khs_now(host->core))
         return false;
     return host->input_count == 0 || host->inputs[host->input_count - 1].tick <= input->tick;
 }
 
-bool khs_host_input(khs_host *host, uint64_t tick, uint32_t kind, uint32_t target, const void *data, uint32_t size)
+bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *data, uint32_t size)
 {
-    khs_input input = {.tick = tick, .kind = kind, .target = target, .size = size};
+    khs_input input = {.tick = tick, .target = target, .size = size};
     if (!acceptable(host, &input))
         return false;
     if (host->input_count == host->input_room) {
@@ -208,6 +208,19 @@ bool khs_host_input(khs_host *host, uint64_t tick, uint32_t kind, uint32_t targe
     host->inputs[host->input_count++] = input;
     if (host->booted)
         khs_inputs_changed(host->core);
+    return true;
+}
+
+bool khs_host_policy_at(khs_host *host, uint64_t frame, uint32_t policy)
+{
+    uint64_t begun = host->booted ? khs_frames(host->core) : 0;
+    if (policy >= host->policy_count || frame <= begun || khs_port_policy_at(host, frame) != KHS_NONE)
+        return false;
+    khs_policy_swap *swaps = realloc(host->swaps, (host->swap_count + 1u) * sizeof *swaps);
+    if (swaps == NULL)
+        return false;
+    host->swaps = swaps;
+    host->swaps[host->swap_count++] = (khs_policy_swap){frame, policy};
     return true;
 }
 

@@ -61,7 +61,8 @@ enum khs_host_detail {
     KHS_DETAIL_REFUSED = 1,       /* UNDEFINED: its result would depend on the host */
 };
 
-/* Loads a system; NULL and `error` if it is refused. Policy 0 is the one to boot with. */
+/* Loads a system; NULL and `error` if it is refused. Policy 0 is the one to boot with; those
+ * behind the archive's own, as many as config.bin says, are for khs_host_policy_at. */
 KHS_API khs_host *khs_host_open(const khs_host_bytes *config, const khs_host_bytes *memory,
                                 const khs_host_bytes *policies, uint32_t policy_count,
                                 const khs_host_options *options, khs_host_error *error);
@@ -69,10 +70,13 @@ KHS_API void khs_host_close(khs_host *host);
 
 /* Adds an outside input (see khs_input). False if its tick is before that of an earlier
  * one or has already passed, or its target does not exist. */
-KHS_API bool khs_host_input(khs_host *host, uint64_t tick, uint32_t kind, uint32_t target,
-                            const void *data, uint32_t size);
+KHS_API bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *data, uint32_t size);
 
-/* Takes the system to tick 0, again if it has already run; inputs are kept. */
+/* Lets a policy come into force at the beginning of major frame `frame`, from 1 on. False if
+ * that frame has begun or has a policy already, or there is no such policy. */
+KHS_API bool khs_host_policy_at(khs_host *host, uint64_t frame, uint32_t policy);
+
+/* Takes the system to tick 0, again if it has already run; inputs and swaps are kept. */
 KHS_API uint32_t khs_host_boot(khs_host *host); /* khs_status */
 
 enum khs_host_end {
@@ -122,7 +126,6 @@ KHS_API bool khs_host_drain(khs_host *host, khs_host_events *events);
 typedef struct khs_host_status {
     uint64_t tick;
     uint64_t frames; /* completed */
-    uint64_t major_frame; /* ticks, of the first schedule */
     uint32_t schedule;
     uint32_t stopped;
     uint32_t partitions;

@@ -246,6 +246,11 @@ typedef struct khs_policy_image {
     size_t size;
 } khs_policy_image;
 
+typedef struct khs_policy_swap {
+    uint64_t frame;
+    uint32_t policy;
+} khs_policy_swap;
+
 struct khs_host {
     khs_config *config;
     const khs_cfg_partition *partitions;
@@ -279,6 +284,8 @@ struct khs_host {
     khs_input *inputs; /* their data too */
     uint64_t input_count;
     uint64_t input_room;
+    khs_policy_swap *swaps; /* from outside */
+    uint64_t swap_count;
 
     uint8_t *parts; /* drain.c; behind them the notable records */
     uint64_t parts_room;

@@ -27,6 +27,15 @@ const void *khs_port_policy(void *port, uint32_t index, size_t *size)
     return host->policies[index].data;
 }
 
+uint32_t khs_port_policy_at(void *port, uint64_t frame)
+{
+    const khs_host *host = port;
+    for (uint64_t i = 0; i < host->swap_count; i++)
+        if (host->swaps[i].frame == frame)
+            return host->swaps[i].policy;
+    return KHS_NONE;
+}
+
 static void reset_memory(khs_host *host, uint32_t partition, bool warm)
 {
     khs_slice slice = host->partitions[partition].maps;

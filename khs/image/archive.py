@@ -30,7 +30,7 @@ from typing import Any, cast
 from khs.config.model import Arch
 from khs.errors import ImageError
 
-FORMAT = 1
+FORMAT = 2
 #: Largest archive and member that are read.
 MAX_SIZE = 1 << 30
 _MANIFEST = "manifest.json"

@@ -39,6 +39,7 @@ def write(
         version=records.VERSION,
         clock_hz=system.board.clock_hz,
         arch=system.board.arch,
+        policies=1 + len(system.policies),
         kernel_class=class_hash(KERNEL_CLASS),
         einit_class=class_hash(EINIT_CLASS),
         cost_call=system.board.costs.call,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ctypes import LittleEndianStructure, c_uint16, c_uint32, c_uint64
 
 MAGIC = 0x4346_534B
-VERSION = 1
+VERSION = 2
 NONE = 0xFFFF_FFFF
 REGION_SHARED, REGION_KEEP = 1, 2
 
@@ -34,7 +34,7 @@ class Config(LittleEndianStructure):
         ("size", c_uint64),
         ("clock_hz", c_uint64),
         ("arch", c_uint32),
-        ("flags", c_uint32),
+        ("policies", c_uint32),
         ("kernel_class", c_uint64),
         ("einit_class", c_uint64),
         ("cost_call", c_uint32),

@@ -27,13 +27,13 @@ static khs_result with_pointer(uint64_t p, bool reads, bool writes)
         { true, KHS_HC_PARTITION_STATUS, p, 0, 0, 0, 0, 0 },
         { true, KHS_HC_SCHEDULE_STATUS, p, 0, 0, 0, 0, 0 },
         { true, KHS_HC_PORT_STATUS, 0, p, 0, 0, 0, 0 },
-        { true, KHS_HC_CALL, ends.service, GOOD, 16, p, 64, 0 },
+        { true, KHS_HC_CALL, ends.service, GOOD, 16, p, 64, 1 },
         { true, KHS_HC_RECV, p, 64, GOOD, 0, 0, 0 },
         { true, KHS_HC_RECV, GOOD, 64, p, 0, 0, 0 },
         { false, KHS_HC_CONSOLE_WRITE, p, 16, 0, 0, 0, 0 },
         { false, KHS_HC_PORT_WRITE, ends.level, p, 16, 0, 0, 0 },
         { false, KHS_HC_PORT_SEND, ends.noise, p, 24, 0, 0, 0 },
-        { false, KHS_HC_CALL, ends.service, p, 24, GOOD, 64, 0 },
+        { false, KHS_HC_CALL, ends.service, p, 24, GOOD, 64, 1 },
         { false, KHS_HC_SECURITY, p, 16, 0, 0, 0, 0 },
     };
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
@@ -119,9 +119,36 @@ CALL(reply_large_token, KHS_HC_REPLY, 0xffffffff, GOOD, 16, 0, 0, 0)
 CALL(restart_neighbour, KHS_HC_PARTITION_RESTART, 1, KHS_MODE_COLD_START, 0, 0, 0, 0)
 CALL(stop_module, KHS_HC_MODULE_STOP, 0, 0, 0, 0, 0, 0)
 CALL(switch_schedule, KHS_HC_SCHEDULE_SWITCH, 0, 0, 0, 0, 0, 0)
-CALL(swap_policy, KHS_HC_POLICY_SWAP, 0, GOOD, 64, 0, 0, 0)
+CALL(swap_policy, KHS_HC_POLICY_SWAP, 0, 0, 0, 0, 0, 0)
+CALL(install_policy, KHS_HC_POLICY_INSTALL, GOOD, 64, 0, 0, 0, 0)
 CALL(raise_error, KHS_HC_ERROR_RAISE, 1, GOOD, 4, 0, 0, 0)
 CALL(ask_security, KHS_HC_SECURITY, GOOD, 16, 0, 0, 0, 0)
+
+/* With the privilege (privileged.toml), and a rule that grants a swap to policy 1 alone. */
+CALL(swap_to_reviewed, KHS_HC_POLICY_SWAP, 1, 0, 0, 0, 0, 0)
+CALL(swap_to_other, KHS_HC_POLICY_SWAP, 0, 0, 0, 0, 0, 0)
+CALL(swap_to_none, KHS_HC_POLICY_SWAP, 2, 0, 0, 0, 0, 0)
+
+/* An image beside the number that is granted: if anything looked at it, it would be refused. */
+static khs_result swap_with_image(void)
+{
+    khs_result r = make(KHS_HC_POLICY_SWAP, 1, GOOD, 64, 0, 0, 0);
+    if (r.code != KHS_CODE_OK)
+        return r;
+    return make(KHS_HC_POLICY_INSTALL, GOOD, 64, 0, 0, 0, 0);
+}
+
+/* ------------------------------------------------------------ arguments of 32 bits */
+
+#if defined(__x86_64__)
+#define HIGH 0x100000000u
+CALL(port_high_bits, KHS_HC_PORT_WRITE, HIGH | ends.level, GOOD, 16, 0, 0, 0)
+CALL(length_high_bits, KHS_HC_CONSOLE_WRITE, GOOD, HIGH | 4, 0, 0, 0, 0)
+CALL(mode_high_bits, KHS_HC_PARTITION_MODE_SET, HIGH | KHS_MODE_NORMAL, 0, 0, 0, 0, 0)
+CALL(timeout_high_bits, KHS_HC_INPUT_RECEIVE, 0, GOOD, 64, HIGH, 0, 0)
+CALL(swap_high_bits, KHS_HC_POLICY_SWAP, HIGH | 1, 0, 0, 0, 0, 0)
+CALL(restart_high_bits, KHS_HC_PARTITION_RESTART, HIGH | 1, KHS_MODE_COLD_START, 0, 0, 0, 0)
+#endif
 
 const struct hostile_case hypercall_cases[] = {
     { "pointer-null", pointer_null },
@@ -139,6 +166,12 @@ const struct hostile_case hypercall_cases[] = {
     { "pointer-high-bits", pointer_high_bits },
     { "pointer-sign-bit", pointer_sign_bit },
     { "number-high-bits", number_high_bits },
+    { "port-high-bits", port_high_bits },
+    { "length-high-bits", length_high_bits },
+    { "mode-high-bits", mode_high_bits },
+    { "timeout-high-bits", timeout_high_bits },
+    { "swap-high-bits", swap_high_bits },
+    { "restart-high-bits", restart_high_bits },
 #endif
     { "pointer-misaligned", pointer_misaligned },
     { "pointer-of-nothing", pointer_of_nothing },
@@ -163,6 +196,11 @@ const struct hostile_case hypercall_cases[] = {
     { "stop-module", stop_module },
     { "switch-schedule", switch_schedule },
     { "swap-policy", swap_policy },
+    { "install-policy", install_policy },
+    { "swap-to-reviewed", swap_to_reviewed },
+    { "swap-to-other", swap_to_other },
+    { "swap-to-none", swap_to_none },
+    { "swap-with-image", swap_with_image },
     { "raise-error", raise_error },
     { "ask-security", ask_security },
     { NULL, NULL },

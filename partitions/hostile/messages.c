@@ -6,6 +6,8 @@
 typedef struct hostile_IEcho_Echo_req echo_message;
 typedef struct hostile_INoise_Make_req noise_message;
 
+enum { PATIENCE_US = 1000 };
+
 static echo_message sound_echo(void)
 {
     return (echo_message){ .header = hostile_IEcho_Echo_req_header, .value = 7, .data = { 0, 4 } };
@@ -14,7 +16,7 @@ static echo_message sound_echo(void)
 static khs_result call(const echo_message *m, uint32_t length)
 {
     union hostile_IEcho_Echo_reply reply;
-    return khs_call(ends.service, m, length, &reply, sizeof reply, 0);
+    return khs_call(ends.service, m, length, &reply, sizeof reply, PATIENCE_US);
 }
 
 #define ECHO(name, length, change)                                                                  \
@@ -40,7 +42,7 @@ ECHO(method_unknown, SOUND, m.header.mid = 77)
 ECHO(method_of_another_shape, SOUND, m.header.mid = hostile_IEcho_Forbidden_mid)
 ECHO(flags_response, SOUND, m.header.flags = IDL_RESPONSE)
 ECHO(flags_unknown, SOUND, m.header.flags = 0xffff)
-/* The kernel names the endpoint itself: the call waits, and with no patience it ends. */
+/* The kernel names the endpoint itself: the call waits until its time is over. */
 ECHO(endpoint_of_another, SOUND, m.header.riid = 0xffff)
 
 /* Sound, and no rule allows it. */
@@ -48,7 +50,7 @@ static khs_result method_without_rule(void)
 {
     struct hostile_IEcho_Forbidden_req m = { .header = hostile_IEcho_Forbidden_req_header, .value = 1 };
     union hostile_IEcho_Forbidden_reply reply;
-    return khs_call(ends.service, &m, sizeof m, &reply, sizeof reply, 0);
+    return khs_call(ends.service, &m, sizeof m, &reply, sizeof reply, PATIENCE_US);
 }
 
 static khs_result send(uint32_t length, struct idl_span span)

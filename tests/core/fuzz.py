@@ -173,7 +173,7 @@ def inputs(random: Random, made: System, ticks: int) -> bytes:
             data = random.randbytes(random.randrange(capacities[target] + 3))
             arriving.append((at, target, data))
         elif random.random() < 0.3:
-            arriving.append((at, random.randrange(8)))
+            arriving.append((random.randrange(1, 400), random.randrange(8)))
     return encode_inputs(arriving)
 
 

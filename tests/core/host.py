@@ -255,7 +255,7 @@ class Run:
 
 
 def encode_inputs(inputs: Iterable[tuple[int, int, bytes] | tuple[int, int]]) -> bytes:
-    """(tick, input, bytes), or (tick, policy number) to swap the policy; in order of ticks."""
+    """(tick, input, bytes) in order of ticks, or (frame, policy number) to swap the policy."""
     body = b""
     for item in inputs:
         if len(item) == 2:

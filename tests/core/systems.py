@@ -89,6 +89,7 @@ class System:
     default_health: tuple[int, int] = (PARTITION, COLD)
     clock_hz: int = 1_000_000
     costs: tuple[int, int, int] = (0, 0, 0)
+    policies: int = 8
     policy_image: int = 16384
     policy_state: int = 65536
     kernel_class: str = "kl.core.Core"
@@ -123,6 +124,7 @@ class System:
             version=records.VERSION,
             clock_hz=self.clock_hz,
             arch=1,
+            policies=self.policies,
             kernel_class=class_hash(self.kernel_class),
             einit_class=class_hash("Einit"),
             cost_call=self.costs[0],

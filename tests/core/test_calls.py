@@ -397,6 +397,7 @@ def test_arguments_of_a_call() -> None:
         cases := [
             ((9, ASK, 16, ANSWER, 64, LONG), Code.INVALID_PARAM),
             ((1 << 32, ASK, 16, ANSWER, 64, LONG), Code.INVALID_PARAM),
+            ((0, ASK, 16, ANSWER, 64, 0), Code.INVALID_PARAM),
             ((0, ASK, 7, ANSWER, 64, LONG), Code.BAD_LENGTH),
             ((0, ASK, 17, ANSWER, 64, LONG), Code.BAD_LENGTH),
             ((0, DATA - 1, 16, ANSWER, 64, LONG), Code.BAD_POINTER),
@@ -429,9 +430,33 @@ def test_a_client_s_buffer_that_is_too_small() -> None:
     guest = script.start(1).poke(ASK, message(1, 0))
     guest.call(Call.CALL, 0, ASK, 16, ANSWER, 15, LONG).peek(ANSWER, 16)
     done = run(SYSTEM, script, 1800)
-    assert done.codes(0, Call.REPLY) == [Code.BAD_LENGTH] and done.codes(1) == [Code.BAD_LENGTH]
+    assert done.codes(0, Call.REPLY) == [Code.PEER_BUFFER] and done.codes(1) == [Code.BAD_LENGTH]
     assert done.peeked(1) == [bytes(16)]
     assert [e for e in done.of(host.VERDICT) if e.kind == host.RESPONSE] == []
+
+
+def test_a_reply_s_own_length_leaves_the_call_open() -> None:
+    """Unlike a client's small buffer, which the server cannot mend."""
+    script = Script()
+    guest = recv(script.start(0))
+    for length in (7, 17):
+        guest.call(Call.REPLY, f"@{INFO}", REPLY, length)
+    reply(guest, 40)
+    ask(script.start(1), 7)
+    done = run(SYSTEM, script, 1800)
+    assert done.codes(0, Call.REPLY) == [Code.BAD_LENGTH, Code.BAD_LENGTH, Code.OK]
+    assert done.codes(1) == [Code.OK]
+
+
+def test_a_call_without_patience_reaches_nobody() -> None:
+    """It could only time out, and the server would have its request all the same."""
+    script = Script()
+    server(script)
+    ask(script.start(1), 7, timeout=0)
+    done = run(SYSTEM, script, 1800)
+    assert done.codes(1) == [Code.INVALID_PARAM]
+    assert done.codes(0) == [] and done.views[0].blocked == Call.RECV
+    assert done.views[1].granted + done.views[1].denied == 0
 
 
 def test_a_client_s_buffer_that_just_fits() -> None:

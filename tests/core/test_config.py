@@ -89,13 +89,14 @@ def test_a_good_config_is_accepted(tmp_path: Path) -> None:
 
 HEADER = [
     ("magic", 0),
-    ("version", 2),
+    ("version", 1),
+    ("version", 3),
     ("size", 1),
     ("clock_hz", 0),
     ("clock_hz", 10**10 + 1),
     ("arch", 0),
     ("arch", 4),
-    ("flags", 1),
+    ("policies", 0),
     ("cost_call", 1_000_001),
     ("cost_copy", 1_000_001),
     ("cost_verdict", NONE),

@@ -44,7 +44,7 @@ def lively() -> Script:
     guest.call(Call.TIMER_SET, 40, 70).call(Call.INTERRUPT_ATTACH, systems.CODE, 1)
     guest.call(Call.PORT_WRITE, 0, DATA, 16).call(Call.CONSOLE_WRITE, DATA, 40).run(20)
     guest.call(Call.PORT_RECEIVE, 1, DATA + 64, 64, 100).call(Call.SCHEDULE_SWITCH, 1).run(13)
-    guest.call(Call.PERIOD_WAIT).call(Call.POLICY_SWAP, 1, 0, 0).call(Call.SCHEDULE_SWITCH, 0)
+    guest.call(Call.PERIOD_WAIT).call(Call.POLICY_SWAP, 1).call(Call.SCHEDULE_SWITCH, 0)
     guest.call(Call.PARTITION_RESTART, 2, 1).call(Call.ERROR_RAISE, 1, DATA, 9).jump(4)
     script.handler(0, systems.CODE).run(3).call(Call.INTERRUPT_RETURN)
     guest = script.start(1).poke(DATA, message(1, 2))
@@ -137,7 +137,9 @@ def test_a_blocked_hypercall_shows_twice() -> None:
     assert events == [(host.HYPERCALL, number, host.NONE), (host.RESUME, number, Code.TIMED_OUT)]
 
 
-@pytest.mark.parametrize("number", [27, 28, 255, 65_535, 65_536 + 5, 1 << 31, host.NONE])
+@pytest.mark.parametrize(
+    "number", [len(hypercalls.HYPERCALLS), 99, 255, 65_535, 65_536 + 5, 1 << 31, host.NONE]
+)
 def test_unknown_hypercalls(number: int) -> None:
     script = Script()
     script.start(0).call(number, 1, 2, 3).call(Call.NOP)

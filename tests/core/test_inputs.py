@@ -81,13 +81,12 @@ def test_input_to_a_stopped_partition_is_lost_with_an_event() -> None:
     assert done.of(host.HEALTH) == []
 
 
-def test_input_for_nobody_and_policies_among_inputs() -> None:
+def test_input_for_nobody() -> None:
     script = Script()
     take(script.start(0).run(99), 2)
-    arriving = [(5, 3, b"none"), (6, host.NONE, b"none"), (7, 1), (8, 0, b"data")]
-    done = run(SYSTEM, script, 1000, policies=[systems.policy()] * 2, inputs=arriving)
+    arriving = [(5, 3, b"none"), (6, host.NONE, b"none"), (8, 0, b"data")]
+    done = run(SYSTEM, script, 1000, inputs=arriving)
     assert [(e.tick, e.code) for e in done.of(host.INPUT)] == [(8, 0)]
-    assert [(e.tick, e.code) for e in done.of(host.POLICY)] == [(1000, 1)]
     assert done.codes(0) == [Code.OK, Code.NOT_AVAILABLE]
 
 

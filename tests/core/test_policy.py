@@ -39,7 +39,7 @@ def writer(script: Script, partition: int = 1) -> None:
 def swap(script: Script, *numbers: int, partition: int = 0) -> Guest:
     guest = script.start(partition).run(9)
     for number in numbers:
-        guest.call(Call.POLICY_SWAP, number, 0, 0)
+        guest.call(Call.POLICY_SWAP, number)
     return guest
 
 
@@ -59,13 +59,35 @@ def test_a_swap_takes_effect_at_the_major_frame() -> None:
     assert sequence == [0, 1, 1]
 
 
-def test_a_swap_from_outside_takes_effect_at_the_next_major_frame() -> None:
+def test_a_swap_from_outside_takes_effect_at_its_major_frame() -> None:
     script = Script()
     writer(script)
-    done = run(SYSTEM, script, 1200, policies=[OPEN, CLOSED], inputs=[(300, 1), (301, 0)])
+    done = run(SYSTEM, script, 1200, policies=[OPEN, CLOSED], inputs=[(1, 1), (2, 0), (0, 1)])
     assert [(tick, number) for tick, number, _ in applied(done)] == [(300, 1), (600, 0)]
     codes = done.codes(1, Call.PORT_WRITE)
     assert codes == [Code.OK, Code.DENIED, Code.OK, Code.OK]
+
+
+def test_frames_count_whatever_the_schedule() -> None:
+    """Frame 3 of frames of 300, 50 and 50 ticks, and then of 300 again."""
+    everything = Partition("test.A", privileges=("policy-swap", "schedule-switch"))
+    schedules = [*FRAME, (50, [(0, 0, 50)])]
+    script = Script()
+    script.start(0).call(Call.SCHEDULE_SWITCH, 1).wait().wait().call(Call.SCHEDULE_SWITCH, 0)
+    inputs = [(3, 1), (4, 0)]
+    system = System([everything, B, C], schedules)
+    done = run(system, script, 1200, policies=[OPEN, CLOSED], inputs=inputs)
+    assert [event.tick for event in done.of(host.SCHEDULE)] == [300, 400]
+    assert [(tick, number) for tick, number, _ in applied(done)] == [(400, 1), (700, 0)]
+
+
+def test_a_swap_from_outside_replaces_one_that_a_partition_asked_for() -> None:
+    for outside, expected in ((2, [(300, 2, 0)]), (3, [(300, 3, host.NONE)])):
+        script = Script()
+        swap(script, 1)
+        policies = [OPEN, CLOSED, OPEN, OPEN[:-8]]
+        done = run(SYSTEM, script, 900, policies=policies, inputs=[(1, outside)])
+        assert applied(done) == expected
 
 
 def test_the_last_request_before_the_frame_counts() -> None:
@@ -104,6 +126,7 @@ policy object life : Flow {
 """
 LARGE = systems.policy(STATEFUL + BASE, max_sids=1 << 13)
 
+BAD_IMAGE, BAD_CLASS, NO_MEMORY = 2, 3, 4  # enum khs_status
 BAD = {
     "short": OPEN[:-8],
     "empty": b"",
@@ -123,6 +146,10 @@ def test_a_bad_policy_leaves_the_old_one_in_force(name: str) -> None:
     assert done.codes(0) == [Code.BAD_POLICY]
     assert applied(done) == [(10, 1, host.NONE)]
     assert done.codes(1, Call.PORT_WRITE) == [Code.OK] * 3
+    status, needed, reserved = done.of(host.POLICY)[0].args
+    assert status == (NO_MEMORY if name == "too much state" else BAD_IMAGE)
+    assert (needed > reserved) == (name == "too much state")
+    assert reserved == (SYSTEM.policy_state if name == "too much state" else 0)
 
 
 def test_a_policy_that_does_not_know_the_system_is_refused() -> None:
@@ -132,14 +159,30 @@ def test_a_policy_that_does_not_know_the_system_is_refused() -> None:
     swap(script, 1)
     done = run(system, script, 900, policies=[known, OPEN])
     assert done.codes(0) == [Code.BAD_POLICY]
+    assert [event.args for event in done.of(host.POLICY)] == [(BAD_CLASS, 0, 0)]
 
 
 def test_a_number_that_does_not_exist() -> None:
     script = Script()
-    swap(script, 2, host.NONE)
-    done = run(SYSTEM, script, 900, policies=[OPEN, CLOSED], inputs=[(20, 7), (21, host.NONE)])
-    assert done.codes(0) == [Code.INVALID_PARAM] * 2
-    assert [(tick, value) for tick, _, value in applied(done)] == [(20, host.NONE), (21, host.NONE)]
+    swap(script, 7, 8, host.NONE)
+    done = run(SYSTEM, script, 900, policies=[OPEN, CLOSED], inputs=[(2, 7)])
+    # 7 is of the archive, as the configuration says, and not there
+    assert done.codes(0) == [Code.BAD_POLICY, Code.INVALID_PARAM, Code.INVALID_PARAM]
+    assert [(tick, value) for tick, _, value in applied(done)] == [
+        (10, host.NONE),
+        (600, host.NONE),
+    ]
+
+
+def test_partitions_do_not_see_policies_from_outside() -> None:
+    """Or one could take a policy before its frame."""
+    script = Script()
+    swap(script, 1)
+    writer(script)
+    system = System([SWAPPER, B, C], FRAME, SYSTEM.channels, policies=1)
+    done = run(system, script, 900, policies=[OPEN, CLOSED], inputs=[(2, 1)])
+    assert done.codes(0) == [Code.INVALID_PARAM]
+    assert done.codes(1, Call.PORT_WRITE) == [Code.OK, Code.OK, Code.DENIED]
 
 
 def test_a_bad_request_takes_an_earlier_one_back() -> None:
@@ -159,7 +202,7 @@ def passing(image: bytes, *, length: int | None = None, at: int = DATA) -> host.
     guest = script.start(0)
     for offset in range(0, len(image), 2048):
         guest.poke(DATA + offset, image[offset : offset + 2048])
-    guest.call(Call.POLICY_SWAP, 0, at, size).poke(DATA, bytes(64))
+    guest.call(Call.POLICY_INSTALL, at, size).poke(DATA, bytes(64))
     writer(script)
     return run(SYSTEM, script, 900, policies=[OPEN])
 
@@ -174,6 +217,7 @@ def test_a_partition_passes_a_policy() -> None:
 @pytest.mark.parametrize(
     ("length", "at", "code"),
     [
+        (0, DATA, Code.BAD_LENGTH),
         (len(CLOSED) - 1, DATA, Code.BAD_POLICY),
         (1, DATA, Code.BAD_POLICY),
         (len(CLOSED), DATA + 8, Code.BAD_POLICY),
@@ -187,6 +231,24 @@ def test_a_passed_policy_that_is_no_good(length: int, at: int, code: int) -> Non
     done = passing(CLOSED, length=length, at=at)
     assert done.codes(0) == [code]
     assert done.codes(1, Call.PORT_WRITE) == [Code.OK] * 3
+
+
+REVIEWED = (
+    systems.STARTS + "request dst=kl.core.Core, method=Swap { assert (message.policy == 1) }\n"
+)
+
+
+def test_a_rule_about_the_archive_s_policies_does_not_grant_a_passed_one() -> None:
+    """What is judged is what is done: an image is asked for as such, with its size."""
+    script = Script()
+    guest = script.start(0).poke(DATA, CLOSED[:2048]).call(Call.POLICY_SWAP, 1, DATA, len(CLOSED))
+    guest.call(Call.POLICY_INSTALL, DATA, len(CLOSED)).call(Call.POLICY_SWAP, 0)
+    done = run(SYSTEM, script, 900, policies=[systems.policy(REVIEWED), CLOSED])
+    assert done.codes(0) == [Code.OK, Code.DENIED, Code.DENIED]
+    assert applied(done) == [(300, 1, 0)]
+    asked = [e.data for e in done.of(host.VERDICT, 0) if e.kind == host.REQUEST]
+    sized = message(len(CLOSED), riid=5, mid=1)
+    assert asked == [message(1, riid=5), sized, message(0, riid=5)]
 
 
 # ---- calls in flight ------------------------------------------------------------------------------
@@ -393,7 +455,8 @@ def test_the_kernel_s_services_are_requests_to_it() -> None:
         (Call.ERROR_RAISE, (7, DATA, 3), 2, 0),
         (Call.MODULE_STOP, (), 3, 0),
         (Call.CONSOLE_WRITE, (DATA, 3), 4, 0),
-        (Call.POLICY_SWAP, (0, 0, 0), 5, 0),
+        (Call.POLICY_SWAP, (0,), 5, 0),
+        (Call.POLICY_INSTALL, (DATA, 3), 5, 1),
     ]
     script = Script()
     guest = script.start(0).poke(DATA, b"abc")
@@ -402,7 +465,7 @@ def test_the_kernel_s_services_are_requests_to_it() -> None:
     system = System([everything, B], [(1000, [(0, 0, 1000)]), (900, [(0, 0, 900)])])
     denying = systems.policy(systems.STARTS)
     done = run(system, script, 5000, policies=[denying])
-    assert done.codes(0) == [Code.DENIED] * 6
+    assert done.codes(0) == [Code.DENIED] * 7
     asked = [e for e in done.of(host.VERDICT) if e.kind == host.REQUEST]
     heads = [(e.data[0], e.data[4], e.data[6]) for e in asked]
     assert heads == [(riid, mid, 0) for _, _, riid, mid in calls[1:]]
@@ -418,7 +481,7 @@ def test_a_service_s_message_has_no_rest_of_the_one_before() -> None:
     script = Script()
     guest = script.start(0).poke(DATA, b"\xff" * 64).call(Call.SECURITY, DATA, 64)
     guest.call(Call.PARTITION_MODE_SET, 3).call(Call.SECURITY, DATA, 64)
-    guest.call(Call.POLICY_SWAP, 0, 0, 0)
+    guest.call(Call.POLICY_SWAP, 0)
     done = run(SYSTEM, script, 100)
     asked = [e.data for e in done.of(host.VERDICT, 0) if e.kind == host.REQUEST]
     assert asked == [message(3, riid=0), message(0, riid=5)]

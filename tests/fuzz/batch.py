@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from khs.engine.native import End, Host, InputKind, Options
+from khs.engine.native import End, Host, Options
 from khs.trace import events
 from tests.core import systems
 from tests.fuzz import system
@@ -135,7 +135,7 @@ def _open(made: system.Fuzzed, *, ring: int, unscanned: bool = False) -> tuple[H
     options = Options(ring_bytes=ring, unscanned=unscanned)
     host = Host(made.config(), made.memory(), policies, options)
     for frame in range(0, 40 * STEP, 7):
-        host.add_input(frame * MAJOR_FRAME + frame, InputKind.DATA, 0, bytes(range(frame % 60)))
+        host.add_input(frame * MAJOR_FRAME + frame, 0, bytes(range(frame % 60)))
     host.boot()
     return host, Trace()
 

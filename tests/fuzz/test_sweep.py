@@ -16,6 +16,7 @@ import pytest
 
 from khs.abi.hypercalls import CODES, HYPERCALLS
 from khs.abi.table import Hypercall as Row
+from khs.abi.table import refused_with
 from khs.engine.native import End, Host
 from khs.trace import events
 from khs.trace.events import Event
@@ -160,6 +161,26 @@ def test_numbers_that_exist(arch: Arch) -> None:
             assert name == "BAD_POINTER", f"{row.name}{values}"
         answered.add(row.name)
     assert answered == {row.name for row in HYPERCALLS} - {"khs_wait"}
+
+
+def test_values_are_32_bits_wide_on_x64() -> None:
+    """The low half of a register is not taken for the whole."""
+    calls = [
+        (row, number)
+        for row in HYPERCALLS
+        for number, each in enumerate(row.arguments)
+        if each.kind == "u32"
+    ]
+    codes = []
+    for row, number in calls:
+        values = [_GOOD_POINTER if each.kind != "u32" else 1 for each in row.arguments]
+        values[number] = 1 << 32 | 1
+        codes.append(hypercall(Arch.X64, row.number, *values))
+    for (row, number), (call, *_) in zip(calls, play(Arch.X64, codes), strict=True):
+        assert isinstance(call, events.Hypercall)
+        argument = row.arguments[number]
+        assert call.arguments[number] == 1 << 32 | 1
+        assert _name(call) == refused_with(row, argument), f"{row.name} {argument.name}"
 
 
 def _low_half(arch: Arch) -> bytes:

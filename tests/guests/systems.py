@@ -61,12 +61,12 @@ def with_inputs(archive: Archive, messages: Mapping[str, bytes]) -> Archive:
     return Archive(archive.manifest, members)
 
 
-def run(archive: Archive, frames: int) -> Run:
+def run(archive: Archive, frames: int, policy_at: Mapping[int, bytes] | None = None) -> Run:
     seen: list[Event] = []
 
     def take(records: memoryview) -> None:
         seen.extend(events.decode(record) for record in events.split(records))
 
-    with Machine(archive, seed=1) as machine:
+    with Machine(archive, seed=1, policy_at=policy_at) as machine:
         result = machine.run(frames, sink=take)
     return Run(result, seen, list(archive.names["partitions"]))

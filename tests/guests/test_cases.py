@@ -36,6 +36,7 @@ KEYS = {
     "value",
     "error",
     "patch",
+    "with",
 }
 LASTING = 10  # restarts, or periods of work, that count as "for ever"
 
@@ -62,7 +63,8 @@ def rows(*, patched: bool) -> list[Any]:
 def play(name: str, arch: str) -> Run:
     case = CASES[name]
     chosen, role = case.get("case", name), case.get("victim", "echo")
-    archive = built("hostile", BOARDS[arch])
+    overlays = (shipped("images") / "hostile" / case["with"],) if "with" in case else ()
+    archive = built("hostile", BOARDS[arch], overlays)
     return run(with_inputs(archive, {"case": chosen.encode(), "role": role.encode()}), FRAMES)
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from khs.image import Archive
+from khs.trace import events
 from tests.guests.systems import BOARDS, Run, built, run
 
 FOLDER = Path(__file__).parent / "kernel"
 FRAMES = 12
 
 
-def play(arch: str, tmp_path: Path, overlay: str, frames: int = FRAMES) -> Run:
+def build(arch: str, tmp_path: Path, overlay: str) -> Archive:
     """The system with its subject as the overlay says."""
     path = tmp_path / "overlay.toml"
     path.write_text(overlay, encoding="utf-8")
-    return run(built(str(FOLDER), BOARDS[arch], (path,)), frames)
+    return built(str(FOLDER), BOARDS[arch], (path,))
+
+
+def play(arch: str, tmp_path: Path, overlay: str) -> Run:
+    return run(build(arch, tmp_path, overlay), FRAMES)
 
 
 def test_what_starts_afresh_and_what_is_kept(arch: str, tmp_path: Path) -> None:
@@ -25,3 +31,23 @@ def test_what_starts_afresh_and_what_is_kept(arch: str, tmp_path: Path) -> None:
         f"kept {kept} own 0 shared {shared} heap 0 data 5 bss 0"
         for kept, shared in ((0, 0), (0, 1), (0, 2), (1, 3), (2, 4))
     ]
+
+
+SWITCHES = """
+[schedule.fast]
+major_frame = "4ms"
+windows = [{ partition = "subject", start = "1ms", length = "2ms" }]
+[partition.subject]
+program = "switches"
+privileges = ["schedule-switch"]
+"""
+
+
+def test_a_policy_from_outside_counts_major_frames(arch: str, tmp_path: Path) -> None:
+    """Frame 4 begins behind frames of 10, 4, 4 and 10 ms."""
+    archive = build(arch, tmp_path, SWITCHES)
+    played = run(archive, 8, policy_at={4: archive.policies[0]})
+    ms = archive.manifest["clock_hz"] // 1000
+    assert [event.tick for event in played.of(events.ScheduleSwitch)] == [10 * ms, 18 * ms]
+    [swap] = played.of(events.PolicySwap)
+    assert (swap.tick, swap.sequence) == (28 * ms, 1)

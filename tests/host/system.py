@@ -141,7 +141,7 @@ def _config(system: System, tables: Sequence[Sequence[bytes]], health: int) -> b
         at += len(data)
     head = struct.pack(
         "<IIQQIIQQ6I",
-        0x4346534B, 1, at, system.clock_hz, system.arch, 0,
+        0x4346534B, 2, at, system.clock_hz, system.arch, 1,
         class_hash("kl.core.Core"), class_hash("Einit"),
         *system.costs, 1024, 4096, 65536,
     )  # fmt: skip

@@ -121,8 +121,8 @@ def built(request: pytest.FixtureRequest, tmp_path: Path) -> Reader:
 
 def test_header(built: Reader) -> None:
     header = built.header
-    assert (header.magic, header.version, header.size) == (0x4346534B, 1, len(built.data))
-    assert header.clock_hz == 125_000_000 and header.flags == 0
+    assert (header.magic, header.version, header.size) == (0x4346534B, 2, len(built.data))
+    assert header.clock_hz == 125_000_000 and header.policies == 1
     assert header.kernel_class == class_hash("kl.core.Core")
     assert header.einit_class == class_hash("Einit")
     assert header.max_message == 600, "the input wire is the largest"

@@ -139,6 +139,7 @@ def test_kernel_services() -> None:
         "Module.Stop": [],
         "Console.Write": [("text", "bytes<256>")],
         "Policy.Swap": [("policy", "UInt32")],
+        "Policy.Install": [("size", "UInt32")],
     }
 
 

@@ -132,8 +132,8 @@ const char *khs_code_name(uint32_t code)
     static const char *const names[] = {
         "OK",          "NO_ACTION",   "NOT_AVAILABLE",  "INVALID_PARAM",  "INVALID_CONFIG", "INVALID_MODE",
         "TIMED_OUT",   "DENIED",      "PARTIAL",        "BAD_POINTER",    "BAD_LENGTH",     "PEER_RESTARTED",
-        "WOULD_DEADLOCK", "INTERRUPTED", "NO_CALL",     "BAD_POLICY",     "UNKNOWN",
+        "WOULD_DEADLOCK", "INTERRUPTED", "NO_CALL",     "BAD_POLICY",     "UNKNOWN",        "PEER_BUFFER",
     };
-    _Static_assert(sizeof names / sizeof names[0] == KHS_CODE_UNKNOWN + 1, "a name for every code");
-    return code <= KHS_CODE_UNKNOWN ? names[code] : "?";
+    _Static_assert(sizeof names / sizeof names[0] == KHS_CODES, "a name for every code");
+    return code < KHS_CODES ? names[code] : "?";
 }

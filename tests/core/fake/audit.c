@@ -138,7 +138,7 @@ static void audit_event(audit *a, const khs_event *event)
     case KHS_EV_HYPERCALL:
     case KHS_EV_RESUME: {
         uint32_t number = (uint32_t)khs_min(event->number, KHS_HYPERCALLS);
-        CHECK(event->code <= KHS_CODE_UNKNOWN || event->code == KHS_NONE, "code %u", event->code);
+        CHECK(event->code < KHS_CODES || event->code == KHS_NONE, "code %u", event->code);
         CHECK((number == KHS_HYPERCALLS) == (event->code == KHS_CODE_UNKNOWN) || event->type == KHS_EV_RESUME,
               "hypercall %u gives %u", event->number, event->code);
         if (event->code == KHS_NONE)

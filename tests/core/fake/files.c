@@ -19,16 +19,19 @@ uint8_t *read_file(const char *path, size_t *size)
     return bytes;
 }
 
-/* Records {u64 tick, u32 kind, u32 target, u32 size, u32 0, bytes padded to 8}. */
+/* Records {u64 tick, u32 kind, u32 target, u32 size, u32 0, bytes padded to 8}; kind 1 is a
+ * policy at a frame instead of a tick. */
 void load_inputs(fake_host *host, const char *path)
 {
     size_t size;
     uint8_t *bytes = read_file(path, &size);
     host->inputs = allocate(sizeof *host->inputs * (size / 24 + 1));
+    host->swaps = allocate(sizeof *host->swaps * (size / 24 + 1));
     for (size_t at = 0; at < size;) {
-        khs_input *input = &host->inputs[host->input_count++];
+        uint32_t kind;
+        memcpy(&kind, bytes + at + 8, 4);
+        khs_input *input = kind ? &host->swaps[host->swap_count++] : &host->inputs[host->input_count++];
         memcpy(&input->tick, bytes + at, 8);
-        memcpy(&input->kind, bytes + at + 8, 4);
         memcpy(&input->target, bytes + at + 12, 4);
         memcpy(&input->size, bytes + at + 16, 4);
         input->data = bytes + at + 24;

@@ -180,7 +180,7 @@ static void report(const runner *r, bool statistics)
         return;
     for (uint32_t n = 0; n <= KHS_HYPERCALLS; n++) {
         printf("hypercall %u: blocked %u, codes", n, a->blocked[n]);
-        for (uint32_t code = 0; code <= KHS_CODE_UNKNOWN; code++)
+        for (uint32_t code = 0; code < KHS_CODES; code++)
             if (a->reached[n][code])
                 printf(" %u:%u", code, a->reached[n][code]);
         putchar('\n');

@@ -113,6 +113,15 @@ const void *khs_port_policy(void *port, uint32_t index, size_t *size)
     return host->policies[index];
 }
 
+uint32_t khs_port_policy_at(void *port, uint64_t frame)
+{
+    const fake_host *host = port;
+    for (uint64_t i = 0; i < host->swap_count; i++)
+        if (host->swaps[i].tick == frame)
+            return host->swaps[i].target;
+    return KHS_NONE;
+}
+
 static uint32_t section_of_start(const fake_host *host, uint32_t partition, uint32_t start)
 {
     uint32_t found = KHS_NONE;

@@ -80,6 +80,8 @@ typedef struct fake_host {
     khs_input *inputs;
     uint64_t input_count;
     uint64_t announced; /* inputs that khs_port_input admits to */
+    khs_input *swaps;   /* tick: frame; target: policy */
+    uint64_t swap_count;
     section *sections;
     uint32_t section_count;
     FILE *observed;
@@ -132,7 +134,7 @@ typedef struct audit {
     uint64_t *past;     /* ticks in windows of earlier schedules */
     uint64_t since;     /* when the current schedule began */
     uint32_t schedule;
-    uint32_t reached[KHS_HYPERCALLS + 1][KHS_CODE_UNKNOWN + 1]; /* for statistics */
+    uint32_t reached[KHS_HYPERCALLS + 1][KHS_CODES]; /* for statistics */
     uint32_t blocked[KHS_HYPERCALLS + 1];
     uint32_t types[32];
     uint32_t reason; /* of the last event, if it was a verdict */

@@ -34,13 +34,14 @@
 #define KHS_HC_INTERRUPT_MASK     24u
 #define KHS_HC_INTERRUPT_RETURN   25u
 #define KHS_HC_SECURITY           26u
-#define KHS_HYPERCALLS            27u /* how many there are */
+#define KHS_HC_POLICY_INSTALL     27u
+#define KHS_HYPERCALLS            28u /* how many there are */
 
 /* Return codes. */
 #define KHS_CODE_OK             0u  /* done */
 #define KHS_CODE_NO_ACTION      1u  /* nothing to do: the system is already in the requested state */
 #define KHS_CODE_NOT_AVAILABLE  2u  /* nothing there now: queue empty or full, port never written, partition not running */
-#define KHS_CODE_INVALID_PARAM  3u  /* an argument is out of range */
+#define KHS_CODE_INVALID_PARAM  3u  /* an argument is out of range, or wider than its 32 bits */
 #define KHS_CODE_INVALID_CONFIG 4u  /* the configuration gives no such right: wrong port, missing privilege */
 #define KHS_CODE_INVALID_MODE   5u  /* not in this partition mode */
 #define KHS_CODE_TIMED_OUT      6u  /* the time given is over */
@@ -54,6 +55,8 @@
 #define KHS_CODE_NO_CALL        14u /* there is no such call to reply to */
 #define KHS_CODE_BAD_POLICY     15u /* the policy image is refused; the old one stays in force */
 #define KHS_CODE_UNKNOWN        16u /* no such hypercall */
+#define KHS_CODE_PEER_BUFFER    17u /* the partner's buffer is too small for the reply; the call has ended */
+#define KHS_CODES               18u /* how many there are */
 
 /* Values passed to and from hypercalls. */
 #define KHS_MODE_IDLE               0u
@@ -462,17 +465,18 @@ static inline khs_result khs_console_write(const void *text, uint32_t length)
     return khs_trap2(KHS_HC_CONSOLE_WRITE, (uintptr_t)text, length);
 }
 
-/* Replaces the policy at the next major-frame boundary: number `policy` of the archive, or the
- * image passed if length is not 0.
- * Errors: INVALID_PARAM, INVALID_CONFIG, BAD_POINTER, BAD_LENGTH, BAD_POLICY, DENIED.
+/* Replaces the policy at the next major-frame boundary by number `policy` of the archive.
+ * Errors: INVALID_PARAM, INVALID_CONFIG, BAD_POLICY, DENIED.
  * Privilege: policy-swap.
  */
-static inline khs_result khs_policy_swap(uint32_t policy, const void *image, uint32_t length)
+static inline khs_result khs_policy_swap(uint32_t policy)
 {
-    return khs_trap3(KHS_HC_POLICY_SWAP, policy, (uintptr_t)image, length);
+    return khs_trap1(KHS_HC_POLICY_SWAP, policy);
 }
 
-/* Sends a request through a call channel and waits for the reply.
+/* Sends a request through a call channel and waits for the reply. timeout_us is not 0: no server
+ * could answer in no time. BAD_LENGTH also tells that the reply did not fit into `capacity`
+ * bytes.
  * Value: length of the reply.
  * Errors: INVALID_PARAM, INVALID_CONFIG, NOT_AVAILABLE, TIMED_OUT, DENIED, BAD_POINTER,
  * BAD_LENGTH, PEER_RESTARTED, WOULD_DEADLOCK, INTERRUPTED.
@@ -485,7 +489,8 @@ static inline khs_result khs_call(uint32_t port, const void *message, uint32_t l
 
 /* Takes the oldest request of any client, or waits for one; timeout 0 polls.
  * Value: length of the request.
- * Errors: NOT_AVAILABLE, TIMED_OUT, BAD_POINTER, BAD_LENGTH, INTERRUPTED, INVALID_CONFIG.
+ * Errors: INVALID_PARAM, NOT_AVAILABLE, TIMED_OUT, BAD_POINTER, BAD_LENGTH, INTERRUPTED,
+ * INVALID_CONFIG.
  */
 static inline khs_result khs_recv(void *buffer, uint32_t capacity, struct khs_recv_info *info,
                                   uint32_t timeout_us)
@@ -493,8 +498,10 @@ static inline khs_result khs_recv(void *buffer, uint32_t capacity, struct khs_re
     return khs_trap4(KHS_HC_RECV, (uintptr_t)buffer, capacity, (uintptr_t)info, timeout_us);
 }
 
-/* Ends the call named by the token; flags in the message header say response or error.
- * Errors: NO_CALL, DENIED, BAD_POINTER, BAD_LENGTH, PEER_RESTARTED.
+/* Ends the call named by the token; flags in the message header say response or error. With
+ * INVALID_PARAM, BAD_POINTER and BAD_LENGTH the call stays open; with DENIED and PEER_BUFFER it
+ * has ended, and the client gets DENIED and BAD_LENGTH.
+ * Errors: INVALID_PARAM, NO_CALL, DENIED, BAD_POINTER, BAD_LENGTH, PEER_BUFFER, PEER_RESTARTED.
  */
 static inline khs_result khs_reply(uint32_t token, const void *message, uint32_t length)
 {
@@ -579,6 +586,7 @@ static inline khs_result khs_interrupt_attach(uintptr_t handler, uint32_t flags)
 
 /* Sets the mask of held-back virtual interrupts, a bit each.
  * Value: the mask before.
+ * Errors: INVALID_PARAM.
  */
 static inline khs_result khs_interrupt_mask(uint32_t mask)
 {
@@ -601,6 +609,16 @@ static inline khs_result khs_interrupt_return(void)
 static inline khs_result khs_security(const void *message, uint32_t length)
 {
     return khs_trap2(KHS_HC_SECURITY, (uintptr_t)message, length);
+}
+
+/* Replaces the policy at the next major-frame boundary by the image passed. The event holds its
+ * length; what is in it nobody has reviewed.
+ * Errors: INVALID_CONFIG, BAD_POINTER, BAD_LENGTH, BAD_POLICY, DENIED.
+ * Privilege: policy-swap.
+ */
+static inline khs_result khs_policy_install(const void *image, uint32_t length)
+{
+    return khs_trap2(KHS_HC_POLICY_INSTALL, (uintptr_t)image, length);
 }
 
 #endif

@@ -274,8 +274,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """`label` is of the scrutinee's type: int, bool or str; states are compared by name. If the
-    scrutinee is a `Query`, it is what the model takes it for (`Model.choose`): a pattern, a level."""
+    """`label` is of the scrutinee's type: int, bool or str; states are compared by name. Of a
+    `Query` it is what the model takes it for (`Model.choose`), such as a pattern or a level."""
 
     label: int | bool | str
     items: tuple[Item, ...]

@@ -6,6 +6,7 @@
 guests         random code and hypercalls on the real host, per architecture
 core           random systems and guests against the kernel core, under sanitizers
 policies       damaged policy images, judged by the VM under sanitizers
+languages      damaged policies, interfaces and init descriptions: only located findings
 differential   random policies and events: the VM against the reference interpreter
 properties     the property tests, with new examples
 
@@ -125,6 +126,15 @@ def policies(plan: Plan) -> Generator[Step, None, None]:
             yield Step(len(cases), [_again("policies", seed, 61, found) for found in findings])
 
 
+def languages(plan: Plan) -> Generator[Step, None, None]:
+    """A damaged solution a step."""
+    from tests.fuzz.languages import cases
+
+    with tempfile.TemporaryDirectory() as name:
+        for seed, found in enumerate(cases(plan.seed, Path(name) / "solution"), start=plan.seed):
+            yield Step(1, [_again("languages", seed, 1, each) for each in found])
+
+
 def differential(plan: Plan) -> Generator[Step, None, None]:
     """A policy and its events a step."""
     from kss.binary import disassemble
@@ -167,6 +177,7 @@ FUZZERS: dict[str, tuple[Callable[[Plan], Generator[Step, None, None]], str]] = 
     "guests": (guests, "cases"),
     "core": (core, "systems"),
     "policies": (policies, "policies"),
+    "languages": (languages, "solutions"),
     "differential": (differential, "events"),
     "properties": (properties, "rounds"),
 }

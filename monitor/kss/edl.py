@@ -203,6 +203,7 @@ class _Builder:
         self._findings = findings
         self.endpoints: list[Endpoint] = []
         self.security: list[Endpoint] = []
+        self.full = False
         self.instances = 0
         self.broken = False
         self.open = False  # a part of the class is a stub
@@ -244,10 +245,11 @@ class _Builder:
         if found is None:
             return
         self.open |= not found.methods
-        if len(self.endpoints) == MAX_ENDPOINTS:
-            self._findings.error("EDL-010", at, f"more than {MAX_ENDPOINTS} endpoints", "", name)
-        elif len(self.endpoints) < MAX_ENDPOINTS:
+        if len(self.endpoints) < MAX_ENDPOINTS:
             self.endpoints.append(Endpoint(name, len(self.endpoints), found, component))
+        elif not self.full:
+            self.full = True
+            self._findings.error("EDL-010", at, f"more than {MAX_ENDPOINTS} endpoints", "", name)
 
     def _add_security(self, kind: Word, path: str, component: str | None) -> None:
         at = kind.span.at

@@ -27,7 +27,7 @@ def _load() -> ModuleType:
 front = _load()
 
 
-@pytest.mark.parametrize("fuzzer", ["guests", "core", "policies", "differential"])
+@pytest.mark.parametrize("fuzzer", ["guests", "core", "policies", "languages", "differential"])
 def test_every_fuzzer_goes(fuzzer: str) -> None:
     plan = front.Plan(3, 1, "x86")
     summary = front.run(fuzzer, plan, 60)

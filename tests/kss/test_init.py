@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kss.api import check, load_init
 from kss.errors import DescriptionError, Finding
 from kss.init import MAX_SIZE, Connection, Constant, Init, Process
+from kss.rules import RULES
 
 CORPUS = Path(os.environ.get("KHS_CORPUS") or "/nonexistent")
 
@@ -87,9 +88,7 @@ ONE = "entities:\n- name: a.B\n"
 TWO = "- name: a.C\n  connections:\n  - "
 
 
-@pytest.mark.parametrize(
-    ("text", "rule", "line", "column", "help"),
-    [
+WRONG = [
         ("", "INIT-003", 1, 1, "entities:"),
         ("entities: [\n", "INIT-001", 2, 1, ""),
         ("entities:\n  - a: b\n c\n", "INIT-001", 3, 2, ""),
@@ -126,12 +125,19 @@ TWO = "- name: a.C\n  connections:\n  - "
         (ONE + "@MORE+@\n", "SRC-005", 3, 1, "--define MORE+="),
         (ONE + "  path: \x01\n", "INIT-001", 3, 9, "take it out"),
         (ONE + "  args: " + "[" * 5000 + "\n", "INIT-001", 1, 1, ""),
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "rule", "line", "column", "help"), WRONG)
 def test_wrong(text: str, rule: str, line: int, column: int, help: str, tmp_path: Path) -> None:
     first, *_ = wrong(tmp_path, text)
     assert (first.rule, first.line, first.column) == (rule, line, column), first
     assert help in first.help
+
+
+def test_every_rule_has_a_case() -> None:
+    shown = {case[1] for case in WRONG}
+    assert {rule for rule in RULES if rule.startswith("INIT")} <= shown
 
 
 def test_many_findings_in_one_run(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def parse_package(source: Source, findings: Findings) -> PackageText | None:
 
 class _PackageParser(Parser):
     operators: ClassVar[list[str]] = IDL_OPERATORS
+    integer_rule = "IDL-006"
     starters = frozenset(("import", "const", "typedef", "struct", "union", "interface"))
 
     def declaration(self) -> Declaration:

@@ -14,6 +14,7 @@ from kss.source import Source
 from kss.syntax import Span, Word
 
 MAX_NESTING = 100
+MAX_NAME = 255  # characters, with the dots
 MAX_ERRORS = 50  # syntax errors told of one file
 _SPOKEN = {
     NAME: "a name",
@@ -43,6 +44,7 @@ class Parser:
     operators: ClassVar[list[str]]
     # words that open a declaration: where parsing goes on after a syntax error
     starters: ClassVar[frozenset[str]] = frozenset()
+    integer_rule: ClassVar[str] = "PSL-031"  # of a number that is none
 
     def __init__(self, source: Source, findings: Findings) -> None:
         self.source = source
@@ -124,6 +126,8 @@ class Parser:
         """A name, dotted or not."""
         if not self.see(NAME):
             raise self.unexpected()
+        if len(self.text) > MAX_NAME:
+            raise self.unexpected(f"a name has at most {MAX_NAME} characters")
         word = Word(self.text, self.token_span())
         self.advance()
         return word
@@ -142,7 +146,7 @@ class Parser:
             value = parse_integer(self.text)
         except IntegerError as error:
             at = self.token_span().at
-            self.findings.error("PSL-031", at, str(error), error.help, self.text)
+            self.findings.error(self.integer_rule, at, str(error), error.help, self.text)
             value = 0
         self.advance()
         return value
@@ -272,9 +276,8 @@ class Parser:
 
     def _describe_bad(self) -> tuple[str, str]:
         """What stands where no token begins, and what to do about it."""
-        rest = self.source.text[self.start() :].split("\n")[0]
-        found = re.match(r"\w+|/\*|```|.", rest, re.DOTALL)
-        text = found[0] if found else self.text
+        found = re.match(r"\w+|/\*|```|.", self.text, re.DOTALL)
+        text = found[0] if found else ""
         if text == "/*":
             return text, "the comment is not closed: */ is missing"
         if text.startswith('"'):

@@ -12,7 +12,7 @@ INT = "INT"
 TEXT = "TEXT"
 REGEX = "REGEX"
 END = "END"
-BAD = "BAD"  # a character that begins no token
+BAD = "BAD"  # a character that begins no token, or all of a text or comment that does not end
 
 PSL_OPERATORS = "==> == != <= >= && || .[ ( ) [ ] { } < > = : , . + - * & | ! ~".split()
 IDL_OPERATORS = "** << >> ( ) { } < > = : , ; + - * / % & | ^ ~".split()
@@ -40,7 +40,8 @@ class Tokens:
 def _pattern(operators: tuple[str, ...]) -> re.Pattern[str]:
     kinds = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS)
     listed = "|".join(re.escape(operator) for operator in operators)
-    parts = f"(?P<SKIPPED>{_SKIPPED})|{kinds}|(?P<OPERATOR>{listed})|(?P<{BAD}>[\\s\\S])"
+    bad = r'/\*[\s\S]*|"[^\n]*|```[^\n]*|[\s\S]'
+    parts = f"(?P<SKIPPED>{_SKIPPED})|{kinds}|(?P<OPERATOR>{listed})|(?P<{BAD}>{bad})"
     return re.compile(parts, re.ASCII)
 
 

@@ -52,6 +52,7 @@ class Tests:
                 at, help = sequence.span.at, "write cases into it"
                 self._findings.warning("PAL-006", at, message, help)
             self._variables: dict[str, Process] = {}
+            self._lost: set[str] = set()  # variables of cases with findings
             cases = [self._case(case) for case in (*node.setup, *sequence.cases, *node.finally_)]
             sound = tuple(case for case in cases if case is not None)
             tests.append(Test(sequence.title, sound, sequence.span.at))
@@ -66,10 +67,15 @@ class Tests:
         """None after a finding."""
         before = self._findings.errors
         given = self._selectors(node.event)
-        case = self._execute(node, given) if node.event.kind is Kind.EXECUTE else None
-        if case is None and self._findings.errors == before:
-            case = self._call(node, given)
-        return case if self._findings.errors == before else None
+        case: Case | None = None
+        if self._findings.errors == before:
+            start = node.event.kind is Kind.EXECUTE
+            case = self._execute(node, given) if start else self._call(node, given)
+        if self._findings.errors == before and case is not None:
+            return case
+        if node.variable and node.variable.value not in self._variables:
+            self._lost.add(node.variable.value)
+        return None
 
     def _selectors(self, event: syntax.TestEvent) -> dict[str, Word]:
         given: dict[str, Word] = {}
@@ -98,7 +104,7 @@ class Tests:
         if event.message is not None and event.message.entries:
             message = "execute events carry no message"
             self._error("PSL-038", event.message.span, message, "take it out")
-        started = self._started(given["dst"]) if "dst" in given else None
+        started = self._started(given["dst"])
         src = self._process(given["src"]) if "src" in given else self._kernel()
         if node.variable and started:
             name = node.variable.value
@@ -128,7 +134,7 @@ class Tests:
             return self._variables[name]
         if name in self._classes:
             return Process(None, name, self._classes[name].index)
-        if name not in self._broken:
+        if name not in self._broken and name not in self._lost:
             known = [*self._variables, *self._classes]
             help = did_you_mean(name, known, f"{name} <- execute dst=...")
             self._error("PAL-002", word.span, f"there is no process {name}", help)

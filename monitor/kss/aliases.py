@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kss import syntax, types
 from kss.errors import Findings, did_you_mean
@@ -32,17 +32,97 @@ BUILT_IN: dict[str, Type] = {
 _GENERIC = {"Set": 1, "List": 1, "Map": 2, "Array": 2, "Sequence": 2}
 
 
-def resolve(node: syntax.TypeSyntax, known: Mapping[str, Type], findings: Findings) -> Type | None:
+# Parts of a type, those of the types that it names counted as often as it names them; and how
+# deep they are within each other.
+MAX_PARTS, MAX_DEPTH = 4096, 100
+
+
+class Aliases:
+    """The types that a policy declares by `type Name = ...`, in any order."""
+
+    def __init__(self, declared: Iterable[syntax.TypeDeclaration], findings: Findings) -> None:
+        self._findings = findings
+        self._declared: dict[str, syntax.TypeDeclaration] = {}
+        self._known: dict[str, Type | None] = {}  # None: has a finding
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._open: list[str] = []  # those being resolved, each for the one before
+        for item in declared:
+            name, at = item.name.value, item.name.span.at
+            if name in self._declared or name in BUILT_IN or name in _GENERIC:
+                message = f"there is already a type {name}"
+                findings.error("PSL-065", at, message, "choose another name", name)
+            else:
+                self._declared[name] = item
+        for name in self._declared:
+            self._alias(name)
+
+    def resolve(self, node: syntax.TypeSyntax, inner: Mapping[str, Type]) -> Type | None:
+        """The type a text means, None after a finding. `inner` are names beside the aliases."""
+        names: set[str] = set()
+        self._size(node, names)
+        for name in sorted(names & set(self._declared) - set(inner)):
+            self._alias(name)
+        if any(name in self._known and self._known[name] is None for name in names - set(inner)):
+            return None
+        parts, depth = self._size(node, names)
+        if parts > MAX_PARTS or depth > MAX_DEPTH:
+            message = "the type is too large or too deep"
+            help = f"at most {MAX_PARTS} parts, {MAX_DEPTH} within each other"
+            self._findings.error("PSL-063", node.span.at, message, help, node.span.text)
+            return None
+        known = {name: found for name in names if (found := self._known.get(name))}
+        return _resolve(node, {**known, **inner}, self._findings)
+
+    def _alias(self, name: str) -> None:
+        if name in self._known:
+            return
+        item = self._declared[name]
+        if name in self._open or len(self._open) > MAX_DEPTH:
+            deep = name not in self._open
+            message = "the type is too deep" if deep else f"type {name} contains itself"
+            help = f"at most {MAX_DEPTH} types within each other" if deep else "types do not recur"
+            self._findings.error("PSL-063", item.name.span.at, message, help, name)
+            self._known[name] = None
+            return
+        self._open.append(name)
+        found = self.resolve(item.type, {})
+        self._open.pop()
+        self._known.setdefault(name, found)
+        self._sizes[name] = self._size(item.type, set())
+
+    def _size(self, node: syntax.TypeSyntax, names: set[str]) -> tuple[int, int]:
+        """The parts of a type and its depth; adds the names in it to `names`."""
+        level, parts, depth, deepest = [node], 0, 0, 0
+        while level:
+            inner: list[syntax.TypeSyntax] = []
+            for item in level:
+                named = (0, 0)
+                match item:
+                    case syntax.VariantType(items) | syntax.TupleType(items):
+                        inner += items
+                    case syntax.RecordType(fields):
+                        inner += [kind for _, kind in fields]
+                    case syntax.NamedType(word, arguments):
+                        names.add(word.value)
+                        named = self._sizes.get(word.value, named)
+                        inner += arguments
+                parts += 1 + named[0]
+                deepest = max(deepest, depth + named[1])
+            level, depth = inner, depth + 1
+        return min(parts, MAX_PARTS + 1), max(depth, deepest)
+
+
+def _resolve(node: syntax.TypeSyntax, known: Mapping[str, Type], findings: Findings) -> Type | None:
     """The type a text means, None after a finding. `known` holds aliases declared in the policy."""
     match node:
         case syntax.LiteralType(value):
             return types.UNIT if value is None else types.LiteralType(value)
         case syntax.VariantType(alternatives):
-            items = [resolve(item, known, findings) for item in alternatives]
+            items = [_resolve(item, known, findings) for item in alternatives]
             found = [item for item in items if item is not None]
             return types.VariantType(tuple(found)) if len(found) == len(items) else None
         case syntax.TupleType(parts):
-            items = [resolve(item, known, findings) for item in parts]
+            items = [_resolve(item, known, findings) for item in parts]
             found = [item for item in items if item is not None]
             return types.TupleType(tuple(found)) if len(found) == len(items) else None
         case syntax.RecordType():
@@ -55,7 +135,7 @@ def _record(node: syntax.RecordType, known: Mapping[str, Type], findings: Findin
     fields: dict[str, Type] = {}
     sound = True
     for word, kind in node.fields:
-        found = resolve(kind, known, findings)
+        found = _resolve(kind, known, findings)
         if word.value in fields:
             at = word.span.at
             findings.error("PSL-027", at, f"field {word.value} is declared twice", "rename one")
@@ -88,7 +168,7 @@ def _generic(node: syntax.NamedType, known: Mapping[str, Type], findings: Findin
         message = f"{name} takes no parameters"
         findings.error("PSL-063", span.at, message, help, span.text)
         return None
-    items = [resolve(item, known, findings) for item in node.arguments]
+    items = [_resolve(item, known, findings) for item in node.arguments]
     found = [item for item in items if item is not None]
     if len(found) < len(items):
         return None

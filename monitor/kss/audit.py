@@ -70,7 +70,7 @@ class Audit:
         elif self.knows(default.profile):
             self.default = given
         if default.level > 255:
-            self._error("PSL-072", default.span, "an audit level is at most 255")
+            self._error("PSL-072", default.span, "an audit level is at most 255", "0 to 255")
 
     def _profile(self, declaration: syntax.AuditProfile) -> None:
         name = declaration.name.value
@@ -120,6 +120,12 @@ class Audit:
 
     def _entries(self, node: syntax.Expression, shape: str) -> tuple[syntax.Entry, ...]:
         if isinstance(node, syntax.Dict):
+            seen: set[str | int] = set()
+            for entry in node.entries:
+                if entry.key in seen:
+                    message = f"{entry.key} is given twice"
+                    self._error("PSL-027", entry.span, message, "take one out")
+                seen.add(entry.key)
             return node.entries
         self._error("PSL-072", node.span, "a dictionary is needed here", shape)
         return ()

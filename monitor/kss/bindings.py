@@ -67,7 +67,8 @@ class Bindings:
         if not told and self._selectors.stubs.enabled:
             message = "this cannot be checked without the SDK's files: it denies"
             at = node.span.at
-            self._findings.note("STUB-004", at, message, "", node.span.text)
+            help = "give the folder with the SDK's files with -I"
+            self._findings.note("STUB-004", at, message, help, node.span.text)
         site = self._site(section, node.span, "", "stub")
         return tree.Choice(site, tree.Constant(True, types.BOOLEAN), (), None)
 

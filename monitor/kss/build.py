@@ -156,7 +156,7 @@ def _classes(
     wanted: dict[str, tuple[str, Location]] = {}
     for use in loader.of(syntax.UseClass):
         name, described_by = use.name.value, use.described_by.value
-        known = wanted.setdefault(name, (described_by, use.name.span.at))
+        known = wanted.setdefault(name, (described_by, use.described_by.span.at))
         if known[0] != described_by:
             message = f"class {name} is described by {known[0]} already"
             at = use.described_by.span.at

@@ -75,7 +75,7 @@ class Labels:
         if kind == BOOLEAN and isinstance(value, bool):
             return value
         message = f"{node.span.text} is never the value: it is {kind}"
-        raise self._checker.fail("PSL-050", node.span, message)
+        raise self._checker.fail("PSL-050", node.span, message, f"write a label of type {kind}")
 
     def _integer(self, node: syntax.Literal, value: int, kind: IntegerType) -> int:
         try:

@@ -96,7 +96,8 @@ class Descriptions:
                 self._findings.error("EDL-003", at, message, "rename one", name.value)
             if "_" in name.value:
                 message = f"the name {name.value} has an underscore"
-                self._findings.warning("EDL-008", at, message, "", name.value)
+                help = "KasperskyOS has no underscores in them"
+                self._findings.warning("EDL-008", at, message, help, name.value)
             known[name.value] = (name, kind)
 
     # ---- classes
@@ -224,7 +225,8 @@ class _Builder:
         if self.instances > MAX_INSTANCES:
             if self.instances == MAX_INSTANCES + 1:
                 message = f"more than {MAX_INSTANCES} component instances"
-                self._findings.error("EDL-010", at, message, "", kind.value)
+                help = "split the class into several"
+                self._findings.error("EDL-010", at, message, help, kind.value)
             return
         described = self._descriptions.component(kind)
         if described is None:
@@ -235,7 +237,7 @@ class _Builder:
             self._findings.error("EDL-006", at, message, "take the instance out", kind.value)
         elif len(stack) > MAX_DEPTH:
             message = f"components are nested more than {MAX_DEPTH} deep"
-            self._findings.error("EDL-011", at, message, "", kind.value)
+            self._findings.error("EDL-011", at, message, "nest them less", kind.value)
         else:
             self.add(described, f"{path}.", kind.value, (*stack, described.source.name))
 
@@ -249,7 +251,8 @@ class _Builder:
             self.endpoints.append(Endpoint(name, len(self.endpoints), found, component))
         elif not self.full:
             self.full = True
-            self._findings.error("EDL-010", at, f"more than {MAX_ENDPOINTS} endpoints", "", name)
+            message = f"more than {MAX_ENDPOINTS} endpoints"
+            self._findings.error("EDL-010", at, message, "split the class into several", name)
 
     def _add_security(self, kind: Word, path: str, component: str | None) -> None:
         at = kind.span.at

@@ -135,8 +135,8 @@ class Checker:
         typed = self.settle(self.infer(node), node.span)
         if typed.type == expected or typed.type in others:
             return typed
-        help = ""
-        if isinstance(node, syntax.Literal) and isinstance(node.value, str):
+        help = f"give a value of type {expected}"
+        if literals and isinstance(node, syntax.Literal) and isinstance(node.value, str):
             help = did_you_mean(node.value, [item for item in literals if isinstance(item, str)])
         message = f"expected {expected}, got {node.span.text}"
         raise self.fail("PSL-030", node.span, message, help)
@@ -253,7 +253,7 @@ class Checker:
                 index = self.settle(self.infer(step), step.span)
                 if not isinstance(index.type, IntegerType):
                     message = f"an index is an integer, not {index.type}"
-                    raise self.fail("PSL-030", step.span, message)
+                    raise self.fail("PSL-030", step.span, message, "count from 0")
                 value = self._at(step.span, places.element, value, index)
             if isinstance(value, tree.Place) and is_opaque(value.wire):
                 raise AbandonedError

@@ -205,7 +205,8 @@ class Reader:
             methods.append(self._method(method, len(methods), taken))
             taken.add(method.name.value)
         if len(declaration.methods) > MAX_METHODS:
-            self.error("IDL-014", declaration.span, f"more than {MAX_METHODS} methods")
+            message = f"more than {MAX_METHODS} methods"
+            self.error("IDL-014", declaration.span, message, "use two packages")
         self.package.interface = layout.Interface(self.package.name, tuple(methods))
 
     def _method(self, declaration: MethodDeclaration, mid: int, taken: set[str]) -> layout.Method:
@@ -215,7 +216,8 @@ class Reader:
             self.error("IDL-004", name, message, "rename one")
         if "_" in name.value:
             message = f"method name {name.value} has an underscore"
-            self.findings.warning("EDL-008", name.span.at, message, "", name.value)
+            help = "KasperskyOS has no underscores in them"
+            self.findings.warning("EDL-008", name.span.at, message, help, name.value)
         sides: dict[Direction, list[tuple[str, WireType]]] = {side: [] for side in Direction}
         seen: set[str] = set()
         last = Direction.IN

@@ -64,7 +64,7 @@ def _signed(value: int, sign: str) -> int:
 
 def _binary(sign: str, left: int, right: int, span: Span) -> int:
     if sign in ("/", "%") and right == 0:
-        raise IntegerError("division by zero", span)
+        raise IntegerError("division by zero", span, "divide by something else")
     if sign in ("<<", ">>") and not 0 <= right <= 128:
         raise IntegerError(f"shift by {right}", span, "shift by 0 to 128")
     match sign:
@@ -91,7 +91,7 @@ _PLAIN: dict[str, Callable[[int, int], int]] = {
 
 def _power(span: Span, base: int, exponent: int) -> int:
     if exponent < 0:
-        raise IntegerError(f"negative exponent {exponent}", span)
+        raise IntegerError(f"negative exponent {exponent}", span, "from 0 to 128")
     if abs(base) > 1 and exponent > 128:
         raise IntegerError(f"exponent {exponent} is too large", span, "at most 128")
     return _bounded(base ** (exponent if abs(base) > 1 else min(exponent, 2 + exponent % 2)), span)
@@ -99,5 +99,5 @@ def _power(span: Span, base: int, exponent: int) -> int:
 
 def _bounded(value: int, span: Span) -> int:
     if abs(value) >= LIMIT:
-        raise IntegerError("the value has more than 128 bits", span)
+        raise IntegerError("the value has more than 128 bits", span, "the widest type has 64")
     return value

@@ -117,10 +117,19 @@ def fit(value: tree.Expression, expected: Type) -> tree.Expression:
             return widen(value, expected)
     value = settle(value)
     if value.type != expected:
-        bytes_for_text = (value.type, expected) == (types.ListType(types.UINT8), types.TEXT)
-        help = "texts are parameters of type string<N>, not bytes<N>" if bytes_for_text else ""
+        help = _advice(value.type, expected)
         raise MismatchError("PSL-030", f"expected {expected}, got {value.type}", help)
     return value
+
+
+def _advice(given: Type, expected: Type) -> str:
+    if (given, expected) == (types.ListType(types.UINT8), types.TEXT):
+        return "texts are parameters of type string<N>, not bytes<N>"
+    if expected == types.BOOLEAN and isinstance(given, IntegerType):
+        return "compare it: ==, !=, <, <=, >, >="
+    if isinstance(given, IntegerType) and isinstance(expected, IntegerType):
+        return f"{expected} takes no wider values: they might not fit"
+    return f"give a value of type {expected}"
 
 
 def widen(value: tree.Expression, kind: IntegerType) -> tree.Expression:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kss import syntax
-from kss.aliases import resolve
+from kss.aliases import Aliases
 from kss.calls import Known
 from kss.codegen.objects import oversize
 from kss.errors import Findings, Location, did_you_mean
@@ -19,7 +19,6 @@ class Objects:
 
     def __init__(self, loader: Loader, main: Location, findings: Findings) -> None:
         self._findings = findings
-        self._aliases: dict[str, Type] = {}
         self.items: list[PolicyObject] = []
         self.known: dict[str, Known] = {}
         self.broken: set[str] = set()
@@ -27,10 +26,7 @@ class Objects:
         for model in MODELS.values():
             if model.name in self._models and model.predeclared is not None:
                 self._add(model, model.predeclared, {}, None, model.name, main)
-        for alias in loader.of(syntax.TypeDeclaration):
-            found = resolve(alias.type, self._aliases, findings)
-            if found is not None:
-                self._aliases[alias.name.value] = found
+        self._aliases = Aliases(loader.of(syntax.TypeDeclaration), findings)
         for declaration in loader.of(syntax.ObjectDeclaration):
             self._declare(declaration)
         if large := oversize(self.items, MAX_SIDS):
@@ -61,7 +57,7 @@ class Objects:
         model = self._model(declaration)
         types: dict[str, Type] = {}
         for item in declaration.types:
-            found = resolve(item.type, {**self._aliases, **types}, self._findings)
+            found = self._aliases.resolve(item.type, types)
             if found is not None:
                 types[item.name.value] = found
         setup = model.configure(declaration, types, self._findings) if model else None

@@ -54,7 +54,8 @@ def _field_step(place: Place, name: str) -> tree.Step:
                 return tree.HandleStep("rights", 4, _UINT32)
         case _:
             elements = isinstance(wire, layout.Array | layout.Sequence | layout.Bytes)
-            help = "elements are reached with .[index]" if elements else ""
+            help = "only structs, unions and handles have fields"
+            help = "elements are reached with .[index]" if elements else help
             raise MismatchError("PSL-036", f"{wire} has no fields", help)
     raise MismatchError("PSL-033", f"{owner} has no field {name}", did_you_mean(name, names))
 

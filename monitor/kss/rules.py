@@ -106,6 +106,7 @@ RULES: Final[dict[str, str]] = {
     "PSL-062": "the configuration of a policy object is wrong",
     "PSL-063": "unknown type",
     "PSL-064": "the state of the policy objects is too large",
+    "PSL-065": "two types have one name",
     # audit
     "PSL-070": "unknown audit profile",
     "PSL-071": "two audit profiles have one name",

@@ -68,7 +68,7 @@ def read_source(path: Path, findings: Findings) -> Source | None:
             data = stream.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        findings.error("SRC-001", start, f"cannot read {path}: {reason}")
+        findings.error("SRC-001", start, f"cannot read {path}: {reason}", "is it there?")
         return None
     if len(data) > MAX_FILE:
         message = f"the file has more than {MAX_FILE >> 20} MiB"

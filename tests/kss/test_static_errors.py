@@ -46,7 +46,7 @@ def test_finding(case: Path, tmp_path: Path) -> None:
     rule, file, line, column, help = head.groups()
     place = f"{Path(finding.file).relative_to(tmp_path)}:{finding.line}:{finding.column}"
     assert (finding.rule, place) == (rule, f"{file}:{line}:{column}"), str(finding)
-    assert help in finding.help
+    assert finding.help and help in finding.help
     source = (tmp_path / file).read_text("utf-8").split("\n")[finding.line - 1]
     assert source[finding.column - 1 :].startswith(finding.text.split("\n")[0])
 

@@ -91,7 +91,8 @@ class Values:
             self._no(wire, node, "a list, [a, b]")
             return None
         if isinstance(wire, layout.Array) and len(node.items) > wire.count:
-            self._wrong(node.span, f"{len(node.items)} elements do not fit {wire}")
+            message = f"{len(node.items)} elements do not fit {wire}"
+            self._wrong(node.span, message, f"at most {wire.count}")
         return [self._value(wire.element, item) for item in node.items]
 
     def _composite(

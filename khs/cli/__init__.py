@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from khs import __version__
-from khs.cli import bench, build, check, doctor, new, resolve, run, schema, trace
+from khs.cli import bench, build, check, doctor, flow, new, resolve, run, schema, trace
 from khs.cli.common import command
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 
 for _panel, _commands in (
-    ("Run and look", (run.run, trace.trace)),
+    ("Run and look", (run.run, trace.trace, flow.flow)),
     ("Make", (new.new, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),
 ):

@@ -1,5 +1,5 @@
-"""Room for walks over what nests: the checker admits expressions nested 300 deep, which takes a walk
-of a few functions a level some 2,000 calls."""
+"""Room for walks over what nests: the checker admits expressions nested 300 deep, and a walk takes
+a few calls a level."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, evaluate, layout, query, rules, test
+from kss.cli import audit, cgen, check, evaluate, flow, layout, query, rules, test
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "Asking a policy": {
         "query": query.query,
+        "flow": flow.flow,
     },
     "Interfaces": {
         "layout": layout.layout,

@@ -10,30 +10,21 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import kss
 from kss import cgen
 from kss.api import Policy, load_class, load_policy
-from kss.binary import read
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Finding as KssFinding
 from kss.errors import KssError
 from kss.layout import (
-    Array,
     Direction,
     Endpoint,
     EntityClass,
     Field,
     Interface,
-    MessageType,
     Method,
-    Sequence,
-    Struct,
-    Union,
-    WireType,
 )
 from kss.nearest import Section, advice, nearest
 from kss.source import Search
@@ -42,6 +33,7 @@ from kss.vm import Vm
 
 from khs.config.model import ChannelKind, System
 from khs.errors import ConfigError, Finding, KhsError, shown
+from khs.monitor.names import placed, policy_map
 
 __all__ = [
     "EINIT_CLASS",
@@ -70,7 +62,6 @@ _REBUILD = "libkss.so may be older than khs: make setup builds it again, or rein
 #: class -> endpoint -> interface
 _Endpoints = dict[str, dict[str, str]]
 
-_DIRECTIONS = {Direction.IN: "in", Direction.OUT: "out", Direction.ERROR: "error"}
 _REASONS = {
     1: "no rule matches",
     2: "a rule could not be evaluated",
@@ -158,7 +149,7 @@ class MonitorPolicy:
         if rule >= len(self.policy.tree.sites):
             return f"{word}: {why}" if why else word
         site = self.policy.tree.sites[rule]
-        place = f"{_shown(site.location.file, self.root)}:{site.location.line}"
+        place = f"{placed(site.location.file, self.root)}:{site.location.line}"
         text = " ".join(site.text.split())
         return f"{word} by {place}: {text}" + (f" ({why})" if why else "")
 
@@ -166,41 +157,7 @@ class MonitorPolicy:
     def map(self) -> dict[str, Any]:
         """Names behind the numbers of policy.bin, as JSON: classes, rules, bindings, objects (the
         shape is that of `khs.trace.policy`)."""
-        return {
-            "policy": self.name,
-            "classes": [_class(entity) for entity in self.policy.tree.classes],
-            "rules": [
-                {
-                    "file": _shown(site.location.file, self.root),
-                    "line": site.location.line,
-                    "column": site.location.column,
-                    "object": site.object,
-                    "method": site.method,
-                    "text": site.text,
-                }
-                for site in self.policy.tree.sites
-            ],
-            "values": read(self.binary).symbols["values"],
-            "bindings": [_binding(section, self.root) for section in self.policy.sections],
-            "objects": list(_objects(self)),
-        }
-
-
-def _objects(policy: MonitorPolicy) -> Iterator[dict[str, Any]]:
-    """The objects that have state, by their number in policy.bin."""
-    image = read(policy.binary)
-    symbols = cast("list[dict[str, Any]]", image.symbols["objects"])
-    declared = {each.name: each for each in policy.policy.tree.objects}
-    for symbol, record in zip(symbols, image.objects, strict=True):
-        thing = declared[symbol["name"]]
-        words = image.words[record.config : record.config + record.config_words]
-        configuration = f"{thing.identity}\0{list(words)}".encode()
-        yield {
-            "name": thing.name,
-            "model": thing.model,
-            "types": {name: str(type) for name, type in thing.types.items()},
-            "configuration": sha256(configuration).hexdigest()[:16],
-        }
+        return policy_map(self.name, self.policy, self.binary, self.root)
 
 
 def load(system: System) -> MonitorPolicy:
@@ -361,65 +318,3 @@ def _finding(found: KssFinding) -> Finding:
         found.message,
         found.help,
     )
-
-
-# ---- the map ---------------------------------------------------------------
-
-
-def _shown(file: str, root: Path) -> str:
-    """A path that does not depend on where the system lies."""
-    path = Path(file)
-    package = Path(kss.__file__).parent
-    if path.is_relative_to(root):
-        return path.relative_to(root).as_posix()
-    if path.is_relative_to(package):
-        return f"kss/{path.relative_to(package).as_posix()}"
-    return path.name
-
-
-def _class(entity: EntityClass) -> dict[str, Any]:
-    return {
-        "name": entity.name,
-        "endpoints": [_endpoint(endpoint) for endpoint in entity.endpoints],
-        "security": [_endpoint(endpoint) for endpoint in entity.security],
-    }
-
-
-def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "name": endpoint.name,
-        "riid": endpoint.riid,
-        "interface": endpoint.interface.name,
-        "component": endpoint.component,
-        "methods": [_method(method) for method in endpoint.interface.methods],
-    }
-
-
-def _method(method: Method) -> dict[str, Any]:
-    messages = {word: _message(method.message(way)) for way, word in _DIRECTIONS.items()}
-    return {"name": method.name, "mid": method.mid, **messages}
-
-
-def _message(message: MessageType) -> dict[str, Any]:
-    fields = [_field(field) for field in message.fields]
-    return {"size": message.size, "arena": message.arena, "fields": fields}
-
-
-def _field(field: Field) -> dict[str, Any]:
-    return {"name": field.name, "offset": field.offset, **_type(field.type)}
-
-
-def _type(wire: WireType) -> dict[str, Any]:
-    row: dict[str, Any] = {"size": wire.size, "type": str(wire)}
-    if isinstance(wire, Struct):
-        row["fields"] = [_field(field) for field in wire.fields]
-    elif isinstance(wire, Union):
-        row["members"] = [_field(member) for member in wire.members]
-    elif isinstance(wire, Array | Sequence):
-        row["element"] = {"offset": 0, **_type(wire.element)}
-    return row
-
-
-def _binding(section: Section, root: Path) -> dict[str, Any]:
-    place = {"file": _shown(section.file, root), "line": section.line, "text": section.text}
-    return {**place, "kind": section.kind, **section.selectors}

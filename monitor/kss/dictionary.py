@@ -9,7 +9,7 @@ CLEAR_WRITES = 2
 REMOVE_WRITES = 7
 _USED = 0  # number of records ever used
 _HEAD = 2  # words before the buckets
-_HOME, _SIDES, _KEY = 0, 2, 4  # words of a record
+_SIDES, _HOME, _KEY = 1, 3, 4  # words of a record
 
 
 def add_writes(key_words: int) -> int:

@@ -16,7 +16,7 @@
  * A bucket counts only if its record has been used since the dictionary was cleared and has
  * the bucket as its home: if the bucket was not written since, there is no such record. */
 enum { USED, FREE, BUCKETS };
-enum { HOME, BIT, SIDES, KEY = SIDES + 2 };
+enum { BIT, SIDES, HOME = SIDES + 2, KEY }; /* what a look-up reads lies together */
 
 static inline uint32_t buckets_of(const struct dictionary *d) { return 2 * d->capacity; }
 

@@ -175,6 +175,10 @@ class Builder:
         site = self._site(self.objects[thing].name, name)
         return Rule(site, thing, name, tuple(arguments.items()))
 
+    def ask(self, thing: int, name: str, type: Type = BOOLEAN, **arguments: Expression) -> Query:
+        """An expression method of any object."""
+        return Query(thing, name, tuple(arguments.items()), type)
+
     def evaluate(self, expression: Expression) -> Evaluate:
         return Evaluate(self._site("", "expression"), expression)
 

@@ -611,3 +611,20 @@ def test_a_large_set_is_fast_and_exact(load: Load, library: object) -> None:
     assert all(do("has", wide=entry + 1) == "denied" for entry in entries[1 : size // 2])
     assert all(do("remove", wide=entry) == "granted" for entry in entries[::2])
     assert do.engine.state()["s"][7] == sorted(entries[1::2])
+
+
+def test_every_defect_of_a_configuration_is_found_at_once(load: Load) -> None:
+    keys = 'keys : { "a" : 300, b : 1, "a" : 2, "c" : "d" }'
+    text = (
+        f"policy object m : StaticMap {{ type Value = UInt8 config = {{ {keys}, pool_size : 0 }} }}"
+    )
+    with pytest.raises(DescriptionError) as caught:
+        load(text + "\nexecute { grant () }", PRELUDE)
+    found = [(finding.rule, finding.text) for finding in caught.value.findings]
+    assert found == [
+        ("PSL-062", "0"),
+        ("PSL-062", "300"),
+        ("PSL-062", "b"),
+        ("PSL-027", '"a"'),
+        ("PSL-062", '"d"'),
+    ]

@@ -227,15 +227,17 @@ def _keys(
         reader.wrong(node.span, "keys is a dictionary with a key at least", '{ "key" : 0 }')
         return ()
     found: dict[str, int] = {}
+    seen: set[str | int] = set()
     low, high = (kind.low, kind.high) if isinstance(kind, IntegerType) else (-(1 << 63), 1 << 64)
     for entry in node.entries:
         value = reader.integer(entry.value, low, high)
         if not entry.quoted:
             reader.wrong(entry.span, f"the key {entry.key} is no text", f'"{entry.key}"')
-        elif entry.key in found:
+        elif entry.key in seen:
             reader.wrong(entry.span, f'"{entry.key}" is given twice', "take one out", "PSL-027")
         elif value is not None:
             found[str(entry.key)] = value
+        seen.add(entry.key)
     if len(node.entries) > MAX_KEYS:
         reader.wrong(node.span, f"{len(node.entries)} keys", f"at most {MAX_KEYS}")
     return tuple(sorted(found.items(), key=lambda pair: pair[0].encode()))

@@ -16,7 +16,7 @@ from khs.cli import app
 
 from .conftest import Khs
 
-COMMANDS = ["run", "trace", "new", "check", "resolve", "build", "schema", "doctor", "bench"]
+COMMANDS = ["run", "trace", "flow", "new", "check", "resolve", "build", "schema", "doctor", "bench"]
 ROOT = Path(__file__).parents[2]
 
 

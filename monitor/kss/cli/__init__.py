@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, evaluate, flow, layout, query, rules, test
+from kss.cli import audit, cgen, check, compile, evaluate, flow, layout, query, rules, test
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Policies": {
         "check": check.check,
         "rules": rules.rules,
+        "compile": compile.compile,
         "eval": evaluate.evaluate,
         "test": test.test,
     },

@@ -1,0 +1,58 @@
+"""kss compile"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kss.cli import common, options
+
+
+def compile(
+    file: options.Policy,
+    output: Annotated[Path, typer.Option("-o", metavar="FILE", help="The policy.bin to write.")],
+    include: options.Include = None,
+    stub: options.Stub = False,
+    define: options.Define = None,
+    max_sids: Annotated[
+        int, typer.Option(metavar="N", min=1, help="SIDs that one policy object has room for.")
+    ] = 64,
+    as_json: options.Json = False,
+) -> int:
+    """Compile a policy to policy.bin, which the policy VM verifies and runs.
+
+    The same files give the same bytes. With --stub, classes of an SDK whose files are not at hand
+    have no endpoints: messages to and from them are denied, and so is whatever a rule judges that
+    cannot be checked without them. Each such rule is named on stderr.
+
+        kss compile security.psl -I interfaces -o policy.bin
+        kss compile security.psl -I resources --stub -o policy.bin --json
+    """
+    import hashlib
+    import sys
+
+    from kss.cli import inputs
+    from kss.compiler import MAX_POOL, compile_policy
+    from kss.vm import Vm
+
+    if max_sids > MAX_POOL:
+        raise common.BadInputError(f"--max-sids is at most {MAX_POOL}")
+    policy = inputs.policy(file, include, define, stub)
+    for finding in policy.warnings:
+        print(finding, file=sys.stderr)
+    data = compile_policy(policy.tree, max_sids=max_sids)
+    state = len(Vm(data).snapshot())
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        message = f"cannot write {output}: {error.strerror or error}"
+        raise common.BadInputError(message) from None
+    digest = hashlib.sha256(data).hexdigest()
+    if as_json:
+        told = {"policy": str(output), "bytes": len(data), "state_bytes": state, "sha256": digest}
+        common.print_json(told)
+    else:
+        print(f"{output}: {len(data)} bytes, {state} bytes of state, sha256 {digest}")
+    return common.OK

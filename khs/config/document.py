@@ -109,6 +109,9 @@ class SystemTable(Table):
         "further policies in the archive, by name, numbered from 1 in the order of the names", {}
     )
     include: tuple[str, ...] = key("folders searched for .psl, .edl, .cdl and .idl", (".",))
+    stub: bool = key(
+        "take on trust what missing files would describe; what hangs on it is denied", False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

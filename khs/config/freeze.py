@@ -66,6 +66,7 @@ class Freezer:
             policy=self.root / table.policy,
             policies={name: self.root / path for name, path in sorted(table.policies.items())},
             include=tuple(self.root / folder for folder in table.include),
+            stub=table.stub,
             run=self._run(document.run),
             schedules=schedules,
             partitions=tuple(

@@ -46,9 +46,9 @@ def load(
     """Reads and checks a system.
 
     `system` is a folder with system.toml or such a file, `overlays` are laid over it in their
-    order, `board` replaces its board. `release` asks for pinned hashes. `also` are the checks of
-    later stages, run if there is no error before. Raises ConfigError with all findings if one of
-    them is an error; the warnings of a good system are in `System.warnings`.
+    order, `board` replaces its board. `release` asks for pinned hashes and no stubs. `also` are
+    the checks of later stages, run if there is no error before. Raises ConfigError with all
+    findings if one of them is an error; the warnings of a good system are in `System.warnings`.
     """
     loaded, findings = _check(system, overlays, board, release, also)
     if loaded is None:
@@ -120,7 +120,7 @@ def _check(
 
     loaded = None if _has_errors(findings) else _freeze(draft, findings)
     if loaded is not None:
-        for hook in (*also, checks.pinned) if release else also:
+        for hook in (*also, checks.releasable) if release else also:
             findings += hook(loaded)
     findings.sort(key=by_place)
     return (None if _has_errors(findings) else loaded), findings

@@ -306,6 +306,7 @@ class System:
     policy: Path = field(compare=False)
     policies: Mapping[str, Path] = field(compare=False)  # further ones, sorted by name: number 1..
     include: tuple[Path, ...] = field(compare=False)
+    stub: bool = field(compare=False)  # missing descriptions are taken on trust
     run: Run
     schedules: tuple[Schedule, ...]
     partitions: tuple[Partition, ...]

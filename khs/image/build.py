@@ -10,7 +10,7 @@ from typing import Any
 
 import khs
 from khs import monitor, toolchain
-from khs.config.checks import pinned
+from khs.config.checks import releasable
 from khs.config.model import Partition, Right, System
 from khs.errors import ConfigError, Finding, ImageError, shown
 from khs.image import archive, configbin, elf, report, startinfo
@@ -61,7 +61,7 @@ def check(system: System) -> list[Finding]:
 def prepare(system: System, *, release: bool, progress: Progress | None = None) -> Parts:
     """Everything up to the layout, checked."""
     policies, wiring, findings = _policies(system)
-    findings += pinned(system) if release else []
+    findings += releasable(system) if release else []
     if wiring is None:
         raise ConfigError(dict.fromkeys([*findings, *_without_compiling(system)]))
     elfs, programs, found = _programs(system, policies[0], progress)

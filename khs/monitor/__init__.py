@@ -220,10 +220,10 @@ def _read(system: System, path: Path, findings: list[Finding]) -> tuple[Policy, 
         return load_class(name, system.include)
 
     try:
-        policy = load_policy(path, system.include)
+        policy = load_policy(path, system.include, stub=system.stub)
     except KssError:
         extra = _implicit_endpoints(system, described)
-        policy = load_policy(path, system.include, extra_endpoints=extra)
+        policy = load_policy(path, system.include, extra_endpoints=extra, stub=system.stub)
     unknown = _unknown_classes(system, path, policy, findings)
     missing = _implicit_endpoints(
         system, lambda name: policy.layout(name) if name in policy.classes else described(name)
@@ -232,7 +232,14 @@ def _read(system: System, path: Path, findings: list[Finding]) -> tuple[Policy, 
         return policy, extra
     for name, endpoints in missing.items():
         extra[name] = {**extra.get(name, {}), **endpoints}
-    return load_policy(path, system.include, extra_endpoints=extra, extra_classes=unknown), extra
+    policy = load_policy(
+        path,
+        system.include,
+        extra_endpoints=extra,
+        extra_classes=unknown,
+        stub=system.stub,
+    )
+    return policy, extra
 
 
 def _implicit_endpoints(

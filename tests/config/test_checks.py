@@ -22,9 +22,12 @@ EXPECTED = SYSTEMS / "expected.txt"
 #: Rules that a file in a repository cannot break; tests below do.
 ELSEWHERE = {"FILE-001", "PART-002"}
 
+#: Rules of `khs build --release`.
+RELEASE = ("PART-017", "POLICY-005")
+
 
 def findings(path: Path) -> list[Finding]:
-    return config.check(path, release=path.name.startswith("PART-017"))
+    return config.check(path, release=path.name.startswith(RELEASE))
 
 
 def text(finding: Finding) -> str:
@@ -54,7 +57,7 @@ def test_finding(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_load_refuses_errors_alone(path: Path) -> None:
     found = findings(path)
-    release = path.name.startswith("PART-017")
+    release = path.name.startswith(RELEASE)
     if any(finding.severity == "error" for finding in found):
         with pytest.raises(ConfigError) as caught:
             config.load(path, release=release)

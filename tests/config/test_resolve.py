@@ -45,6 +45,7 @@ board = "pc"
 policy = "../security.psl"
 policies = {}
 include = ["."]
+stub = false
 
 [run]
 frames = 100

@@ -15,7 +15,7 @@ from khs.config.checks import (
     space,
     time,
 )
-from khs.config.checks.release import pinned
+from khs.config.checks.release import releasable
 
 __all__ = [
     "board",
@@ -24,8 +24,8 @@ __all__ = [
     "input",
     "names",
     "partition",
-    "pinned",
     "policy",
+    "releasable",
     "run",
     "schedule",
     "space",

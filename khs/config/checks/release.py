@@ -9,10 +9,18 @@ from khs.config.rules import declare
 from khs.errors import Finding
 
 PINNED = declare("PART-017", "With `khs build --release`, every partition pins its ELF by sha256.")
+DESCRIBED = declare("POLICY-005", "With `khs build --release`, `stub` takes nothing on trust.")
 
 
-def pinned(system: System) -> Iterator[Finding]:
-    """Findings for partitions whose program is not pinned."""
+def releasable(system: System) -> Iterator[Finding]:
+    """Findings for partitions whose program is not pinned, and for stubs."""
+    if system.stub:
+        yield system.finding(
+            DESCRIBED,
+            ("system", "stub"),
+            "a release takes nothing on trust",
+            "take stub out, and add the descriptions that khs check names then",
+        )
     for partition in system.partitions:
         if partition.sha256 is None:
             yield system.finding(

@@ -13,7 +13,7 @@ SECONDS        ?= 60
 SEED           ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fuzz bench wheel clean
+.PHONY: help setup run test lint fuzz bench wheel libkss clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ bench: setup ## measure against bare Unicorn
 
 wheel: setup ## the installable package, dist/khs-*.whl
 	$(BIN)/python -m build --wheel --no-isolation
+
+libkss: setup ## the policy VM for other kernels: kss.h, libkss.a and libkss.so in build/libkss
+	$(BIN)/python scripts/build_native.py --libkss build/libkss
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist *.egg-info khs/_lib khs/_data monitor/kss/_lib .pytest_cache .mypy_cache .ruff_cache

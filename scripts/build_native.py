@@ -3,6 +3,9 @@
     khs/_lib/libkhs.so          the kernel on Unicorn: khs/core, monitor/vm, khs/host
     monitor/kss/_lib/libkss.so  the policy VM alone
 
+`--libkss DIR` puts the policy VM there for use in other kernels and programs: kss.h, libkss.a and
+libkss.so.
+
 The compiler is $CC, else cc, else `python -m ziglang cc`. The same sources and compiler give
 the same bytes. `--program OUT SOURCE...` links test harnesses written in C with the kernel and the
 policy VM.
@@ -32,6 +35,8 @@ OBJECTS = ROOT / "build" / "native"
 CORE, VM, HOST = ROOT / "khs/core", ROOT / "monitor/vm", ROOT / "khs/host"
 LIBKHS = ROOT / "khs/_lib/libkhs.so"
 LIBKSS = ROOT / "monitor/kss/_lib/libkss.so"
+# It exports what kss.h declares, and no more.
+KSS_OPTIONS = ["-Wl,-soname,libkss.so", f"-Wl,--version-script={VM / 'kss.map'}"]
 SANITIZED_LIBKHS = OBJECTS / "sanitized/libkhs.so"
 
 WARNINGS = [
@@ -170,10 +175,32 @@ def _host_options() -> list[str]:
 def build() -> list[Path]:
     """Brings both libraries up to date; returns those that were rebuilt."""
     with _alone():
-        made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM], ["-Wl,-soname,libkss.so"]))]
+        made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM], KSS_OPTIONS))]
         options = [*_host_options(), "-Wl,-z,defs"]
         made.append((LIBKHS, _library(LIBKHS, HIDDEN, [CORE, VM, HOST], options)))
     return [path for path, new in made if new]
+
+
+def build_libkss(folder: Path) -> list[Path]:
+    """The policy VM for others: header, static and shared library."""
+    header, archive, shared = (folder / name for name in ("kss.h", "libkss.a", "libkss.so"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone():
+        objects = [_object(source, EXPORTED, _newest(_headers())) for source in sources(VM)]
+        archive.unlink(missing_ok=True)
+        _output([*_archiver(), "rcsD", str(archive), *map(str, objects)])
+        _link(shared, objects, ["-shared", *KSS_OPTIONS])
+        shutil.copyfile(VM / "kss.h", header)
+    return [header, archive, shared]
+
+
+def _archiver() -> list[str]:
+    """$AR, else ar, else zig's."""
+    if command := os.environ.get("AR"):
+        return shlex.split(command)
+    if found := shutil.which("ar"):
+        return [found]
+    return [sys.executable, "-m", "ziglang", "ar"]
 
 
 def build_sanitized() -> Path:
@@ -211,12 +238,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--program", nargs="+", metavar=("OUT", "SOURCE"), help="link a test harness"
     )
+    parser.add_argument("--libkss", metavar="DIR", help="build the policy VM for other kernels")
     parser.add_argument("--sanitize", action="store_true", help="with ASan and UBSan")
     options = parser.parse_args(arguments)
     try:
         if options.program:
             out, *harness = map(Path, options.program)
             print(build_program(out.resolve(), harness, sanitize=options.sanitize))
+        elif options.libkss:
+            for path in build_libkss(Path(options.libkss).resolve()):
+                print(path)
         elif options.sanitize:
             print(build_sanitized().relative_to(ROOT))
         else:

@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define KSS_NO_CLASS UINT32_MAX
 #define KSS_NO_RULE UINT32_MAX
 
@@ -182,5 +186,9 @@ void kss_release(kss_policy *policy, uint32_t sid);
 /* Checks a message alone, as kss_judge does first. `server_class` owns the endpoint. */
 bool kss_conforms(const kss_policy *policy, uint32_t server_class, uint32_t kind,
                   const uint8_t *message, uint32_t message_size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

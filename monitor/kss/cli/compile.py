@@ -12,7 +12,9 @@ from kss.cli import common, options
 
 def compile(
     file: options.Policy,
-    output: Annotated[Path, typer.Option("-o", metavar="FILE", help="The policy.bin to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", metavar="FILE", help="The policy.bin, or C header, to write.")
+    ],
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
@@ -27,7 +29,11 @@ def compile(
     have no endpoints: messages to and from them are denied, and so is whatever a rule judges that
     cannot be checked without them. Each such rule is named on stderr.
 
+    A FILE that ends in .h becomes a C header for programs that link libkss: the same bytes as an
+    array, numbers of classes, and the names of rules. All names in it begin with that of the file.
+
         kss compile security.psl -I interfaces -o policy.bin
+        kss compile security.psl -I interfaces -o policy.h
         kss compile security.psl -I resources --stub -o policy.bin --json
     """
     import hashlib
@@ -35,6 +41,7 @@ def compile(
 
     from kss.cli import inputs
     from kss.compiler import MAX_POOL, compile_policy
+    from kss.embed import header
     from kss.vm import Vm
 
     if max_sids > MAX_POOL:
@@ -44,8 +51,11 @@ def compile(
         print(finding, file=sys.stderr)
     data = compile_policy(policy.tree, max_sids=max_sids)
     state = len(Vm(data).snapshot())
+    content = data
+    if output.suffix == ".h":
+        content = header(policy, data, output.stem).encode()
     try:
-        output.write_bytes(data)
+        output.write_bytes(content)
     except OSError as error:
         message = f"cannot write {output}: {error.strerror or error}"
         raise common.BadInputError(message) from None

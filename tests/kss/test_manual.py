@@ -16,15 +16,17 @@ from typing import Any, NamedTuple
 
 import pytest
 from kss import cli, manual
-from kss.api import EventNames, Kind, load_policy
-from kss.errors import DescriptionError
+from kss.api import EventNames, Kind, load_init, load_policy
+from kss.errors import DescriptionError, Findings
 from kss.evaluate import Evaluation
 from kss.models import MODELS
 from kss.reference import Reference
 from kss.rules import RULES
+from kss.source import Source
+from kss.template import Template
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
-LANGUAGES = {"idl", "edl", "cdl", "psl", "jsonl", "console"}
+LANGUAGES = {"idl", "edl", "cdl", "psl", "jsonl", "console", "yaml", "text"}
 PRELUDE = "".join(f"use {model.file}._\n" for model in MODELS.values()) + (
     "use EDL kl.core.Core\nuse EDL Einit\nuse EDL yard.Gate\nuse EDL yard.Panel\n"
     "use EDL demo.Server\nexecute { grant () }\n"
@@ -105,6 +107,21 @@ def test_commands(
         with pytest.raises(SystemExit):
             cli.main()
         assert capsys.readouterr().out == output
+
+
+@pytest.mark.parametrize("block", of("yaml", named=True), ids=str)
+def test_init_descriptions(block: Block, folder: Path) -> None:
+    assert load_init(folder / block.info).processes and not load_init(folder / block.info).notes
+
+
+def test_the_template(folder: Path) -> None:
+    """Each of its classes for what the conditions say."""
+    (block,) = of("text", named=False)
+    for board, debug, name in (("rpi4", "", "Gpio"), ("", "", "Nothing"), ("pc", "1", "Console")):
+        findings = Findings()
+        template = Template({"BOARD": board, "DEBUG": debug})
+        text = template.expand(Source("t.psl", block.text), findings).text
+        assert text.split() == ["use", "EDL", f"acme.{name}"] and not findings.items
 
 
 def test_the_last_example_is_what_the_text_says(folder: Path) -> None:

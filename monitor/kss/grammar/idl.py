@@ -154,7 +154,7 @@ class _PackageParser(Parser):
         try:
             name = self.plain_word()
             self.open("(")
-            parameters = self.listed(")", self._parameter)
+            parameters = self._parameters()
             self.need(";")
         except SyntaxStop:
             self.sound = False
@@ -166,6 +166,16 @@ class _PackageParser(Parser):
             self.advance()
             return []
         return [MethodDeclaration(name, parameters)]
+
+    def _parameters(self) -> tuple[Parameter, ...]:
+        """With commas between them only."""
+        found: list[Parameter] = []
+        if not self.see(")"):
+            found.append(self._parameter())
+            while self.accept(","):
+                found.append(self._parameter())
+        self.close(")")
+        return tuple(found)
 
     def _parameter(self) -> Parameter:
         if not self.see_word("in", "out", "error"):

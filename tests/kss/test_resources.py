@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from kss import binary
 from kss.api import Policy
 from kss.compiler import compile_policy
-from kss.errors import DescriptionError
+from kss.errors import DescriptionError, KssError
 from kss.events import Event, Kind, Reason
 from kss.message import encode
 from kss.reference import Reference
@@ -594,6 +595,13 @@ def test_too_large_a_state_is_a_finding_of_the_compiler_too(load: Load) -> None:
         compile_policy(policy.tree, max_sids=1 << 20)
     (finding,) = caught.value.findings
     assert finding.line > 8 and finding.text.startswith("i")
+
+
+def test_too_many_writes_are_an_error_in_words(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = load(MAP % "UInt8" + binding(init=MAP_CALLS["init"]), PRELUDE)
+    monkeypatch.setattr(binary, "MAX_STATE", 19)
+    with pytest.raises(KssError, match="could change 20 words of state: at most 19"):
+        compile_policy(policy.tree)
 
 
 def test_a_large_set_is_fast_and_exact(load: Load, library: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from kss import layout, syntax
@@ -35,7 +36,7 @@ KEY = VariantType((TEXT, ListType(UINT8)))
 ALIASES = {"get_uncommitted": "get_uncommited"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StaticMapConfig:
     """`keys` with their defaults, in the order of their bytes."""
 
@@ -45,8 +46,11 @@ class StaticMapConfig:
 
     def number(self, key: bytes) -> int | None:
         """A key's place, None if there is no such key."""
-        known = [name.encode() for name, _ in self.keys]
-        return known.index(key) if key in known else None
+        return self._numbers.get(key)
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        return {name.encode(): number for number, (name, _) in enumerate(self.keys)}
 
 
 class StaticMapCode(ObjectCode):

@@ -98,6 +98,8 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
         "khs/_data/docs/README.md",
         "khs/_data/docs/sdk.md",
         "khs/_data/monitor/README.md",
+        "khs/_data/monitor/examples/embed/main.c",
+        "khs/_data/monitor/vm/kss.h",
         "khs/new/templates/system.toml",
         "khs/abi/syscalls/arm-linux.xml",
     } <= names

@@ -48,6 +48,7 @@ error { grant (); deny () }
         ('request { assert "x }', 1, 18),
         ("reqest src=request, dst=use { grant () }", 1, 1),
         ("use EDL", 2, 5),
+        ("task clas A : B", 1, 6),
         ("policy object request { }", 1, 23),
         ("assert { sequence { app ~ vault : x } }", 1, 25),
     ],
@@ -62,6 +63,12 @@ def test_words_in_selectors_and_names_do_not_begin_declarations() -> None:
     text = "request src=a.B dst=c.D endpoint=use method=error ; { grant () }\nerror { grant () }\n"
     found, places = parsed(text)
     assert places == [(1, 51)] and len(found) == 1
+
+
+def test_types_are_declarations_too() -> None:
+    found, places = parsed("task clas A : B\ntype X = UInt8\naudit profil x = {}\ntype Y = ,\n")
+    assert places == [(1, 6), (3, 7), (4, 10)]
+    assert [type(item).__name__ for item in found] == ["TypeDeclaration"]
 
 
 def test_indented_declarations() -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from kss import syntax
 from kss.grammar.parser import Parser
-from kss.grammar.tokens import INT, NAME, PSL_OPERATORS, REGEX, TEXT
+from kss.grammar.tokens import INT, NAME, OPERATOR, PSL_OPERATORS, REGEX, TEXT
 from kss.syntax import Span, Word
 
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
@@ -81,7 +81,7 @@ class ExpressionParser(Parser):
         if self.kind not in self.joining:
             if self.kind == "=":
                 raise self.unexpected("== compares")
-            self._tried += sorted(self.joining)
+            self._tried.append(OPERATOR)
             return False
         if signs and (self.kind in _BITS) != (signs[0] in _BITS):
             raise self.unexpected(_PARENTHESES)

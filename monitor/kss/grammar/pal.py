@@ -8,9 +8,9 @@ from kss.grammar.expressions import ExpressionParser
 from kss.grammar.tokens import NAME, TEXT
 from kss.syntax import Word
 
-_KINDS = {kind.name.lower(): kind for kind in Kind}
+KINDS = {kind.name.lower(): kind for kind in Kind}
 _EXPECTED = ("grant", "deny", "any")
-_SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
+SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
 
 
 class TestParser(ExpressionParser):
@@ -67,14 +67,14 @@ class TestParser(ExpressionParser):
 
     def _long(self) -> syntax.TestEvent:
         start = self.start()
-        if not self.see_word(*_KINDS):
+        if not self.see_word(*KINDS):
             raise self.unexpected()
-        kind = _KINDS[self.text]
+        kind = KINDS[self.text]
         self.advance()
         selectors: list[syntax.Selector] = []
         while self.accept(",") or (self.kind == NAME and self.ahead()[0] == "="):
             if self.kind != NAME:
-                self._tried += _SELECTORS
+                self._tried += SELECTORS
             key = self.plain_word()
             self.need("=")
             selectors.append(syntax.Selector(key, self.word()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar, TypeVar
 
 from kss.errors import Findings, did_you_mean
-from kss.grammar.tokens import BAD, END, INT, NAME, REGEX, TEXT, tokenize
+from kss.grammar.tokens import BAD, END, INT, NAME, OPERATOR, REGEX, TEXT, tokenize
 from kss.integers import IntegerError, parse_integer
 from kss.source import Source
 from kss.syntax import Span, Word
@@ -22,6 +22,7 @@ _SPOKEN = {
     TEXT: "a text literal",
     REGEX: "a regex block",
     END: "the end of the file",
+    OPERATOR: "an operator",
 }
 
 # What is out of place may be a part of a name with a placeholder in it, such as `a.@NAME@`.

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from kss import syntax
 from kss.errors import Findings
-from kss.events import Kind
-from kss.grammar.pal import TestParser
+from kss.grammar.pal import KINDS, SELECTORS, TestParser
 from kss.grammar.tokens import INT, NAME, REGEX, TEXT
 from kss.source import Source
 
-_KINDS = {kind.name.lower(): kind for kind in Kind}
 _BOOLEANS = ("true", "false")
-_SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
 
 
 def parse_policy(source: Source, findings: Findings) -> tuple[list[syntax.Declaration], bool]:
@@ -25,11 +22,11 @@ class PolicyParser(TestParser):
     """A policy file. Words are recognised by position, so that methods, objects and endpoints may
     be called like them."""
 
-    starters = frozenset((*_KINDS, "use", "task", "audit", "policy", "assert"))
+    starters = frozenset((*KINDS, "use", "task", "audit", "policy", "type", "assert"))
 
     def declaration(self) -> syntax.Declaration:
         start = self.start()
-        if self.see_word(*_KINDS):
+        if self.see_word(*KINDS):
             if self.text == "execute" and self.ahead()[0] == ":":
                 self.go(self.index + 2)
                 return syntax.ExecuteInterface(self.word())
@@ -52,8 +49,7 @@ class PolicyParser(TestParser):
         raise self.unexpected()
 
     def _use(self) -> syntax.Declaration:
-        if self.see_word("EDL") and self.ahead()[0] == NAME:
-            self.advance()
+        if self.accept_word("EDL"):
             word = self.word()
             return syntax.UseClass(word, word)
         word = self.word()
@@ -105,7 +101,7 @@ class PolicyParser(TestParser):
 
     def _binding(self) -> syntax.Binding:
         start = self.start()
-        kind = _KINDS[self.text]
+        kind = KINDS[self.text]
         self.advance()
         selectors = () if self.see("{") else self._selectors()
         items = self._body()
@@ -120,7 +116,7 @@ class PolicyParser(TestParser):
 
     def _selector(self) -> syntax.Selector:
         if self.kind != NAME:
-            self._tried += _SELECTORS
+            self._tried += SELECTORS
             raise self.unexpected()
         key = self.plain_word()
         self.need("=")

@@ -12,6 +12,7 @@ INT = "INT"
 TEXT = "TEXT"
 REGEX = "REGEX"
 END = "END"
+OPERATOR = "OPERATOR"  # in what is expected: any of those that join two values
 BAD = "BAD"  # a character that begins no token, or all of a text or comment that does not end
 
 PSL_OPERATORS = "==> == != <= >= && || .[ ( ) [ ] { } < > = : , . + - * & | ! ~".split()

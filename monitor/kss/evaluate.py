@@ -70,7 +70,7 @@ class Evaluation:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
-                    yield self.judge(_parse(line))
+                    yield self.judge(parse(line))
                 except (EventError, MessageError) as error:
                     yield {"error": f"line {number}: {error}"}
 
@@ -116,6 +116,13 @@ class Evaluation:
         return {"verdict": verdict, "reason": decision.reason.value, "rules": rules}
 
     # ---- processes
+
+    @property
+    def processes(self) -> dict[int, str]:
+        """SID -> what the process is called: by its name, else by its class if it is the one that
+        this stands for."""
+        named = {process.sid: name for name, process in self._names.items()}
+        return {process.sid: name for name, process in self._running.items()} | named
 
     def _execute(self, given: dict[str, Any]) -> dict[str, Any]:
         src = self._process({"src": KERNEL, **given}, "src")
@@ -170,7 +177,8 @@ class Evaluation:
             raise EventError(str(error)) from None
 
 
-def _parse(line: str) -> dict[str, Any]:
+def parse(line: str) -> dict[str, Any]:
+    """An event as JSON. Raises EventError."""
     try:
         given = json.loads(line)
     except (ValueError, RecursionError) as error:

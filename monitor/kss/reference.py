@@ -142,7 +142,7 @@ def owner(item: tree.PolicyObject) -> str:
     return item.model if MODELS[item.model].shared else item.name
 
 
-class _StopError(Exception):
+class StopError(Exception):
     """An evaluation failed at a site: nothing more is called."""
 
     def __init__(self, site: int) -> None:
@@ -171,9 +171,9 @@ class Evaluation:
     def run(self) -> Decision:
         try:
             for binding in self.policy.bindings:
-                if binding.kind is self.event.kind and self.holds(binding.condition):
-                    self.items(binding.items)
-        except _StopError as stop:
+                if binding.kind is self.event.kind:
+                    self.section(binding)
+        except StopError as stop:
             self.calls.append((stop.site, Result.FAILED))
             return Decision(False, Reason.ERROR, tuple(self.calls))
         if not self.calls:
@@ -200,6 +200,10 @@ class Evaluation:
 
     # ---- sections
 
+    def section(self, section: tree.Binding | tree.Match) -> None:
+        if self.holds(section.condition):
+            self.items(section.items)
+
     def holds(self, condition: Condition) -> bool:
         return all(wanted is None or wanted == given for wanted, given in self.pairs(condition))
 
@@ -222,11 +226,10 @@ class Evaluation:
             match item:
                 case tree.Rule():
                     self.rule(item)
-                case tree.Evaluate(site, expression):
-                    self.at(site, expression)
-                case tree.Match(condition, inner):
-                    if self.holds(condition):
-                        self.items(inner)
+                case tree.Evaluate():
+                    self.evaluate(item)
+                case tree.Match():
+                    self.section(item)
                 case tree.Choice():
                     self.choice(item)
 
@@ -235,22 +238,32 @@ class Evaluation:
         arguments = {name: self.at(rule.site, value) for name, value in rule.arguments}
         contexts, model = self.contexts[owner(item)], MODELS[item.model]
         self.states[rule.site] = model.audit_state(item.config, contexts, arguments)
-        granted = model.call(item.config, contexts, rule.method, arguments)
+        try:
+            granted = model.call(item.config, contexts, rule.method, arguments)
+        except EvaluationError:
+            raise StopError(rule.site) from None
         self.calls.append((rule.site, Result.GRANTED if granted else Result.DENIED))
 
+    def evaluate(self, item: tree.Evaluate) -> None:
+        self.at(item.site, item.expression)
+
     def choice(self, choice: tree.Choice) -> None:
-        try:
-            taken = self.taken(choice.scrutinee, [branch.label for branch in choice.branches])
-        except EvaluationError:
-            raise _StopError(choice.site) from None
+        taken = self.branch(choice)
         items = choice.default if taken is None else choice.branches[taken].items
         if items is None:
             self.calls.append((choice.site, Result.DENIED))
         else:
             self.items(items)
 
+    def branch(self, choice: tree.Choice) -> int | None:
+        """The number of the branch that is taken."""
+        try:
+            return self.taken(choice.scrutinee, [branch.label for branch in choice.branches])
+        except EvaluationError:
+            raise StopError(choice.site) from None
+
     def taken(self, scrutinee: tree.Expression, labels: list[Label]) -> int | None:
-        """The number of the branch that a choice takes."""
+        """The number of the label that a choice takes."""
         if isinstance(scrutinee, tree.Query):
             item, contexts, arguments = self.called_object(scrutinee)
             model, method = MODELS[item.model], scrutinee.method
@@ -265,7 +278,7 @@ class Evaluation:
         try:
             return self.value(expression)
         except EvaluationError:
-            raise _StopError(site) from None
+            raise StopError(site) from None
 
     # ---- expressions
 

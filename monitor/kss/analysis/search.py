@@ -2,7 +2,7 @@
 
 A box is cut where its quantities meet a number that the guards compare with, for between such
 numbers seldom anything changes; only then in halves, and corners are tried. Boxes with fewer
-halvings come first.
+halvings come first, of those the latest.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from kss.analysis.values import Choices, Domain, Numbers
 T = TypeVar("T")
 Pick: TypeAlias = Callable[[Domain], Domain]
 Open: TypeAlias = list[tuple[Hashable, Domain]]
-# What is certain in a box (None: nothing), what that hangs on, and the values that were picked.
-Answer: TypeAlias = "tuple[T | None, Open, Box]"
 
 
 @dataclass
 class Search(Generic[T]):
-    """`ask` evaluates a box, or a point of it if it is to pick values. After `leaves` has run out,
+    """`ask` evaluates a box, or a point of it if it is to pick values: it answers what is certain
+    (None: nothing), what that hangs on, and the values picked. After `leaves` has run out,
     `complete` tells whether it has covered everything."""
 
     ask: Callable[[Box, Pick | None], tuple[T | None, Open, Box]]
@@ -58,8 +57,8 @@ class Search(Generic[T]):
                 continue
             key, parts, exhaustive = cut
             self.complete &= exhaustive
-            for part in parts:
-                count += 1
+            for part in reversed(parts):
+                count -= 1
                 heappush(waiting, (halvings, count, {**box, key: part}))
 
     def _corners(self, box: Box) -> Iterator[tuple[Box, T]]:

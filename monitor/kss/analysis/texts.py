@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from kss.analysis.values import Choices
 from kss.regex.automaton import Automaton, build
@@ -35,8 +36,11 @@ class Texts:
             except TooLargeError:
                 self._exact = False
         self._cuts = sorted({cut for n in lengths for cut in (n, n + 1) if cut > 0})
-        self._bytes = _representatives(self._automata)
         self._found: dict[int, Choices] = {}
+
+    @cached_property
+    def _bytes(self) -> list[int]:
+        return _representatives(self._automata)
 
     def of(self, limit: int) -> Choices:
         """Examples of texts of at most `limit` bytes, without zeros; partial if there may be texts

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, compile, evaluate, flow, layout, query, rules, test
+from kss.cli import audit, cgen, check, compile, evaluate, explain, flow, layout, query, rules, test
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Asking a policy": {
         "query": query.query,
         "flow": flow.flow,
+        "explain": explain.explain,
     },
     "Interfaces": {
         "layout": layout.layout,

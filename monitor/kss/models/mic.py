@@ -275,6 +275,9 @@ class Mic(Model):
         levels = [cast(MicConfig, config).parse(str(label)) for label in labels]
         return levels.index(level) if level in levels else None
 
+    def spoken(self, config: object, value: Value) -> Value:
+        return cast(MicConfig, config).name(value)
+
     def show(self, config: object, context: Any) -> Any:
         return cast(MicConfig, config).show(context)
 

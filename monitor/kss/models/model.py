@@ -287,6 +287,10 @@ class Model:
         value: Shown = self.call(config, contexts, method, arguments)
         return value
 
+    def spoken(self, config: object, value: Value) -> Value:
+        """The value of an expression method as people call it, such as a level by its name."""
+        return value
+
     def show(self, config: object, context: Any) -> Any:
         """One context as a JSON value, for dumps of the state."""
         return context

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from khs import __version__
-from khs.cli import bench, build, check, doctor, flow, new, resolve, run, schema, trace
+from khs.cli import bench, build, check, doctor, flow, import_, new, resolve, run, schema, trace
 from khs.cli.common import command
 
 app = typer.Typer(
@@ -23,11 +23,11 @@ app = typer.Typer(
 
 for _panel, _commands in (
     ("Run and look", (run.run, trace.trace, flow.flow)),
-    ("Make", (new.new, check.check, resolve.resolve, build.build, schema.schema)),
+    ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),
 ):
     for _command in _commands:
-        app.command(_command.__name__, rich_help_panel=_panel)(command(_command))
+        app.command(_command.__name__.rstrip("_"), rich_help_panel=_panel)(command(_command))
 
 
 def _version(wanted: bool) -> None:

@@ -76,7 +76,7 @@ def _value(value: Any) -> str:
     if isinstance(value, Quantity):
         return f'"{value}"'
     if isinstance(value, str):
-        return _text(value)
+        return quoted(value)
     if isinstance(value, tuple):
         return _array(value)
     entries = dict(_entries(value)) if isinstance(value, Table) else value
@@ -91,7 +91,8 @@ def _array(items: tuple[Any, ...]) -> str:
     return f"[{', '.join(texts)}]"
 
 
-def _text(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as a basic string of TOML."""
     return '"' + "".join(map(_character, text)) + '"'
 
 
@@ -103,7 +104,7 @@ def _character(character: str) -> str:
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _text(name)
+    return name if _BARE.fullmatch(name) else quoted(name)
 
 
 def _path(path: tuple[str, ...]) -> str:

@@ -51,6 +51,7 @@ __all__ = [
     "TrailFullError",
     "advice",
     "class_hash",
+    "finding",
     "load",
     "nearest",
 ]
@@ -96,9 +97,9 @@ class MonitorPolicy:
     def warnings(self, system: System) -> list[Finding]:
         """What KSS warns of, and which parts of `system` the policy lets nobody start."""
         if not any(section.kind == "execute" for section in self.policy.sections):
-            return [_finding(warning) for warning in self.policy.warnings]  # one of them says so
+            return [finding(warning) for warning in self.policy.warnings]  # one of them says so
         others = (each for each in self.policy.warnings if each.rule != "PSL-082")
-        return [*map(_finding, others), *self._not_started(system)]
+        return [*map(finding, others), *self._not_started(system)]
 
     def _not_started(self, system: System) -> Iterator[Finding]:
         for who, (name, place) in _users(system).items():
@@ -197,7 +198,7 @@ def _load(system: System, path: Path, name: str, findings: list[Finding]) -> Mon
     except KssError as error:
         if not error.findings:  # nothing is wrong with the policy, but with libkss
             raise KhsError(f"policy {path.name}: {error}\n  help: {_REBUILD}") from error
-        findings += map(_finding, error.findings)
+        findings += map(finding, error.findings)
         return None
     return MonitorPolicy(name, policy, binary, state_size, system.root, implicit)
 
@@ -315,7 +316,8 @@ def _is_described(system: System, name: str) -> bool:
     return search.exact(name, ".edl") is not None or any(search.flat(name, ".edl"))
 
 
-def _finding(found: KssFinding) -> Finding:
+def finding(found: KssFinding) -> Finding:
+    """A finding of KSS as one of KHS; a note is a warning."""
     return Finding(
         found.rule,
         "warning" if found.severity == "note" else found.severity,

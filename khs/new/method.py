@@ -20,8 +20,8 @@ from khs.toolchain import find_program
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _INTERFACE = re.compile(r"\binterface\s*\{[^}]*\}")
-_FUNCTIONS = "/* khs new: a function for each method goes above this line */"
-_CASES = "/* khs new: a case for each method goes above this line */"
+FUNCTIONS_MARK = "/* khs new: a function for each method goes above this line */"
+CASES_MARK = "/* khs new: a case for each method goes above this line */"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +130,19 @@ def _answer(
         text = changes.get(source) or _read(source)
         if name in text:
             return []
-        if _FUNCTIONS in text and _CASES in text:
-            text = text.replace(_FUNCTIONS, f"{_function(name, method)}\n{_FUNCTIONS}", 1)
-            changes[source] = text.replace(_CASES, f"{_case(name, method)}{_CASES}", 1)
+        if FUNCTIONS_MARK in text and CASES_MARK in text:
+            text = text.replace(FUNCTIONS_MARK, f"{answer(name, method)}\n{FUNCTIONS_MARK}", 1)
+            changes[source] = text.replace(
+                CASES_MARK, f"{answer_case(name, method)}{CASES_MARK}", 1
+            )
             return []
     return [advice]
 
 
-def _function(name: str, method: str) -> str:
+def answer(name: str, label: str) -> str:
+    """The C function `answer_<label>`, which answers requests `struct <name>_req` with zeros."""
     return (
-        f"static void answer_{method}(uint32_t token, const struct {name}_req *request)\n"
+        f"static void answer_{label}(uint32_t token, const struct {name}_req *request)\n"
         "{\n"
         f"    struct {name}_res m = {{ .header = {name}_res_header }};\n"
         "    (void)request; /* what it asks */\n"
@@ -148,10 +151,11 @@ def _function(name: str, method: str) -> str:
     )
 
 
-def _case(name: str, method: str) -> str:
+def answer_case(name: str, label: str) -> str:
+    """The case that calls it, in a `switch (info.mid)`; the next one may follow."""
     indent = " " * 8
     return (
-        f"case {name}_mid:\n{indent}    answer_{method}(info.token, (const void *)message);\n"
+        f"case {name}_mid:\n{indent}    answer_{label}(info.token, (const void *)message);\n"
         f"{indent}    break;\n{indent}"
     )
 

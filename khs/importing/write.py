@@ -1,0 +1,128 @@
+"""The system is written beside its place, checked as `khs check` does, and moved there if it is
+sound: what is wrong is told of the solution's own files, and nothing is left behind."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from khs import config, image
+from khs.errors import ConfigError, Finding, KhsError
+from khs.importing.document import document
+from khs.importing.notes import Notes
+from khs.importing.program import program
+from khs.importing.report import report
+from khs.importing.solution import INTERFACES, Solution, read
+from khs.importing.survey import survey
+from khs.importing.wiring import Wiring, wire
+from khs.monitor import finding
+from khs.monitor.files import Location, Policy, load_policy_file
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What `import_solution` wrote. `lost` and `trusted` are sentences of import.md."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    lost: tuple[str, ...]
+    trusted: tuple[str, ...]
+
+
+def import_solution(
+    source: Path,
+    folder: Path | None = None,
+    *,
+    init: Path | None = None,
+    policy: Path | None = None,
+    defines: Mapping[str, str] | None = None,
+    board: str = "sabrelite",
+) -> Imported:
+    """Turns the solution below `source` into a system in `folder`, which must be new or empty.
+
+    `init` and `policy` choose among several files, `defines` gives texts to template placeholders.
+    ConfigError with every finding, in the solution's own files; KhsError if a folder is none or
+    holds something.
+    """
+    source = source.absolute()
+    name = _name(source)
+    folder = (folder or Path(f"{name}-khs")).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise KhsError(f"{folder} is not empty\n  help: choose a folder with -o")
+    notes = Notes(source)
+    try:
+        solution = read(survey(source), notes, defines or {}, init, policy)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as place:
+            draft = Path(place) / "system"
+            _write(draft, name, board, solution, notes)
+            shutil.move(draft, folder) if not folder.exists() else _fill(draft, folder)
+    except OSError as error:
+        raise KhsError(f"cannot write {error.filename}: {error.strerror}") from error
+    files = tuple(path for path in sorted(folder.rglob("*")) if path.is_file())
+    return Imported(folder, files, tuple(notes.lost), tuple(notes.trusted))
+
+
+def _name(source: Path) -> str:
+    """The name of the system: that of the solution's folder."""
+    plain = re.sub(r"[^a-z0-9]+", "-", source.resolve().name.lower()).strip("-")
+    return (plain if plain[:1].isalpha() else f"solution-{plain}".strip("-"))[:40].strip("-")
+
+
+def _fill(draft: Path, folder: Path) -> None:
+    for path in draft.iterdir():
+        shutil.move(path, folder / path.name)
+
+
+def _write(draft: Path, name: str, board: str, solution: Solution, notes: Notes) -> None:
+    """All files; ConfigError if the system is not sound."""
+    solution.copies.write(draft)
+    (draft / INTERFACES).mkdir(exist_ok=True)
+    try:
+        policy, stub = _policy(draft, solution, notes)
+        wiring = wire(solution, policy, notes)
+        text = document(name, board, solution, wiring, stub)
+        (draft / "system.toml").write_text(text, encoding="utf-8")
+        _programs(draft, wiring)
+        (draft / "import.md").write_text(report(name, solution, wiring, notes), encoding="utf-8")
+        findings = image.check(config.load(draft, board=board))
+        if any(each.severity == "error" for each in findings):
+            raise ConfigError(findings)
+    except ConfigError as error:
+        raise ConfigError(_told(error, draft, solution)) from None
+
+
+def _told(error: ConfigError, draft: Path, solution: Solution) -> Iterator[Finding]:
+    """The errors, in the solution's own files; what was taken on trust on the way is no matter."""
+    for each in error.findings:
+        if each.severity == "error":
+            help = each.help.replace(f"{draft}/", "")
+            yield replace(solution.copies.back(each, draft), help=help)
+
+
+def _policy(draft: Path, solution: Solution, notes: Notes) -> tuple[Policy, bool]:
+    """The copied policy, and whether something in it was taken on trust."""
+    path, include = draft / solution.copy, [draft / INTERFACES]
+    try:
+        return load_policy_file(path, include, stub=False), False
+    except ConfigError:
+        policy = load_policy_file(path, include, stub=True)
+    for each in policy.warnings:
+        if each.rule.startswith("STUB-"):
+            found = solution.copies.back(finding(each), draft)
+            at = Location(found.file, found.line, found.column)
+            notes.trusted.append(f"{notes.place(at)}: {found.message}")
+    return policy, True
+
+
+def _programs(draft: Path, wiring: Wiring) -> None:
+    for partition in wiring.partitions:
+        main = draft / "partitions" / partition.program / "main.c"
+        if not main.exists():
+            main.parent.mkdir(parents=True)
+            links = [link for link in wiring.links if link.client.entity is partition.entity]
+            main.write_text(program(partition.entity, links), encoding="utf-8")

@@ -161,6 +161,10 @@ class Evaluation:
             self._running[name] = self._start(self._classes[name])
         return self._running[name]
 
+    def name_of(self, sid: int) -> str:
+        """What `as` called the process that has this SID, "" if nothing."""
+        return next((name for name, process in self._names.items() if process.sid == sid), "")
+
     def _sid(self, name: str) -> int:
         return self._named(name).sid
 

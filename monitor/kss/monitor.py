@@ -300,7 +300,7 @@ class _ByName:
 
     def _subject(self, index: int | None, sid: int) -> Subject:
         assert index is not None
-        return Subject(self._monitor.policy.classes[index], sid)
+        return Subject(self._monitor.policy.classes[index], sid, self._evaluation.name_of(sid))
 
 
 def _names(monitor: Monitor, event: Event, src: Subject, dst: Subject | None) -> dict[str, Any]:

@@ -77,10 +77,11 @@ def test_events_by_names(monitor: Monitor) -> None:
     assert list(monitor.state()["life"].values()) == ["busy"]
 
 
-def test_denials_say_why(monitor: Monitor, file: Path) -> None:
+def test_denials_say_why(monitor: Monitor, file: Path, records: list[Any]) -> None:
     monitor.decide({"event": "execute", "dst": "bank.Teller", "as": "t"})
     denied = monitor.decide(open_event(amount=100))
     assert not denied
+    assert records[-1]["event"]["src_name"] == "t"
     assert denied.why == f"{file}:{denied.rules[1].line}: assert (message.amount < 100)"
     denied = monitor.decide(open_event() | {"method": "Close"})
     assert denied.reason == "default"

@@ -53,7 +53,8 @@ def target(node: syntax.Call, objects: Mapping[str, Known]) -> tuple[Known, str]
         raise ArgumentError(node.name.span, "PSL-022", message, help)
     methods = [*known.signatures, *MODELS[known.model].pure()]
     if method not in methods:
-        message = f"{known.model} object {name} has no method {method}"
+        model = MODELS[known.model].called(known.config)
+        message = f"{model} object {name} has no method {method}"
         help = did_you_mean(method, methods)
         raise ArgumentError(node.name.span, "PSL-023", message, help)
     return known, method

@@ -8,9 +8,11 @@ from typing import TypeVar
 from kss import syntax
 from kss.errors import Findings, Location, did_you_mean
 from kss.grammar.psl import parse_policy
-from kss.models import FILES, NOT_YET
+from kss.models import FILES, MODELS, NOT_YET
+from kss.own.parse import SUFFIX, parse_model
+from kss.own.tree import Definition
 from kss.packages import find
-from kss.source import Search
+from kss.source import Search, read_source
 from kss.stubs import Stubs
 from kss.syntax import Span, Word
 
@@ -21,7 +23,8 @@ class Loader:
     """Reads a policy file and everything it uses, each file once.
 
     `declarations` are in order of evaluation: a file before the files it uses, these in the order
-    in which it uses them. `provided` are the names of the built-in nk files in use.
+    in which it uses them. `provided` are the names of the built-in nk files in use, `models` the
+    users' own models by name.
     """
 
     def __init__(self, search: Search, findings: Findings, stubs: Stubs) -> None:
@@ -30,6 +33,8 @@ class Loader:
         self._stubs = stubs
         self.declarations: list[syntax.Declaration] = []
         self.provided: list[str] = []
+        self.models: dict[str, Definition] = {}
+        self._model_files: set[Path] = set()
         self.sound = True
 
     def load(self, path: Path) -> None:
@@ -63,9 +68,29 @@ class Loader:
             self._provide(use)
             return None
         found = self._search.exact(use.path, ".psl")
-        if found is None and not self._is_class(use):
+        if found is None and not self._is_model(use) and not self._is_class(use):
             self._missing(use)
         return found
+
+    def _is_model(self, use: syntax.UseFile) -> bool:
+        """Whether `use X._` names a user's own model, which is read then."""
+        path = self._search.exact(use.path, SUFFIX)
+        if path is None:
+            return False
+        if path.resolve() in self._model_files:
+            return True
+        self._model_files.add(path.resolve())
+        source = read_source(path, self._findings)
+        model = parse_model(source, self._findings) if source else None
+        if model is None:
+            self.sound = False
+        elif model.name in MODELS or model.name in self.models:
+            message = f"there is already a model {model.name}"
+            help = f"rename the class in {path.name}"
+            self._findings.error("MODEL-002", use.span.at, message, help, use.span.text)
+        else:
+            self.models[model.name] = model
+        return True
 
     def _is_class(self, use: syntax.UseFile) -> bool:
         """Whether `use X._` names a class: then it means `use EDL X`."""

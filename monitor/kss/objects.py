@@ -10,6 +10,7 @@ from kss.errors import Findings, Location, did_you_mean
 from kss.loader import Loader
 from kss.models import FILES, MODELS, NOT_YET
 from kss.models.model import MAX_SIDS, Model
+from kss.models.record import Record
 from kss.tree import PolicyObject
 from kss.types import Type
 
@@ -22,6 +23,7 @@ class Objects:
         self.items: list[PolicyObject] = []
         self.known: dict[str, Known] = {}
         self.broken: set[str] = set()
+        self._own = loader.models
         self._models = {name for file in loader.provided for name in FILES[file]}
         for model in MODELS.values():
             if model.name in self._models and model.predeclared is not None:
@@ -68,13 +70,19 @@ class Objects:
 
     def _model(self, declaration: syntax.ObjectDeclaration) -> Model | None:
         word = declaration.model
+        if word.value in self._own:
+            return Record(self._own[word.value])
         model = MODELS.get(word.value)
         message = help = ""
         if model is None and word.value in NOT_YET.values():
             message = f"model {word.value} is not supported by this version"
         elif model is None:
             message = f"unknown model {word.value}"
-            help = did_you_mean(word.value, [m.name for m in MODELS.values() if m.declarable])
+            known = [m.name for m in MODELS.values() if m.declarable]
+            help = did_you_mean(word.value, [*known, *self._own])
+        elif not model.declarable and model.predeclared is None:
+            message = f"unknown model {word.value}"
+            help = "own models have names of their own: use MODEL._"
         elif not model.declarable:
             message = f"{model.name} objects are not declared"
             help = f"there is one: {model.predeclared}"

@@ -107,6 +107,17 @@ RULES: Final[dict[str, str]] = {
     "PSL-063": "unknown type",
     "PSL-064": "the state of the policy objects is too large",
     "PSL-065": "two types have one name",
+    # users' own models
+    "MODEL-001": "a part of Python that models do not have",
+    "MODEL-002": "a name is taken, or has the wrong form",
+    "MODEL-003": "unknown name",
+    "MODEL-004": "unknown type",
+    "MODEL-005": "a value has the wrong type",
+    "MODEL-006": "an integer is out of range",
+    "MODEL-007": "a method does not return, or goes on after it",
+    "MODEL-008": "an expression changes contexts",
+    "MODEL-009": "a model is too large or too deep",
+    "MODEL-010": "a call has the wrong arguments",
     # audit
     "PSL-070": "unknown audit profile",
     "PSL-071": "two audit profiles have one name",

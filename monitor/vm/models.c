@@ -7,7 +7,8 @@
     line(level)      \
     line(hashset)    \
     line(staticmap)  \
-    line(mic)
+    line(mic)        \
+    line(record)
 
 #define DECLARE(name) extern const struct model kss_model_##name;
 MODELS(DECLARE)

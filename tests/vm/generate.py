@@ -30,6 +30,7 @@ from tests.vm.generate_expressions import INTEGERS, TEXTS, Expressions
 from tests.vm.generate_models import Objects
 from tests.vm.generate_operations import Operations
 from tests.vm.generate_patterns import pattern
+from tests.vm.generate_records import Records
 from tests.vm.generate_schema import Schema
 
 
@@ -207,5 +208,7 @@ class Policy:
 
 
 def policy(rng: Random) -> PolicyTree:
-    """A policy of either kind."""
+    """A policy of any kind."""
+    if rng.random() < 0.2:
+        return Records(rng).tree()
     return Operations(rng).tree() if rng.random() < 0.4 else Policy(rng).tree()

@@ -33,7 +33,7 @@ FILES: dict[str, tuple[str, ...]] = {
         for model in MODELS.values()
         if model.file == file or {model.file, file} <= set(_BASIC)
     )
-    for file in sorted({model.file for model in MODELS.values()})
+    for file in sorted({model.file for model in MODELS.values()} - {""})
 }
 
 # Files of the language that hold models this version does not have.

@@ -203,6 +203,10 @@ class Model:
         none of them is for, "" if nothing is left; None: as the type of the result has it."""
         return None
 
+    def called(self, config: object) -> str:
+        """What people call the model of an object."""
+        return self.name
+
     def capacity(self, config: object, max_sids: int) -> int:
         """SIDs that an object may hold contexts for, at least 1."""
         return max_sids

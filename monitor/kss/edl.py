@@ -47,10 +47,8 @@ class Descriptions:
         self._files: dict[tuple[str, str], Description | None] = {}
         self.stubs = stubs or Stubs(findings)
         self.packages = Packages(search, findings, self.stubs)
-        # With stubs enabled: classes that may have more endpoints than is known, and the packages
-        # of those that the user describes.
+        # With stubs enabled: classes that may have more endpoints than is known.
         self.open: set[str] = set()
-        self.own: set[str] = set()
 
     # ---- files
 
@@ -73,6 +71,8 @@ class Descriptions:
             message = f"a {suffix} file describes a {wanted}, this one a {text.kind}"
             help = f"{wanted} {name.value}"
             self._findings.error("EDL-001", name.span.at, message, help, name.value)
+        if not self._search.ours(Path(source.name)):
+            self.stubs.has(name.value)
         description = Description(source, name)
         seen: set[str] = set()
         for part in text.parts:
@@ -102,9 +102,9 @@ class Descriptions:
 
     # ---- classes
 
-    def describes(self, name: str) -> bool:
-        """Whether there is a file for a process class."""
-        return self._find(name, ".edl") is not None
+    def describes(self, name: str, suffix: str = ".edl") -> bool:
+        """Whether there is a file for a process class, a component or a package."""
+        return find(self._search, name, suffix) is not None
 
     def load_class(
         self,
@@ -145,8 +145,6 @@ class Descriptions:
         ours = self._search.ours(Path(description.source.name))
         if self.stubs.enabled and (open or ours):
             self.open.add(name)
-        if not ours:
-            self.own.add(description.name.value.rpartition(".")[0])
 
     def component(self, word: Word) -> Description | None:
         """What a CDL file says; None after a finding, or if it is a stub."""

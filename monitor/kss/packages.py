@@ -55,7 +55,9 @@ class Packages:
         text = parse_package(source, self._findings) if source else None
         if path is None or text is None:
             return None
-        if self.stubs.enabled and self._search.ours(path):
+        if not self._search.ours(path):
+            self.stubs.has(name)
+        elif self.stubs.enabled:
             self.partial.add(name)
         before = self._findings.errors
         package = Package(name, path)

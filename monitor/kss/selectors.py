@@ -18,6 +18,8 @@ _NOT_FOR = {
     Kind.EXECUTE: ("component", "interface", "endpoint", "method"),
     Kind.SECURITY: ("dst", "component", "endpoint"),
 }
+# Selectors whose names have files.
+_FILES = {"interface": ".idl", "component": ".cdl"}
 _UNKNOWN = {
     "interface": "PSL-013",
     "component": "PSL-014",
@@ -166,9 +168,20 @@ class Selectors:
 
     def _trust(self, section: Section, key: str, word: Word) -> None:
         """Notes a name that the SDK's description of a class may have, KSS's own has not."""
+        if not self.stubs.enabled:
+            return
+        if key in _FILES and not self._descriptions.describes(word.value, _FILES[key]):
+            anywhere = {_VALUE[key](c) for c in self._all[section.kind]} - {""}
+            help = did_you_mean(word.value, anywhere, f"{word.value}{_FILES[key]} with -I")
+            if self.stubs.owns(word.value):
+                message = f"unknown {key} {word.value}"
+                self._findings.error(_UNKNOWN[key], word.span.at, message, help, word.value)
+            else:
+                self.stubs.take(key, word.value, word.span.at, help)
+            return
         server = "src" if section.kind.server_is_source else "dst"
         owner = self._classes.get(section.fixed.get(server, ""))
-        if self._descriptions.stubs.enabled and owner and owner.endpoints:
+        if owner and owner.endpoints:
             known = {_VALUE[key](c) for c in self._all[section.kind] if c.owner is owner} - {""}
             message = f"{owner.name} is not known to have {key} {word.value}"
             help = did_you_mean(word.value, known)
@@ -190,14 +203,12 @@ class Selectors:
         """Takes a class that nothing declares as one of the SDK, unless its package is one of
         those that the user describes, and no file describes it."""
         name = word.value
-        stubs, own = self._descriptions.stubs, self._descriptions.own | {""}
-        if not stubs.enabled:
-            return False
-        if name.rpartition(".")[0] in own and not self._descriptions.describes(name):
+        stubs = self.stubs
+        if not stubs.enabled or (stubs.owns(name) and not self._descriptions.describes(name)):
             return False
         message = f"class {name} is not declared: it is taken on trust"
         help = did_you_mean(name, self._classes, f"use EDL {name}")
-        stubs.findings.note("STUB-002", word.span.at, message, help, name)
+        self._findings.note("STUB-002", word.span.at, message, help, name)
         self._classes[name] = EntityClass(name, len(self._classes), ())
         self._open.add(name)
         return True

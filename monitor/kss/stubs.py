@@ -29,10 +29,23 @@ class Stubs:
     findings: Findings
     enabled: bool = False
     left_out: dict[str, Location] = field(default_factory=dict)
+    # Packages of what is there: a name in one of them whose file is not found is misspelt.
+    own: set[str] = field(default_factory=set)
+    _taken: set[tuple[str, str]] = field(default_factory=set)
+
+    def has(self, name: str) -> None:
+        """Notes the package of a class, component or interface that the user describes."""
+        self.own.add(name.rpartition(".")[0])
+
+    def owns(self, name: str) -> bool:
+        """Whether a name is in a package of the user's, or in none."""
+        package = name.rpartition(".")[0]
+        return not package or package in self.own
 
     def take(self, what: str, name: str, at: Location, help: str) -> bool:
         """Takes a name whose file is not found as a stub; False if stubs are not enabled."""
-        if self.enabled:
+        if self.enabled and (what, name) not in self._taken:
+            self._taken.add((what, name))
             message = f"the file of {what} {name} is not found: it is taken on trust"
             self.findings.note("STUB-001", at, message, help, name)
         return self.enabled

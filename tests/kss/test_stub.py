@@ -79,10 +79,10 @@ def test_each_missing_file_is_noted_once(write: Path) -> None:
         ("STUB-001", "acme.Types"),
         ("STUB-001", "acme.INet"),
         ("STUB-001", "acme.Vfs"),
-        ("STUB-005", "acme.Log"),
         ("STUB-005", "Write"),
         ("STUB-002", "acme.Driver"),
         ("STUB-005", "log.entry"),
+        ("STUB-001", "acme.IDriver"),
     ]
 
 
@@ -101,6 +101,8 @@ def test_each_missing_file_is_noted_once(write: Path) -> None:
             "request dst=shop.Till endpoint=drawer method=Fill { assert (message.plain) }",
             ("PSL-030", "message.plain"),
         ),
+        ("request interface=shop.IDrawr { grant () }", ("PSL-013", "shop.IDrawr")),
+        ("request dst=shop.Till component=shop.Bel { grant () }", ("PSL-014", "shop.Bel")),
         ("request dst=acme.Vfs { grnt () }", ("PSL-023", "grnt")),
         ("request dst=acme.Vfs { door.enter { sid : 1 } }", ("PSL-022", "door.enter")),
         ("execute dst=acme.Vfs, endpoint=x { grant () }", ("PSL-017", "endpoint")),

@@ -24,7 +24,7 @@ from kss.template import Template
 from kss.tree import PolicyTree
 
 # The build of a solution puts lines `use EDL ...` in its place, and nothing else.
-CLASSES_PLACEHOLDER = "INIT_EXTERNAL_ENTITIES"
+CLASSES_PLACEHOLDER = "@INIT_EXTERNAL_ENTITIES@"
 EXECUTE_INTERFACE = "kl.core.Execute"
 # Findings that may only follow from a declaration that a syntax error (or a missing file) hides.
 _FOLLOWING = {
@@ -82,11 +82,11 @@ def _build(path: Path, options: Options) -> Built:
     loader = Loader(search, findings, stubs)
     loader.load(path)
     main = Location(str(path), 1, 1)
-    _note_left_out(template, stubs, options.run)
     _must_declare_something(loader, main, findings)
     _must_be_execute_interface(loader, findings)
     descriptions = Descriptions(search, findings, stubs)
     classes, broken = _classes(loader, descriptions, main, options, findings)
+    lacking = _lacking(findings, options.run)
     reported = len(findings.items)
     objects = Objects(loader, main, findings)
     audit = Audit(loader, objects, findings)
@@ -109,24 +109,21 @@ def _build(path: Path, options: Options) -> Built:
         tests=tests,
     )
     places = {use.name.value: use.name.span.at for use in reversed(loader.of(syntax.UseClass))}
-    if not (template.skipped or stubs.left_out):
+    if not lacking:
         boot.warn(policy, main, places, findings)
     return Built(policy, tuple(findings.items))
 
 
-def _note_left_out(template: Template, stubs: Stubs, run: bool) -> None:
-    """Reports what stub mode does without; an error if the policy is to be run, for it may lack
-    rules that deny."""
-    for name, at in template.skipped.items():
-        message = f"nothing is defined for @{name}@: it is left out"
-        if name == CLASSES_PLACEHOLDER:
-            stubs.findings.note("STUB-003", at, message, f"--define {name}=...", f"@{name}@")
-        else:
-            stubs.leave_out(f"@{name}@", message, at, f"--define {name}=...")
-    for name, at in stubs.left_out.items() if run else ():
-        message = f"{name} is left out: it may hold rules that deny"
-        help = "such a policy can be checked only"
-        stubs.findings.error("PSL-009", at, message, help, name)
+def _lacking(findings: Findings, run: bool) -> bool:
+    """Whether stub mode has left parts of the policy out; an error if the policy is to be run, for
+    they may hold rules that deny."""
+    notes = [item for item in findings.items if item.rule == "STUB-003"]
+    for note in notes if run else ():
+        if note.text != CLASSES_PLACEHOLDER:
+            message = f"{note.text} is left out: it may hold rules that deny"
+            at = Location(note.file, note.line, note.column)
+            findings.error("PSL-009", at, message, "such a policy can be checked only", note.text)
+    return bool(notes)
 
 
 def _must_declare_something(loader: Loader, main: Location, findings: Findings) -> None:

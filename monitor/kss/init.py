@@ -18,7 +18,7 @@ import yaml
 
 from kss.errors import Finding, Findings, Location, did_you_mean
 from kss.source import Source, read_source
-from kss.template import Template
+from kss.template import Template, left_out
 
 MAX_SIZE = 256 << 10  # characters; of a file some thousand processes long
 _ENTRY = ("name", "task", "path", "args", "env", "connections")
@@ -84,14 +84,11 @@ def load_init(path: Path, defines: Mapping[str, str] | None = None, *, stub: boo
     template = Template(defines or {}, lenient=stub)
     source = read_source(path, findings)
     source = template.expand(source, findings) if source else None
-    for name, at in template.skipped.items():
-        message = f"nothing is defined for @{name}@: it is left out"
-        findings.note("STUB-003", at, message, f"--define {name}=...", f"@{name}@")
     processes: tuple[Process, ...] = ()
     if source is not None and not findings.failed:
         processes = _Reader(source, findings, stub).read()
     findings.raise_if_failed()
-    return Init(processes, tuple(template.skipped), tuple(findings.items))
+    return Init(processes, tuple(left_out(findings)), tuple(findings.items))
 
 
 class _Loader(yaml.SafeLoader):

@@ -107,7 +107,8 @@ class Loader:
         help = self._search.hint(use.path, ".psl")
         message = f"there is no policy file {use.path}"
         if self._stubs.enabled:
-            self._stubs.leave_out(use.span.text, f"{message}: it is left out", use.span.at, help)
+            message = f"{message}: it is left out"
+            self._findings.note("STUB-003", use.span.at, message, help, use.span.text)
             return
         self.sound = False
         self._findings.error("PSL-002", use.span.at, message, help, use.span.text)

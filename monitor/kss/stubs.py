@@ -22,13 +22,12 @@ OPAQUE = Union("a type of a missing file", ())
 class Stubs:
     """What this run takes on trust; nothing, unless `enabled`.
 
-    `left_out` names policy files and template texts that are not there. They may hold any rule: a
-    policy without them may be checked, but not run.
+    A part of the policy itself that is not there (STUB-003) may hold any rule: without it a policy
+    may be checked, but not run.
     """
 
     findings: Findings
     enabled: bool = False
-    left_out: dict[str, Location] = field(default_factory=dict)
     # Packages of what is there: a name in one of them whose file is not found is misspelt.
     own: set[str] = field(default_factory=set)
     _taken: set[tuple[str, str]] = field(default_factory=set)
@@ -49,11 +48,6 @@ class Stubs:
             message = f"the file of {what} {name} is not found: it is taken on trust"
             self.findings.note("STUB-001", at, message, help, name)
         return self.enabled
-
-    def leave_out(self, name: str, message: str, at: Location, help: str) -> None:
-        """Notes a part of the policy that is not there."""
-        self.left_out.setdefault(name, at)
-        self.findings.note("STUB-003", at, message, help, name)
 
 
 def is_opaque(wire: WireType) -> bool:

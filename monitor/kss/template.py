@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kss.errors import Findings, Location, did_you_mean
+from kss.errors import Finding, Findings, Location, did_you_mean
 from kss.source import MAX_FILE, Piece, Source
 
 _MARK = re.compile(r"@(?P<name>\w+\+?)@|\{%-?(?P<tag>[^\n]*?)-?%\}|(?P<open>\{%)", re.ASCII)
@@ -25,20 +25,25 @@ class ConditionError(Exception):
     """A tag's condition has no value."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Template:
-    """What names stand for. `lenient`: a placeholder that stands for nothing is skipped, and noted
-    in `skipped`, if it is alone on its line."""
+    """What names stand for. `lenient`: a placeholder that stands for nothing is left out if it is
+    alone on its line, with a note; `left_out` lists them."""
 
     defines: Mapping[str, str] = field(default_factory=dict)
     lenient: bool = False
-    skipped: dict[str, Location] = field(default_factory=dict)
 
     def expand(self, source: Source, findings: Findings) -> Source:
         """The text with everything expanded; the same source if nothing is to be."""
         if "{%" not in source.text and not ("@" in source.text and (self.defines or self.lenient)):
             return source
         return _Expansion(self, source, findings).run()
+
+
+def left_out(findings: Findings) -> dict[str, Finding]:
+    """The names of placeholders that were left out, with the note of each."""
+    notes = [item for item in findings.items if item.rule == "STUB-003"]
+    return {item.text.strip("@"): item for item in notes if item.text.startswith("@")}
 
 
 @dataclass
@@ -98,7 +103,9 @@ class _Expansion:
         if name in known:
             self._add(known[name], mark.start(), verbatim=False)
         elif self.template.lenient and self._live and _alone(mark):
-            self.template.skipped.setdefault(name, self.source.position(mark.start()))
+            message = f"nothing is defined for {mark[0]}: it is left out"
+            at = self.source.position(mark.start())
+            self.findings.note("STUB-003", at, message, f"--define {name}=...", mark[0])
         else:
             self._add(mark[0], mark.start(), verbatim=True)
 

@@ -156,6 +156,15 @@ def test_missing_parts_of_a_policy(write: Path) -> None:
     assert {f.rule for f in refused} == {"PSL-009"} and len(refused) == 2
 
 
+def test_what_lacks_in_a_description_is_noted(write: Path) -> None:
+    bell = write.parent / "shop" / "Bell.cdl"
+    bell.write_text(bell.read_text() + "@MORE@\n")
+    (note,) = [f for f in check(write, "execute { grant () }") if f.rule == "STUB-003"]
+    assert (Path(note.file).name, note.line, note.text) == ("Bell.cdl", 3, "@MORE@")
+    with pytest.raises(DescriptionError):
+        load_policy(write, stub=True)
+
+
 def test_placeholders_elsewhere_are_errors(write: Path) -> None:
     assert brief(check(write, "request dst=acme.@X@ { grant () }")) == [("SRC-005", "@X@")]
 

@@ -50,7 +50,9 @@ def struct(definition: Struct) -> list[str]:
     lines = [f"struct {definition.name} {{"]
     for field in definition.fields:
         alignment = "_Alignas(8) " if field.type == "u64" else ""  # i386 would align to 4
-        lines.append(f"    {alignment}uint{field.size * 8}_t {field.name};")
+        kind, _, count = field.type.partition("[")
+        length = f"[{count}" if count else ""
+        lines.append(f"    {alignment}uint{kind[1:]}_t {field.name}{length};")
     lines += ["};"]
     lines += [
         f"_Static_assert(offsetof(struct {definition.name}, {field.name}) == {field.offset},"

@@ -36,6 +36,7 @@ HYPERCALLS: tuple[Hypercall, ...] = (
     Hypercall(number=25, name="khs_interrupt_return", group="interrupt", arguments=(), errors=("INVALID_MODE", ), event="none: concerns the caller alone", doc="Ends the interrupt handler and restores the interrupted context; INVALID_MODE outside a handler."),
     Hypercall(number=26, name="khs_security", group="policy", arguments=(Argument(name="message", kind="in", of="length"), Argument(name="length", kind="u32"), ), errors=("BAD_POINTER", "BAD_LENGTH", "DENIED", ), event="security CALLER", doc="Asks the security monitor through the caller's security interface; the answer binds nobody but the caller."),
     Hypercall(number=27, name="khs_policy_install", group="policy", arguments=(Argument(name="image", kind="in", of="length"), Argument(name="length", kind="u32"), ), errors=("INVALID_CONFIG", "BAD_POINTER", "BAD_LENGTH", "BAD_POLICY", "DENIED", ), event="request kl.core.Core policy.Policy.Install", doc="Replaces the policy at the next major-frame boundary by the image passed. The event holds its length; what is in it nobody has reviewed.", privilege="policy-swap"),
+    Hypercall(number=28, name="khs_error_status", group="health", arguments=(Argument(name="status", kind="struct", of="khs_error_status"), ), errors=("NOT_AVAILABLE", "BAD_POINTER", ), event="none: concerns the caller alone", doc="Takes the oldest error that was reported to the caller's handler (process level) and that it has not looked at; NOT_AVAILABLE if there is none. The kernel keeps 8; `lost` tells how many came after those."),
 )
 
 CODES: tuple[Code, ...] = (
@@ -66,6 +67,7 @@ STRUCTS: tuple[Struct, ...] = (
     Struct(name="khs_recv_info", fields=(Field(name="token", type="u32", offset=0, size=4), Field(name="port", type="u32", offset=4, size=4), Field(name="riid", type="u32", offset=8, size=4), Field(name="mid", type="u32", offset=12, size=4), ), size=16),
     Struct(name="khs_port_info", fields=(Field(name="length", type="u32", offset=0, size=4), Field(name="valid", type="u32", offset=4, size=4), Field(name="age_ns", type="u64", offset=8, size=8), ), size=16),
     Struct(name="khs_port_status", fields=(Field(name="kind", type="u32", offset=0, size=4), Field(name="direction", type="u32", offset=4, size=4), Field(name="message_size", type="u32", offset=8, size=4), Field(name="depth", type="u32", offset=12, size=4), Field(name="fill", type="u32", offset=16, size=4), Field(name="overflows", type="u32", offset=20, size=4), ), size=24),
+    Struct(name="khs_error_status", fields=(Field(name="error", type="u32", offset=0, size=4), Field(name="detail", type="u32", offset=4, size=4), Field(name="lost", type="u32", offset=8, size=4), Field(name="length", type="u32", offset=12, size=4), Field(name="time_ns", type="u64", offset=16, size=8), Field(name="text", type="u8[128]", offset=24, size=128), ), size=152),
 )
 
 SERVICES: tuple[Service, ...] = (
@@ -100,6 +102,9 @@ CONSTANTS: dict[str, int] = {
     "PORT_CALL": 0x2,
     "PORT_SOURCE": 0x0,
     "PORT_DESTINATION": 0x1,
+    "HEALTH_DEADLINE_MISSED": 0x0,
+    "HEALTH_APPLICATION": 0x1,
+    "HEALTH_INPUT_OVERFLOW": 0x7,
 }
 
 BY_NAME = {row.name: row for row in HYPERCALLS}

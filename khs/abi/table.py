@@ -53,7 +53,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a struct that the kernel writes: byte offset and size, type u32 or u64."""
+    """A field of a struct that the kernel writes: byte offset and size, type u32, u64 or u8[N]."""
 
     name: str
     type: str
@@ -126,17 +126,19 @@ def _argument(text: str) -> Argument:
 
 
 def _struct(name: str, fields: list[str]) -> Struct:
-    sizes = {"u32": 4, "u64": 8}
     placed: list[Field] = []
-    end = 0
+    end, widest = 0, 1
     for text in fields:
-        field, _, kind = text.partition(": ")
-        size = sizes[kind]
-        offset = -(-end // size) * size
-        placed.append(Field(field, kind, offset, size))
-        end = offset + size
-    alignment = max(field.size for field in placed)
-    return Struct(name, tuple(placed), -(-end // alignment) * alignment)
+        match = re.fullmatch(r"(\w+): (?:u(32|64)|u8\[(\d+)\])", text)
+        if match is None:
+            raise ValueError(f"{name}: field '{text}': want 'name: u32|u64|u8[N]'")
+        field, bits, count = match.groups()
+        alignment = int(bits) // 8 if bits else 1
+        offset = -(-end // alignment) * alignment
+        size = alignment * int(count or 1)
+        placed.append(Field(field, text.partition(": ")[2], offset, size))
+        end, widest = offset + size, max(widest, alignment)
+    return Struct(name, tuple(placed), -(-end // widest) * widest)
 
 
 def _services(hypercalls: tuple[Hypercall, ...]) -> tuple[Service, ...]:

@@ -42,7 +42,8 @@ def run_table(result: dict[str, Any], summary: Summary) -> None:
     counts = ("deadlines", "hypercalls", "denied", "faults", "restarts")
     table = new_table("partition", "mode", "share of time", right=counts)
     for name, row in result["partitions"].items():
-        table.add_row(name, row["mode"], _share(row, result["ticks"]), *_counts(row))
+        mode = Text("halted", "red") if row["halted"] else row["mode"]
+        table.add_row(name, mode, _share(row, result["ticks"]), *_counts(row))
     screen.print(table)
     if result["partitions"]:
         screen.print(_legend())
@@ -51,6 +52,7 @@ def run_table(result: dict[str, Any], summary: Summary) -> None:
         ("refused", summary.refusals.values()),
         ("fault", summary.faults.values()),
         ("health", summary.health.values()),
+        ("policy", summary.policies.values()),
     ):
         if groups:
             screen.print()
@@ -104,6 +106,10 @@ def _group(screen: Console, heading: str, group: Group, names: Names) -> None:
     screen.print(line, soft_wrap=True)
     if group.why:
         screen.print(Text(f"    {group.why}"), soft_wrap=True)
+    if group.more:
+        screen.print(
+            Text(f"    and {group.more} more of its kind, with other values"), soft_wrap=True
+        )
 
 
 def _foot(result: dict[str, Any], names: Names) -> list[str]:

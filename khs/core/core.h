@@ -102,6 +102,8 @@ typedef struct khs_partition_view {
     uint32_t sid;
     uint32_t blocked; /* hypercall number it waits in, KHS_NONE if none */
     uint32_t restarts;
+    uint32_t halted; /* faulted, and the health table lets it be: waits for a restart */
+    uint32_t pad;
     uint64_t ticks; /* charged */
     uint64_t idle_ticks;
     uint64_t hypercalls;

@@ -30,6 +30,7 @@ static khs_handler *const handlers[KHS_HYPERCALLS] = {
     [KHS_HC_INTERRUPT_RETURN] = khs_do_interrupt_return,
     [KHS_HC_SECURITY] = khs_do_security,
     [KHS_HC_POLICY_INSTALL] = khs_do_policy_install,
+    [KHS_HC_ERROR_STATUS] = khs_do_error_status,
 };
 
 khs_outcome khs_do_nop(khs_core *core, uint32_t self, const uint64_t *a)
@@ -52,9 +53,10 @@ khs_outcome khs_do_period_wait(khs_core *core, uint32_t self, const uint64_t *a)
         return khs_done(KHS_CODE_INVALID_CONFIG);
     if (p->mode != KHS_MODE_NORMAL)
         return khs_done(KHS_CODE_INVALID_MODE);
-    if (p->deadline_at != KHS_NEVER)
-        p->deadlines_met++;
-    p->deadline_at = KHS_NEVER;
+    if (!p->overrun) { /* else the deadline is that of a release whose own work never ran */
+        p->deadlines_met += p->deadline_at != KHS_NEVER;
+        p->deadline_at = KHS_NEVER;
+    }
     return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_PERIOD, .until = KHS_NEVER}};
 }
 
@@ -115,7 +117,8 @@ static void record(khs_core *core, uint32_t self, uint32_t number, const khs_out
                            .number = (uint16_t)khs_min(number, UINT16_MAX),
                            .code = outcome->kind == OUT_BLOCKED ? KHS_NONE : outcome->code,
                            .value = outcome->value, .args = (uint16_t)count, .arg = a,
-                           .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0});
+                           .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0,
+                           .info = outcome->info, .info_size = outcome->info_size});
 }
 
 static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)
@@ -180,7 +183,7 @@ static uint32_t health_error(const khs_core *core, uint32_t self, const khs_retu
 }
 
 /* A fault that the table ignores or logs would repeat for ever at no cost in ticks: the
- * partition then stays blocked until someone restarts it. */
+ * partition is then halted until someone restarts it. */
 static void fault(khs_core *core, uint32_t self, const khs_return *why)
 {
     khs_partition *p = &core->partitions[self];
@@ -225,6 +228,7 @@ void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view
         .sid = p->sid,
         .blocked = p->wait.kind == WAIT_NONE ? KHS_NONE : p->wait.number,
         .restarts = p->restarts,
+        .halted = p->wait.kind == WAIT_FAULT,
         .ticks = p->ticks,
         .idle_ticks = p->idle_ticks,
         .hypercalls = p->hypercalls,

@@ -28,8 +28,9 @@ static void release(khs_core *core, uint32_t partition)
     if (cfg->deadline)
         p->deadline_at = p->release_at + cfg->deadline;
     p->release_at += cfg->period;
-    if (p->wait.kind == WAIT_PERIOD)
-        khs_wake(core, partition, KHS_CODE_OK, 0, NULL, 0);
+    p->overrun = p->wait.kind != WAIT_PERIOD;
+    if (!p->overrun)
+        khs_wake_with(core, partition, KHS_CODE_OK);
 }
 
 static void deadline(khs_core *core, uint32_t partition)

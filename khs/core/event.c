@@ -4,7 +4,7 @@
 
 void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
 {
-    uint32_t words = (record->size + 7u) / 8u;
+    uint32_t bytes = record->size + record->info_size, words = (bytes + 7u) / 8u;
     uint32_t size = (uint32_t)sizeof(khs_event) + (record->args + words) * 8u;
     if (size > core->ring_size - core->ring_used)
         return; /* unreachable: see khs_ring_size */
@@ -20,7 +20,7 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
         .code = record->code,
         .value = record->value,
         .args = record->args,
-        .data = record->size,
+        .data = bytes,
     };
     uint64_t *at = (uint64_t *)(event + 1);
     for (uint32_t i = 0; i < record->args; i++)
@@ -28,6 +28,7 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);
+        khs_copy((uint8_t *)at + record->size, record->info, record->info_size);
     }
     core->ring_used += size;
 }

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define KHS_TRACE_VERSION 1u
+#define KHS_TRACE_VERSION 2u
 #define KHS_MODULE 0xffffu /* `partition` of events of the module itself */
 #define KHS_EVENT_MODULE_BYTES 16u
 
@@ -18,11 +18,14 @@ enum khs_event_type {
     KHS_EV_BOOT = 1,      /* arg: clock_hz, partitions */
     KHS_EV_START = 2,     /* partition starts: code mode, value start condition; arg: class, initiator class */
     KHS_EV_MODE = 3,      /* code new mode, value old mode */
-    KHS_EV_HYPERCALL = 4, /* number, code, value; arg: arguments as passed (of an unknown one, its number); data: bytes delivered to the guest */
-    KHS_EV_RESUME = 5,    /* a blocked hypercall ends: number, code, value; data: bytes delivered */
+    KHS_EV_HYPERCALL = 4, /* number, code, value; arg: arguments as passed (of an unknown one, its
+                             number); data: bytes delivered to the guest, the message and behind it
+                             the struct that was written for it */
+    KHS_EV_RESUME = 5,    /* a blocked hypercall ends: number, code, value; data: likewise */
     KHS_EV_VERDICT = 6,   /* judged: code reason, value granted; arg: see khs_verdict_arg; data: the message */
     KHS_EV_FAULT = 7,     /* code enum khs_fault, arg: pc, address, detail */
-    KHS_EV_HEALTH = 8,    /* code error id, value action; arg: level, state, application error; data: text */
+    KHS_EV_HEALTH = 8,    /* code error id, value action; arg: level, state, number of the application
+                             error or of the partition's input that overflowed; data: text */
     KHS_EV_INTERRUPT = 9, /* delivered: code irq */
     KHS_EV_INPUT = 10,    /* outside bytes reach the queue of input `code`; value 1 = overflow; data: bytes */
     KHS_EV_CONSOLE = 11,  /* data: text */

@@ -58,13 +58,51 @@ static bool restarts(uint32_t action)
     return action == KHS_WARM_RESTART || action == KHS_COLD_RESTART;
 }
 
-void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t application,
+_Static_assert(KHS_HEALTH_DEADLINE_MISSED == KHS_ERROR_DEADLINE_MISSED, "ABI");
+_Static_assert(KHS_HEALTH_APPLICATION == KHS_ERROR_APPLICATION, "ABI");
+_Static_assert(KHS_HEALTH_INPUT_OVERFLOW == KHS_ERROR_INPUT_OVERFLOW, "ABI");
+
+/* Keeps an error for the partition's handler, and interrupts for it. */
+static void tell_inside(khs_core *core, uint32_t partition, uint32_t error, uint32_t detail,
+                        const uint8_t *text, uint32_t size)
+{
+    khs_partition *p = &core->partitions[partition];
+    if (p->pending_fill == KHS_PENDING_MAX) {
+        p->pending_lost++;
+    } else {
+        khs_pending *pending = &p->pending[(p->pending_head + p->pending_fill++) % KHS_PENDING_MAX];
+        *pending = (khs_pending){.tick = core->state->now, .error = error, .detail = detail, .length = size};
+        khs_copy(pending->text, text, size);
+    }
+    khs_interrupt_raise(core, partition, KHS_IRQ_ERROR);
+}
+
+khs_outcome khs_do_error_status(khs_core *core, uint32_t self, const uint64_t *a)
+{
+    khs_partition *p = &core->partitions[self];
+    const khs_pending *oldest = &p->pending[p->pending_head];
+    struct khs_error_status status = {.error = oldest->error, .detail = oldest->detail, .lost = p->pending_lost,
+                                      .length = oldest->length, .time_ns = khs_ns(core, oldest->tick)};
+    if (khs_span(core, self, a[0], sizeof status, KHS_W) == NULL)
+        return khs_done(KHS_CODE_BAD_POINTER);
+    if (p->pending_fill == 0)
+        return khs_done(KHS_CODE_NOT_AVAILABLE);
+    khs_copy(status.text, oldest->text, sizeof status.text);
+    p->pending_head = (p->pending_head + 1) % KHS_PENDING_MAX;
+    p->pending_fill--;
+    p->pending_lost = 0;
+    return khs_told(core, self, a[0], &status, sizeof status);
+}
+
+void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t detail,
                 const uint8_t *text, uint32_t size)
 {
     khs_partition *p = &core->partitions[partition];
     uint32_t state = p->mode == KHS_MODE_NORMAL ? KHS_RUNNING : KHS_INITIALISING;
     const khs_cfg_health *health = row(core, partition, error, state);
     uint32_t action = health->action;
+    if (action == KHS_WARM_RESTART && p->mode == KHS_MODE_COLD_START)
+        action = KHS_COLD_RESTART; /* what a warm start keeps is not made yet */
     bool denied_start = error == KHS_ERROR_START_DENIED;
     if (action == KHS_IGNORE && !denied_start)
         return;
@@ -75,11 +113,11 @@ void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t app
         action = KHS_IDLE_PARTITION; /* another start would be denied again, for ever */
     else if (restarts(action) && limit_passed(core, partition))
         action = core->cfg_partitions[partition].restart_then;
-    uint64_t arg[] = {health->level, state, application};
+    uint64_t arg[] = {health->level, state, detail};
     khs_emit(core, partition,
              &(khs_record){.type = KHS_EV_HEALTH, .code = error, .value = action, .args = 3, .arg = arg,
                            .data = text, .size = size});
     if (inside)
-        khs_interrupt_raise(core, partition, KHS_IRQ_ERROR);
+        tell_inside(core, partition, error, detail, text, size);
     act(core, partition, action);
 }

@@ -37,7 +37,8 @@
 #define KHS_HC_INTERRUPT_RETURN   25u
 #define KHS_HC_SECURITY           26u
 #define KHS_HC_POLICY_INSTALL     27u
-#define KHS_HYPERCALLS            28u /* how many there are */
+#define KHS_HC_ERROR_STATUS       28u
+#define KHS_HYPERCALLS            29u /* how many there are */
 
 /* Return codes. */
 #define KHS_CODE_OK             0u  /* done */
@@ -81,6 +82,9 @@
 #define KHS_PORT_CALL               2u
 #define KHS_PORT_SOURCE             0u
 #define KHS_PORT_DESTINATION        1u
+#define KHS_HEALTH_DEADLINE_MISSED  0u
+#define KHS_HEALTH_APPLICATION      1u
+#define KHS_HEALTH_INPUT_OVERFLOW   7u
 
 /* Kernel services as security events: endpoint ids in class kl.core.Core, method ids. */
 #define KHS_RIID_PARTITION 0u /* partition.Partition */
@@ -169,6 +173,22 @@ _Static_assert(offsetof(struct khs_port_status, fill) == 16, "fill");
 _Static_assert(offsetof(struct khs_port_status, overflows) == 20, "overflows");
 _Static_assert(sizeof(struct khs_port_status) == 24, "khs_port_status");
 
+struct khs_error_status {
+    uint32_t error;
+    uint32_t detail;
+    uint32_t lost;
+    uint32_t length;
+    _Alignas(8) uint64_t time_ns;
+    uint8_t text[128];
+};
+_Static_assert(offsetof(struct khs_error_status, error) == 0, "error");
+_Static_assert(offsetof(struct khs_error_status, detail) == 4, "detail");
+_Static_assert(offsetof(struct khs_error_status, lost) == 8, "lost");
+_Static_assert(offsetof(struct khs_error_status, length) == 12, "length");
+_Static_assert(offsetof(struct khs_error_status, time_ns) == 16, "time_ns");
+_Static_assert(offsetof(struct khs_error_status, text) == 24, "text");
+_Static_assert(sizeof(struct khs_error_status) == 152, "khs_error_status");
+
 /* Arguments of each hypercall. */
 static const uint8_t khs_hypercall_arguments[KHS_HYPERCALLS] = {
     [KHS_HC_NOP] = 0,
@@ -199,6 +219,7 @@ static const uint8_t khs_hypercall_arguments[KHS_HYPERCALLS] = {
     [KHS_HC_INTERRUPT_RETURN] = 0,
     [KHS_HC_SECURITY] = 2,
     [KHS_HC_POLICY_INSTALL] = 2,
+    [KHS_HC_ERROR_STATUS] = 1,
 };
 
 /* Which arguments have 32 bits, a bit each, and which of those are lengths. */

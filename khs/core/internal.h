@@ -12,6 +12,7 @@
 #define KHS_PARTITIONS_MAX 4096u
 #define KHS_TOKEN_CLIENT_BITS 12u
 #define KHS_BLOCK_MAX (1ull << 30) /* bytes of state, and of the smallest event ring */
+#define KHS_PENDING_MAX 8u /* errors a partition's handler has not looked at */
 
 typedef enum khs_wait {
     WAIT_NONE,
@@ -49,6 +50,16 @@ typedef struct khs_outgoing {
     uint64_t policy_seq; /* in force when it was granted */
 } khs_outgoing;
 
+/* An error reported to the partition's own handler (ARINC 653 part 1, 3.8: GET_ERROR_STATUS). */
+typedef struct khs_pending {
+    uint64_t tick;
+    uint32_t error;
+    uint32_t detail;
+    uint32_t length;
+    uint32_t pad;
+    uint8_t text[KHS_ERROR_TEXT_MAX];
+} khs_pending;
+
 typedef struct khs_partition {
     uint32_t mode;
     uint32_t start_condition;
@@ -75,6 +86,11 @@ typedef struct khs_partition {
     uint64_t deadlines_met;
     uint64_t deadlines_missed;
     uint64_t restart_ticks[KHS_RESTART_MEMORY];
+    uint32_t overrun; /* the last release found the work of an earlier one unfinished */
+    uint32_t pending_head;
+    uint32_t pending_fill;
+    uint32_t pending_lost;
+    khs_pending pending[KHS_PENDING_MAX];
 } khs_partition;
 
 /* A reader's end of a port channel; `data` follows: one message or `depth` of them,
@@ -183,7 +199,9 @@ typedef struct khs_outcome {
     uint32_t value;
     uint32_t copied; /* bytes, for the cost */
     uint32_t verdicts;
-    const uint8_t *data; /* bytes delivered to the caller */
+    const uint8_t *data; /* the `value` bytes of the message delivered to the caller */
+    const uint8_t *info; /* the struct written for it, where that lies */
+    uint32_t info_size;
     khs_waiting wait;
     khs_after after;
     uint32_t target;
@@ -210,12 +228,16 @@ typedef struct khs_record {
     uint32_t size;
     const uint64_t *arg;
     const void *data;
+    const void *info; /* behind the data */
+    uint32_t info_size;
 } khs_record;
 void khs_emit(khs_core *core, uint32_t partition, const khs_record *record);
 
 /* memory.c */
 uint8_t *khs_span(const khs_core *core, uint32_t partition, uint64_t address, uint32_t size,
                   uint32_t rights);
+bool khs_tell(const khs_core *core, uint32_t partition, uint64_t address, const void *info, uint32_t size,
+              khs_outcome *outcome);
 
 /* policy.c: the policy enforcement point */
 khs_subject khs_subject_of(const khs_core *core, uint32_t partition);
@@ -235,12 +257,12 @@ bool khs_policy_request(khs_core *core, uint32_t number, uint32_t size);
 void khs_partition_boot(khs_core *core);
 void khs_partition_mode(khs_core *core, uint32_t partition, uint32_t mode, khs_subject initiator,
                         uint32_t condition);
-void khs_wake(khs_core *core, uint32_t partition, uint32_t code, uint32_t value,
-              const uint8_t *data, uint32_t size);
+void khs_wake(khs_core *core, uint32_t partition, const khs_outcome *outcome);
+void khs_wake_with(khs_core *core, uint32_t partition, uint32_t code);
 void khs_module_stop(khs_core *core, uint32_t cause);
 
 /* health.c */
-void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t application,
+void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t detail,
                 const uint8_t *text, uint32_t size);
 
 /* schedule.c */
@@ -268,13 +290,24 @@ khs_handler khs_do_nop, khs_do_time_get, khs_do_period_wait, khs_do_wait, khs_do
     khs_do_policy_swap, khs_do_call, khs_do_recv, khs_do_reply, khs_do_port_write,
     khs_do_port_read, khs_do_port_send, khs_do_port_receive, khs_do_port_status,
     khs_do_input_receive, khs_do_timer_set, khs_do_interrupt_attach, khs_do_interrupt_mask,
-    khs_do_interrupt_return, khs_do_security, khs_do_policy_install;
+    khs_do_interrupt_return, khs_do_security, khs_do_policy_install,
+    khs_do_error_status;
 
 /* Outcomes. */
 static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code = code}; }
 static inline khs_outcome khs_delivered(uint32_t value, const uint8_t *data)
 {
     return (khs_outcome){.value = value, .data = data, .copied = value};
+}
+
+/* The answer of a hypercall that only writes a struct. */
+static inline khs_outcome khs_told(const khs_core *core, uint32_t self, uint64_t address, const void *info,
+                                   uint32_t size)
+{
+    khs_outcome outcome = {0};
+    if (!khs_tell(core, self, address, info, size, &outcome))
+        outcome.code = KHS_CODE_BAD_POINTER;
+    return outcome;
 }
 
 static inline uint64_t khs_min(uint64_t a, uint64_t b) { return a < b ? a : b; }

@@ -19,7 +19,7 @@ static void end_wait(khs_core *core, uint32_t partition)
     if (!deliverable(p) || p->wait.kind == WAIT_NONE || p->wait.kind == WAIT_FAULT)
         return;
     if (p->wait.kind == WAIT_WINDOW)
-        khs_wake(core, partition, KHS_CODE_OK, 0, NULL, 0);
+        khs_wake_with(core, partition, KHS_CODE_OK);
     else if (p->irq_flags & KHS_INTERRUPTS_WAITS)
         khs_wait_end(core, partition, KHS_CODE_INTERRUPTED);
 }

@@ -35,7 +35,7 @@ void khs_wait_end(khs_core *core, uint32_t partition, uint32_t code)
 {
     if (core->partitions[partition].wait.kind == WAIT_CALL)
         end_call(core, partition, code);
-    khs_wake(core, partition, code, 0, NULL, 0);
+    khs_wake_with(core, partition, code);
 }
 
 /* A restart or stop: calls in flight on either side end with PEER_RESTARTED. */
@@ -91,25 +91,25 @@ static bool still_granted(khs_core *core, uint32_t client, uint32_t server, uint
 }
 
 /* Hands the oldest request to the server, whose addresses were checked before. Returns
- * false if there is none; *fits tells whether the server's buffer holds it. */
-static bool take_request(khs_core *core, uint32_t server, const khs_waiting *wait, bool *fits,
-                         uint32_t *length, const uint8_t **data, uint32_t *verdicts)
+ * false if there is none; it stays where it is if the server's buffer does not hold it. */
+static bool take_request(khs_core *core, uint32_t server, const khs_waiting *wait, khs_outcome *outcome)
 {
     for (;;) {
         uint32_t client = oldest_client(core, server);
         if (client == KHS_NONE)
             return false;
-        if (!still_granted(core, client, server, verdicts)) {
+        if (!still_granted(core, client, server, &outcome->verdicts)) {
             khs_wait_end(core, client, KHS_CODE_DENIED);
             continue;
         }
         khs_outgoing *call = &core->partitions[client].call;
-        *length = call->length;
-        *fits = call->length <= wait->capacity;
-        if (!*fits)
+        if (call->length > wait->capacity) {
+            outcome->code = KHS_CODE_BAD_LENGTH;
             return true;
+        }
         uint8_t *message = core->base + core->call_at[client];
-        *data = message;
+        outcome->value = outcome->copied = call->length;
+        outcome->data = message;
         struct khs_recv_info info = {
             .token = client | call->generation << KHS_TOKEN_CLIENT_BITS,
             .port = server_port(core, server, call->reader),
@@ -117,7 +117,7 @@ static bool take_request(khs_core *core, uint32_t server, const khs_waiting *wai
             .mid = header(message)->mid,
         };
         khs_copy(khs_span(core, server, wait->buffer, call->length, KHS_W), message, call->length);
-        khs_copy(khs_span(core, server, wait->info, sizeof info, KHS_W), &info, sizeof info);
+        khs_tell(core, server, wait->info, &info, sizeof info, outcome);
         call->stage = CALL_RECEIVED;
         return true;
     }
@@ -127,15 +127,12 @@ static bool take_request(khs_core *core, uint32_t server, const khs_waiting *wai
 static void offer(khs_core *core, uint32_t server, uint32_t *verdicts)
 {
     khs_partition *p = &core->partitions[server];
-    uint32_t length;
-    const uint8_t *data = NULL;
-    bool fits;
-    if (p->wait.kind != WAIT_RECV || !take_request(core, server, &p->wait, &fits, &length, &data, verdicts))
+    khs_outcome outcome = {0};
+    if (p->wait.kind != WAIT_RECV)
         return;
-    if (fits)
-        khs_wake(core, server, KHS_CODE_OK, length, data, length);
-    else
-        khs_wait_end(core, server, KHS_CODE_BAD_LENGTH);
+    if (take_request(core, server, &p->wait, &outcome))
+        khs_wake(core, server, &outcome);
+    *verdicts += outcome.verdicts;
 }
 
 static khs_outcome check_call(khs_core *core, uint32_t self, const uint64_t *a,
@@ -218,19 +215,9 @@ khs_outcome khs_do_recv(khs_core *core, uint32_t self, const uint64_t *a)
     if (khs_span(core, self, a[0], wait.capacity, KHS_W) == NULL ||
         khs_span(core, self, a[2], sizeof(struct khs_recv_info), KHS_W) == NULL)
         return khs_done(KHS_CODE_BAD_POINTER);
-    uint32_t length = 0;
-    const uint8_t *data = NULL;
-    bool fits = true;
-    khs_outcome outcome = {.code = KHS_CODE_OK};
-    if (take_request(core, self, &wait, &fits, &length, &data, &outcome.verdicts)) {
-        if (!fits) {
-            outcome.code = KHS_CODE_BAD_LENGTH;
-            return outcome;
-        }
-        outcome.value = outcome.copied = length;
-        outcome.data = data;
+    khs_outcome outcome = {0};
+    if (take_request(core, self, &wait, &outcome))
         return outcome;
-    }
     if ((uint32_t)a[3] == 0) {
         outcome.code = KHS_CODE_NOT_AVAILABLE;
         return outcome;
@@ -286,10 +273,11 @@ khs_outcome khs_do_reply(khs_core *core, uint32_t self, const uint64_t *a)
     uint64_t buffer = wait->buffer;
     end_call(core, client, told);
     if (told != KHS_CODE_OK) {
-        khs_wake(core, client, told, 0, NULL, 0);
+        khs_wake_with(core, client, told);
         return outcome;
     }
     khs_copy(khs_span(core, client, buffer, length, KHS_W), message, length);
-    khs_wake(core, client, KHS_CODE_OK, length, message, length);
+    khs_outcome delivered = khs_delivered(length, message);
+    khs_wake(core, client, &delivered);
     return outcome;
 }

@@ -23,3 +23,17 @@ uint8_t *khs_span(const khs_core *core, uint32_t partition, uint64_t address, ui
     }
     return NULL;
 }
+
+/* Writes a struct of the ABI for the guest; as it stands there it goes into the record of the
+ * hypercall, so that a partition's own trace holds all that it could observe. */
+bool khs_tell(const khs_core *core, uint32_t partition, uint64_t address, const void *info, uint32_t size,
+              khs_outcome *outcome)
+{
+    uint8_t *to = khs_span(core, partition, address, size, KHS_W);
+    if (to == NULL)
+        return false;
+    khs_copy(to, info, size);
+    outcome->info = to;
+    outcome->info_size = size;
+    return true;
+}

@@ -2,21 +2,29 @@
 #include "internal.h"
 
 /* Ends a wait: the hypercall returns when the partition next runs, and its copy is charged. */
-void khs_wake(khs_core *core, uint32_t partition, uint32_t code, uint32_t value,
-              const uint8_t *data, uint32_t size)
+void khs_wake(khs_core *core, uint32_t partition, const khs_outcome *outcome)
 {
     khs_partition *p = &core->partitions[partition];
     khs_emit(core, partition,
              &(khs_record){.type = KHS_EV_RESUME, .flags = KHS_VISIBLE, .number = (uint16_t)p->wait.number,
-                           .code = code, .value = value, .data = data, .size = size});
+                           .code = outcome->code, .value = outcome->value, .data = outcome->data,
+                           .size = outcome->data ? outcome->value : 0, .info = outcome->info,
+                           .info_size = outcome->info_size});
     if (p->wait.number != KHS_NONE)
-        khs_port_result(core->port, partition, code, value);
-    p->debt += khs_copy_cost(core, size);
+        khs_port_result(core->port, partition, outcome->code, outcome->value);
+    p->debt += khs_copy_cost(core, outcome->copied);
     p->wait = (khs_waiting){.until = KHS_NEVER};
 }
 
-/* What a restart forgets in both kinds: waits, timers, interrupts, handler, period. What
- * its hypercalls cost stays owed. */
+/* The same with nothing but a code. */
+void khs_wake_with(khs_core *core, uint32_t partition, uint32_t code)
+{
+    khs_outcome outcome = khs_done(code);
+    khs_wake(core, partition, &outcome);
+}
+
+/* What a restart forgets in both kinds: waits, timers, interrupts, handler and what it was to be
+ * told, period. What its hypercalls cost stays owed. */
 static void forget(khs_partition *p)
 {
     p->wait = (khs_waiting){.until = KHS_NEVER};
@@ -24,6 +32,7 @@ static void forget(khs_partition *p)
     p->timer_period = 0;
     p->handler = 0;
     p->irq_pending = p->irq_mask = p->irq_flags = p->in_handler = 0;
+    p->pending_head = p->pending_fill = p->pending_lost = p->overrun = 0;
 }
 
 static void set_mode(khs_core *core, uint32_t partition, uint32_t mode)
@@ -131,9 +140,5 @@ khs_outcome khs_do_partition_status(khs_core *core, uint32_t self, const uint64_
         .period_ns = khs_ns(core, cfg->period),
         .deadline_ns = khs_ns(core, cfg->deadline),
     };
-    uint8_t *to = khs_span(core, self, a[0], sizeof status, KHS_W);
-    if (to == NULL)
-        return khs_done(KHS_CODE_BAD_POINTER);
-    khs_copy(to, &status, sizeof status);
-    return khs_done(KHS_CODE_OK);
+    return khs_told(core, self, a[0], &status, sizeof status);
 }

@@ -61,7 +61,7 @@ static void serve(khs_core *core, uint32_t partition, khs_queue *queue, uint32_t
 {
     khs_waiting wait = core->partitions[partition].wait;
     khs_outcome outcome = take(core, partition, queue, size, depth, wait.buffer, wait.capacity);
-    khs_wake(core, partition, outcome.code, outcome.value, outcome.data, outcome.value);
+    khs_wake(core, partition, &outcome);
 }
 
 static void reset(khs_queue *queue)
@@ -184,8 +184,7 @@ khs_outcome khs_do_port_read(khs_core *core, uint32_t self, const uint64_t *a)
     const khs_cfg_channel *channel = &core->cfg_channels[port->channel];
     khs_queue *queue = reader_queue(core, port->reader);
     uint8_t *to = khs_span(core, self, a[1], (uint32_t)a[2], KHS_W);
-    uint8_t *info_to = khs_span(core, self, a[3], sizeof(struct khs_port_info), KHS_W);
-    if (to == NULL || info_to == NULL)
+    if (to == NULL || khs_span(core, self, a[3], sizeof(struct khs_port_info), KHS_W) == NULL)
         return khs_done(KHS_CODE_BAD_POINTER);
     if (queue->fill == 0)
         return khs_done(KHS_CODE_NOT_AVAILABLE);
@@ -196,9 +195,10 @@ khs_outcome khs_do_port_read(khs_core *core, uint32_t self, const uint64_t *a)
     struct khs_port_info info = {.length = it->length,
                                  .valid = channel->refresh == 0 || age <= channel->refresh,
                                  .age_ns = khs_ns(core, age)};
+    khs_outcome outcome = khs_delivered(it->length, item_data(it));
     khs_copy(to, item_data(it), it->length);
-    khs_copy(info_to, &info, sizeof info);
-    return khs_delivered(it->length, item_data(it));
+    khs_tell(core, self, a[3], &info, sizeof info, &outcome);
+    return outcome;
 }
 
 /* Takes from a queue, or says how to wait for it. */
@@ -252,7 +252,8 @@ void khs_input_arrived(khs_core *core, const khs_input *input)
                            .size = shown});
     const khs_waiting *wait = &core->partitions[partition].wait;
     if (!fits && core->partitions[partition].mode != KHS_MODE_IDLE)
-        khs_health(core, partition, KHS_ERROR_INPUT_OVERFLOW, 0, NULL, 0);
+        khs_health(core, partition, KHS_ERROR_INPUT_OVERFLOW,
+                   input->target - core->cfg_partitions[partition].inputs.first, NULL, 0);
     else if (fits && wait->kind == WAIT_INPUT &&
              core->cfg_partitions[partition].inputs.first + wait->port == input->target)
         serve(core, partition, queue, cfg->capacity, cfg->depth);
@@ -274,9 +275,5 @@ khs_outcome khs_do_port_status(khs_core *core, uint32_t self, const uint64_t *a)
         status.fill = queue->fill;
         status.overflows = queue->overflows;
     }
-    uint8_t *to = khs_span(core, self, a[1], sizeof status, KHS_W);
-    if (to == NULL)
-        return khs_done(KHS_CODE_BAD_POINTER);
-    khs_copy(to, &status, sizeof status);
-    return khs_done(KHS_CODE_OK);
+    return khs_told(core, self, a[1], &status, sizeof status);
 }

@@ -26,7 +26,7 @@ static void enter_slot(khs_core *core)
     s->slot_end = s->frame_start + window->start + window->length;
     s->slot_partition = window->partition;
     if (core->partitions[window->partition].wait.kind == WAIT_WINDOW)
-        khs_wake(core, window->partition, KHS_CODE_OK, 0, NULL, 0);
+        khs_wake_with(core, window->partition, KHS_CODE_OK);
 }
 
 /* A frame boundary: here, and only here, schedules and policies change. A policy from outside
@@ -132,19 +132,11 @@ khs_outcome khs_do_schedule_status(khs_core *core, uint32_t self, const uint64_t
     const khs_state *s = core->state;
     struct khs_schedule_status status = {
         .current = s->schedule, .next = s->next_schedule, .began_ns = khs_ns(core, s->schedule_began)};
-    uint8_t *to = khs_span(core, self, a[0], sizeof status, KHS_W);
-    if (to == NULL)
-        return khs_done(KHS_CODE_BAD_POINTER);
-    khs_copy(to, &status, sizeof status);
-    return khs_done(KHS_CODE_OK);
+    return khs_told(core, self, a[0], &status, sizeof status);
 }
 
 khs_outcome khs_do_time_get(khs_core *core, uint32_t self, const uint64_t *a)
 {
     struct khs_time time = {.ns = khs_ns(core, core->state->now)};
-    uint8_t *to = khs_span(core, self, a[0], sizeof time, KHS_W);
-    if (to == NULL)
-        return khs_done(KHS_CODE_BAD_POINTER);
-    khs_copy(to, &time, sizeof time);
-    return khs_done(KHS_CODE_OK);
+    return khs_told(core, self, a[0], &time, sizeof time);
 }

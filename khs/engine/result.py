@@ -15,9 +15,11 @@ from khs.trace.kinds import Mode, StopCause
 @dataclass(frozen=True, slots=True)
 class PartitionResult:
     """Ticks: `ticks` charged and `idle_ticks` add up to the partition's windows. `denied`: verdicts
-    on events of which it was the source. `trace_sha256`: of what the partition could observe."""
+    on events of which it was the source. `halted`: it faulted and the health table let it be, so
+    that it waits for a restart. `trace_sha256`: of what the partition could observe."""
 
     mode: str
+    halted: bool
     ticks: int
     idle_ticks: int
     deadline_met: int
@@ -95,6 +97,7 @@ class Tally:
         return {
             name: PartitionResult(
                 mode=Mode(view.mode).word,
+                halted=bool(view.halted),
                 ticks=view.ticks,
                 idle_ticks=view.idle_ticks,
                 deadline_met=view.deadlines_met,

@@ -71,6 +71,8 @@ class View(Structure):
         ("sid", c_uint32),
         ("blocked", c_uint32),
         ("restarts", c_uint32),
+        ("halted", c_uint32),
+        ("pad", c_uint32),
         ("ticks", c_uint64),
         ("idle_ticks", c_uint64),
         ("hypercalls", c_uint64),

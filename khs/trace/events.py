@@ -1,4 +1,4 @@
-"""Typed events, decoded from the kernel's raw records (khs/core/event.h, version 1).
+"""Typed events, decoded from the kernel's raw records (khs/core/event.h, version 2).
 
 Ticks count from boot; `local` is the partition's own clock (ticks charged to it). `partition` is
 a number, None for the module itself; so are all other identities: `khs.trace.names` knows them.
@@ -28,8 +28,9 @@ from khs.trace.kinds import (
     StopCause,
     Word,
 )
+from khs.trace.structs import split as split_data
 
-VERSION = 1
+VERSION = 2
 NONE = 0xFFFF_FFFF
 MODULE = 0xFFFF
 VISIBLE = 1
@@ -83,7 +84,8 @@ class ModeChange(Event):
 
 @dataclass(frozen=True, slots=True)
 class Hypercall(Event):
-    """`code` is None while the call blocks; `data` is what was delivered to the guest."""
+    """`code` is None while the call blocks; `data` is the message that was delivered to the guest,
+    `info` the struct that was written for it (`khs.trace.structs`)."""
 
     kind = EventType.HYPERCALL
     number: int
@@ -91,6 +93,7 @@ class Hypercall(Event):
     code: int | None
     value: int
     data: bytes
+    info: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Resume(Event):
     code: int
     value: int
     data: bytes
+    info: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,8 @@ class ScheduleSwitch(Event):
 
 @dataclass(frozen=True, slots=True)
 class PolicySwap(Event):
-    """`policy` is None if its image was passed at run time; `kept` is None if it was refused, and
-    `refusal` tells why.
+    """`policy` is None if a partition installed it; `kept` is None if it was refused, and `refusal`
+    tells why: with too much state, `needed` bytes of it and those that are `reserved`.
 
     `kept` objects of `count` kept their state, `objects` tells for each whether it did. `sequence`
     is that of the verdicts it gives.
@@ -190,6 +194,8 @@ class PolicySwap(Event):
     count: int
     objects: tuple[bool, ...]
     refusal: PolicyRefusal | None = None
+    needed: int = 0
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +290,11 @@ def _mode(common: Common, _n: int, code: int, value: int, _a: Arguments, _d: byt
 
 
 def _hypercall(common: Common, n: int, code: int, value: int, a: Arguments, d: bytes) -> Event:
-    return Hypercall(*common, n, a, _optional(code), value, d)
+    return Hypercall(*common, n, a, _optional(code), value, *split_data(n, code, d))
 
 
 def _resume(common: Common, n: int, code: int, value: int, _a: Arguments, d: bytes) -> Event:
-    return Resume(*common, None if n == MODULE else n, code, value, d)
+    return Resume(*common, None if n == MODULE else n, code, value, *split_data(n, code, d))
 
 
 def _verdict(common: Common, _n: int, code: int, value: int, a: Arguments, d: bytes) -> Event:
@@ -341,8 +347,9 @@ def _schedule(common: Common, _n: int, code: int, value: int, _a: Arguments, _d:
 
 def _policy(common: Common, _n: int, code: int, value: int, a: Arguments, d: bytes) -> Event:
     if value == NONE:
-        why = PolicyRefusal(a[0]) if a else None
-        return PolicySwap(*common, _optional(code), None, 0, 0, (), why)
+        why, needed, reserved = a
+        refusal = PolicyRefusal(why)
+        return PolicySwap(*common, _optional(code), None, 0, 0, (), refusal, needed, reserved)
     sequence, count = a
     kept = tuple(bool(d[bit // 8] >> bit % 8 & 1) for bit in range(min(count, 8 * len(d))))
     return PolicySwap(*common, _optional(code), _optional(value), sequence, count, kept)

@@ -135,9 +135,9 @@ class PolicyRefusal(Word):
     def reason(self) -> str:
         """The same in words."""
         return (
-            "it does not verify",
+            "it is damaged or of another version",
             "it does not know every class of the system",
-            "it needs more state than the system reserves",
+            "it needs more state than is reserved",
         )[self - PolicyRefusal.IMAGE]
 
 

@@ -22,6 +22,9 @@ from khs.trace.policy import PolicyNames
 from khs.trace.swap import Fate, fates
 
 DEFAULT_CLOCK_HZ = 125_000_000
+#: Swaps that are remembered: so many first ones, which are told at a run's end, and as many last
+#: ones. A guest may swap the policy in every frame.
+_SWAPS_KNOWN = 64
 
 
 @dataclass
@@ -63,6 +66,14 @@ class Names:
             self._judged = event
         if isinstance(event, PolicySwap) and event.kept is not None:
             self._in_force[event.sequence] = event.policy
+            if event.sequence > 2 * _SWAPS_KNOWN:
+                self._in_force.pop(event.sequence - _SWAPS_KNOWN, None)
+
+    def judged_by(self, verdict: Verdict) -> tuple[int | None, str]:
+        """The number of the policy that gave this verdict, and the method by name, "" if it has
+        none of that number."""
+        number = self._in_force.get(verdict.sequence)
+        return number, self._map(number).method(verdict)
 
     def policy_of(self, verdict: Verdict) -> PolicyNames:
         """The policy that gave this verdict."""

@@ -58,13 +58,20 @@ class PolicyNames:
         if len(verdict.message) < _HEADER.size:
             return ""
         riid, mid, _ = _HEADER.unpack_from(verdict.message)
-        endpoint, method = self._method(verdict)
-        if endpoint is None or method is None:
+        _, method = self._method(verdict)
+        if method is None:
             return f"endpoint {riid} method {mid}"
-        name = ".".join(part for part in (endpoint.get("name"), method.get("name")) if part)
+        name = self.method(verdict)
         values = self._values(verdict, method)
         shown = ", ".join(f"{key}: {message.show(value)}" for key, value in values.items())
         return f"{name} {{{shown}}}" if shown else name
+
+    def method(self, verdict: Verdict) -> str:
+        """`endpoint.Method`, "" if the map has none of that number."""
+        endpoint, method = self._method(verdict)
+        if endpoint is None or method is None:
+            return ""
+        return ".".join(str(part) for part in (endpoint.get("name"), method.get("name")) if part)
 
     def why(self, verdict: Verdict) -> str:
         """The rule that decided with its place, or what is missing."""

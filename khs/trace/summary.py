@@ -1,8 +1,9 @@
 """What a run's events boil down to: each distinct denial, refusal and fault once, with count and
 first time.
 
-`Summary` is a sink for drained records. A hostile guest can cause millions of them: like ones are
-recognised by their bytes, and the first of each is all that is decoded.
+`Summary` is a sink for drained records. A hostile guest can cause millions of them, all different:
+like ones are recognised by their bytes, and the first of each is all that is decoded; of each kind
+a few are told and the others counted. Neither memory nor output grows with what a guest makes up.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from khs.abi.hypercalls import CODES
+from khs.abi.hypercalls import CODES, HYPERCALLS
 from khs.trace import events, text
 from khs.trace.events import Event
 from khs.trace.kinds import EventType
@@ -23,6 +24,7 @@ _VERDICT = int(EventType.VERDICT)
 _ALWAYS = frozenset(
     int(kind) for kind in (EventType.FAULT, EventType.HEALTH, EventType.POLICY, EventType.STOP)
 )
+_POLICY = int(EventType.POLICY)
 _CONSOLE = int(EventType.CONSOLE)
 _HYPERCALL = int(EventType.HYPERCALL)
 #: Answers to hypercalls that a sound program does not make: no such right, address or number.
@@ -33,10 +35,14 @@ _REFUSED = frozenset(
 )
 
 
-#: Groups of a heading that are told; the events of more are counted.
-MOST = 500
-#: Kinds of like events that are remembered by their bytes.
-_REMEMBERED = 4 * MOST
+#: Of one partition under one heading: kinds of events that are told, and different ones of a kind
+#: (a hypercall refused with one code, say, with different arguments). More are counted.
+KINDS, EXAMPLES = 32, 4
+#: Policy swaps that are told.
+SWAPS = 32
+#: Like events that are remembered by their bytes.
+_REMEMBERED = 4096
+_LONGEST = 500  # characters of what a guest made up
 
 # The bytes of a record that like events share, behind those of the partition: type, code and value,
 # and arguments that say who, what and where, but neither time nor SIDs nor the message's values.
@@ -45,6 +51,7 @@ _LIKE: dict[int, tuple[slice, ...]] = {
     _HYPERCALL: (slice(24, 32), slice(48, 56)),
     int(EventType.FAULT): (slice(24, 32), slice(48, 64)),
     int(EventType.HEALTH): (slice(24, 36), slice(64, 72)),
+    _POLICY: (slice(24, 36), slice(48, 56)),
 }
 _PARTITION = slice(12, 14)
 
@@ -53,12 +60,14 @@ Key = tuple[object, ...]
 
 @dataclass
 class Group:
-    """Like events of one partition; `first` is the earliest."""
+    """Like events of one partition; `first` is the earliest. `more`, in the last group of a kind that
+    is told: further events of the kind, which are like none of those."""
 
     first: Event
     what: str
     why: str
     count: int = 1
+    more: int = 0
 
 
 Groups = dict[Key, Group]
@@ -67,7 +76,8 @@ Groups = dict[Key, Group]
 @dataclass
 class Summary:
     """`on_console` gets what the guests write to their consoles, as it is drained. `untold` are
-    events of further groups, by heading, where there were too many to tell each."""
+    events of further kinds, by heading, where there were too many to tell each. Each partition has
+    room of its own: what one makes up hides nothing of another."""
 
     names: Names
     on_console: Callable[[events.Console], None] | None = None
@@ -75,9 +85,12 @@ class Summary:
     refusals: Groups = field(default_factory=dict)
     faults: Groups = field(default_factory=dict)
     health: Groups = field(default_factory=dict)
+    policies: Groups = field(default_factory=dict)  # that were refused
     notes: list[Event] = field(default_factory=list)  # policy swaps and the module's stop
     untold: Counter[str] = field(default_factory=Counter)
     _like: dict[bytes, Group] = field(default_factory=dict)
+    _kinds: dict[Key, list[Group]] = field(default_factory=dict)
+    _room: Counter[Key] = field(default_factory=Counter)
 
     def __call__(self, records: memoryview | bytes) -> None:
         view = memoryview(records)
@@ -112,38 +125,59 @@ class Summary:
                 self.on_console(event)
             return
         self.names.observe(event)
-        if len(self.notes) < MOST:
-            self.notes.append(event)
+        if isinstance(event, events.PolicySwap) and len(self.notes) >= SWAPS:
+            self.untold["policy"] += 1
         else:
-            self.untold[event.kind.word] += 1
+            self.notes.append(event)
 
     def _tell(self, event: Event) -> Group | None:
+        """The group of an event, if it has one."""
         match event:
             case events.Verdict():
-                parties = (event.source, event.destination, event.event, event.message[:6])
-                key: Key = (*parties, event.reason, event.rule, event.sequence)
-                return self._count("denied", self.denials, key, event)
+                parties = (event.destination, event.event, event.reason, event.rule)
+                kind: Key = (*parties, *self.names.judged_by(event))
+                return self._count("denied", self.denials, kind, (event.message[:6],), event)
             case events.Hypercall():
-                key = (event.partition, event.number, event.arguments[:1], event.code)
-                return self._count("refused", self.refusals, key, event)
+                kind = (min(event.number, len(HYPERCALLS)), event.code)
+                return self._count("refused", self.refusals, kind, event.arguments[:1], event)
             case events.Fault():
-                key = (event.partition, event.fault, event.pc, event.address)
-                return self._count("fault", self.faults, key, event)
+                place = (event.pc, event.address)
+                return self._count("fault", self.faults, (event.fault,), place, event)
             case events.Health():
-                key = (event.partition, event.error, event.action, event.application)
-                return self._count("health", self.health, key, event)
+                kind = (event.error, event.action)
+                return self._count("health", self.health, kind, (event.application,), event)
+            case events.PolicySwap(refusal=refusal) if refusal is not None:
+                return self._count("policy", self.policies, (event.policy,), (refusal,), event)
             case _:
+                self._note(event)
                 return None
 
-    def _count(self, heading: str, groups: Groups, key: Key, event: Event) -> Group | None:
-        if group := groups.get(key):
+    def _count(
+        self, heading: str, groups: Groups, kind: Key, example: Key, event: Event
+    ) -> Group | None:
+        whose = (heading, event.partition)
+        if group := groups.get((event.partition, *kind, *example)):
             group.count += 1
             return group
-        if len(groups) == MOST:
-            self.untold[heading] += 1
+        known = self._kinds.get((*whose, *kind))
+        if known is None:
+            if self._room[whose] == KINDS:
+                self.untold[heading] += 1
+                return None
+            self._room[whose] += 1
+            known = self._kinds[(*whose, *kind)] = []
+        if len(known) == EXAMPLES:
+            known[-1].more += 1
             return None
-        groups[key] = Group(event, *_words(event, self.names))
-        return groups[key]
+        what, why = map(_shortened, _words(event, self.names))
+        group = Group(event, what, why)
+        groups[(event.partition, *kind, *example)] = group
+        known.append(group)
+        return group
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}..."
 
 
 def _words(event: Event, names: Names) -> tuple[str, str]:
@@ -158,4 +192,4 @@ def _words(event: Event, names: Names) -> tuple[str, str]:
         case events.Health():
             return text.health(event), ""
         case _:
-            return "", ""
+            return text.describe(event, names), ""

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from khs.abi.hypercalls import CODES, HYPERCALLS
 from khs.abi.table import Argument
-from khs.trace import events, swap
+from khs.trace import events, structs, swap
 from khs.trace.events import Event
 from khs.trace.kinds import FaultKind, HealthError, Mode, Word
-from khs.trace.message import escape, show_bytes
+from khs.trace.message import escape, show, show_bytes
 from khs.trace.names import Names
 
 IRQS = ("timer", "input", "error")
@@ -85,9 +85,11 @@ def audited(call: Mapping[str, object]) -> str:
 
 
 def _swap(event: events.PolicySwap, names: Names) -> str:
-    if event.kept is None:
-        why = f": {event.refusal.reason}" if event.refusal else ""
-        return f"policy    {names.policy(event.policy)}: refused, the old one stays{why}"
+    if event.refusal is not None:
+        why = event.refusal.reason
+        if event.needed:
+            why += f" ({event.needed} bytes, {event.reserved} are)"
+        return f"policy    {names.policy(event.policy)}: refused, the old one stays: {why}"
     told = swap.words(names.swapped(event)) or "no objects"
     untold = event.count - len(event.objects)
     more = f"; of {untold} more nothing is told" if untold else ""
@@ -113,7 +115,9 @@ def _hypercall(event: events.Hypercall | events.Resume, names: Names) -> str:
         return f"{name} waits"
     value = f", {event.value}" if row and row.value and event.code in (0, 8) else ""
     data = f"  {show_bytes(event.data)}" if event.data else ""
-    return f"{name} -> {code(event.code)}{value}{data}"
+    info = structs.fields(event.number, event.info)
+    told = f"  {show(info)}" if info else ""
+    return f"{name} -> {code(event.code)}{value}{data}{told}"
 
 
 def called(event: events.Hypercall, names: Names) -> str:
@@ -252,6 +256,7 @@ def _named(event: Event, names: Names) -> dict[str, object]:
             if event.number is not None and event.number < len(HYPERCALLS):
                 row["name"] = HYPERCALLS[event.number].name
             row["code"] = None if event.code is None else code(event.code)
+            row["info"] = structs.fields(event.number, event.info)
         case events.Verdict():
             policy = names.policy_of(event)
             row["source"] = names.partition(event.source)

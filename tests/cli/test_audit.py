@@ -258,4 +258,4 @@ def test_a_bad_policy_leaves_the_old_one_in_force(
     [refused] = records(path, "policy")
     assert (refused["policy"], refused["in_force"]) == ("bad", False)
     text = khs("run", system, "--policy-at", f"50={tmp_path / 'bad.bin'}").out
-    assert "policy    bad: refused, the old one stays" in text
+    assert "bad: refused, the old one stays: it is damaged" in text

@@ -88,6 +88,20 @@ def test_every_distinct_denial_and_fault_is_printed_with_its_reason(khs: Khs) ->
     assert re.search(r"gateway +idle ", done.out)
 
 
+def test_a_guest_that_floods_does_not_flood_the_output(khs: Khs, tmp_path: Path) -> None:
+    """Thousands of events, no two of them alike: a few of each kind are told, the rest counted."""
+    overlay = tmp_path / "flood.toml"
+    overlay.write_text('[partition.subject]\nprogram = "flood"\n')
+    kernel = Path(__file__).parents[1] / "guests" / "kernel"
+    done = khs("run", kernel, "--with", overlay, "--frames", 60)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert len(lines) < 60
+    assert max(map(len, lines)) < 800
+    more = [int(count) for count in re.findall(r"and (\d+) more of its kind", done.out)]
+    assert len(more) >= 4 and min(more) > 1000
+
+
 def test_looking_changes_nothing(khs: Khs, tmp_path: Path) -> None:
     """The same hash with and without a trace file, console lines or isolation."""
     trace = tmp_path / "run.trace"

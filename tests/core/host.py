@@ -199,6 +199,7 @@ class View:
     sid: int
     blocked: int
     restarts: int
+    halted: int
     ticks: int
     idle: int
     hypercalls: int

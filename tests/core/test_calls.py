@@ -75,7 +75,7 @@ def test_a_call_and_its_reply() -> None:
     verdicts = [(e.kind, e.ends, e.value) for e in done.of(host.VERDICT) if e.kind != host.EXECUTE]
     assert verdicts == [(host.REQUEST, (1, 0), 1), (host.RESPONSE, (0, 1), 1)]
     # what was delivered is in the traces of both
-    assert [e.data for e in done.of(host.RESUME, 0)] == [request]
+    assert [e.data for e in done.of(host.RESUME, 0)] == [request + info]
     assert [e.data for e in done.of(host.RESUME, 1)] == [done.peeked(1)[0]]
 
 

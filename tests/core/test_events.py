@@ -167,6 +167,60 @@ def test_arguments_are_recorded_as_passed() -> None:
     assert recorded == [(c.number, tuple(values[: len(c.arguments)])) for c in quiet]
 
 
+def test_all_that_a_partition_observed_is_in_its_own_trace() -> None:
+    """Messages, and behind them what the kernel wrote beside them: equal traces, equal runs."""
+    health = {systems.APPLICATION: (systems.PROCESS, systems.LOG)}
+    writer = System(
+        [A, Partition("test.B", inputs=((16, 2),)), Partition("test.C")],
+        [(900, [(2, 0, 300), (0, 300, 300), (1, 600, 300)])],
+        [Channel(SAMPLING, 2, (0,), REPORT, refresh=500), Channel(CALLS, 2, (0,), SERVICE)],
+        health=health,
+    )
+    info = DATA + 256
+    script = Script()
+    client = script.start(2).poke(DATA, message(7, 8)).call(Call.PORT_WRITE, 0, DATA, 16)
+    client.call(Call.CALL, 1, DATA, 16, DATA + 64, 64, 10_000)
+    guest = script.start(0).call(Call.INTERRUPT_ATTACH, systems.CODE, 0)
+    guest.call(Call.INTERRUPT_MASK, 7).poke(DATA, b"help").call(Call.ERROR_RAISE, 5, DATA, 4)
+    calls: list[tuple[int, tuple[int, ...], int]] = [
+        (Call.TIME_GET, (info,), 0),
+        (Call.PARTITION_STATUS, (info,), 0),
+        (Call.SCHEDULE_STATUS, (info,), 0),
+        (Call.PORT_STATUS, (0, info), 0),
+        (Call.PORT_READ, (0, DATA, 64, info), 16),
+        (Call.RECV, (DATA, 64, info, 0), 16),
+        (Call.ERROR_STATUS, (info,), 0),
+    ]
+    sizes = {each.name: each.size for each in hypercalls.STRUCTS}
+    for number, arguments, length in calls:
+        struct = next(a.of for a in hypercalls.HYPERCALLS[number].arguments if a.kind == "struct")
+        guest.poke(DATA, b"\xee" * 512).call(number, *arguments)
+        guest.peek(DATA, length).peek(info, sizes[struct])
+    rows = {
+        each.name for each in hypercalls.HYPERCALLS for a in each.arguments if a.kind == "struct"
+    }
+    assert rows == {hypercalls.HYPERCALLS[number].name for number, _, _ in calls}
+
+    done = run(writer, script, 900)
+    wrote = {number for number, _, _ in calls}
+    records = [event for event in done.of(host.HYPERCALL, 0) if event.number in wrote]
+    assert [event.code for event in records] == [Code.OK] * len(calls)
+    seen = done.peeked(0)
+    assert not any(b"\xee" in each for each in seen)  # all of it was written
+    assert [event.data for event in records] == [
+        message + struct for message, struct in zip(seen[::2], seen[1::2], strict=True)
+    ]
+    assert [event.value for event in records] == [length for _, _, length in calls]
+
+
+def test_nothing_is_recorded_of_what_was_not_written() -> None:
+    script = Script()
+    guest = script.start(0).call(Call.TIME_GET, systems.CODE).call(Call.PORT_STATUS, 9, DATA)
+    guest.call(Call.ERROR_STATUS, DATA)
+    done = run(SYSTEM, script, 150)
+    assert [event.data for event in done.of(host.HYPERCALL, 0)] == [b""] * 3
+
+
 def test_the_module_s_events_belong_to_nobody(whole: host.Run) -> None:
     for event in whole.events:
         if event.type in (host.BOOT, host.SCHEDULE, host.POLICY):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from tests.core import host, systems
 from tests.core.host import COLD_START, IDLE, NORMAL, WARM_START, Call, Code, Script, run
-from tests.core.systems import CODE, DATA, GUARD, Partition, System
+from tests.core.systems import CODE, DATA, GUARD, KEEP, Partition, System
 
 A, B = Partition("test.A"), Partition("test.B")
 REPORTER = Partition("test.A", privileges=("health-log",))
@@ -80,6 +82,8 @@ def test_the_table_decides_by_error_and_state(level: int, action: int, state: in
     guest.call(Call.ERROR_RAISE, 42, DATA, 5).run(20).call(Call.NOP)
     script.start(0, 2).run(1)
     done = run(system, script, 900)
+    if state == systems.INITIALISING and action == systems.WARM:
+        action = systems.COLD  # out of a cold start there is nothing to keep yet
     mode, restarts = ACTIONS[action]
     if state == systems.INITIALISING and mode == NORMAL:
         mode = COLD_START
@@ -106,6 +110,9 @@ def test_a_fault_that_is_let_be_blocks_the_partition(action: int) -> None:
     script.start(1).run(99).call(Call.PARTITION_RESTART, 0, COLD_START)
     done = run(system, script, 2000)
     assert len(done.of(host.FAULT)) == 1 and done.of(host.INTERRUPT) == []
+    assert done.views[0].halted == 0
+    before = run(system, script, 500).views[0]
+    assert (before.mode, before.halted, before.blocked) == (NORMAL, 1, host.NONE)
     assert done.results(0, Call.NOP) == [(1011, Code.OK, 0)]
     assert len(done.of(host.HEALTH)) == (action == systems.LOG)
 
@@ -154,10 +161,99 @@ def test_process_level_goes_to_the_handler_of_an_error_that_leaves_it_running() 
 def test_a_fault_never_goes_to_the_handler() -> None:
     table = {systems.NUMERIC: (systems.PARTITION, systems.WARM)}
     script = Script()
-    script.start(0).call(Call.INTERRUPT_ATTACH, CODE, 0).fault(6)
+    script.start(0).normal().call(Call.INTERRUPT_ATTACH, CODE, 0).fault(6)
     script.start(0, 2).run(1)
     done = run(System([A, B], TWO, health=table), script, 900)
     assert done.of(host.INTERRUPT) == [] and done.views[0].mode == WARM_START
+
+
+def test_a_warm_restart_out_of_a_cold_start_is_a_cold_one() -> None:
+    """ARINC 653: a partition that has not got that far has nothing to keep."""
+    table = {systems.NUMERIC: (systems.PARTITION, systems.WARM)}
+    script = Script()
+    script.start(0).poke(KEEP, b"first").run(1).fault(6)  # in COLD_START
+    script.start(0, 2).peek(KEEP, 5).poke(KEEP, b"second").normal().fault(6)
+    script.start(0, 3).peek(KEEP, 6).fault(6)  # in WARM_START
+    script.start(0, 4).peek(KEEP, 6).run(1)
+    done = run(System([A, B], TWO, health=table), script, 900)
+    assert [e.value for e in done.of(host.HEALTH)] == [systems.COLD, systems.WARM, systems.WARM]
+    assert [e.code for e in done.of(host.START, 0)] == [COLD_START] * 2 + [WARM_START] * 2
+    assert done.peeked(0) == [systems.initial(4)[:5], b"second", b"second"]
+
+
+# ---- what the handler is told ----------------------------------------------------------------
+
+STATUS = struct.Struct("<4IQ128s")
+INSIDE = dict.fromkeys(systems.HANDLED, (systems.PROCESS, systems.COLD))
+
+
+def statuses(done: host.Run) -> list[tuple[int, int, int, int, bytes]]:
+    """(error, detail, lost, ns, text) of each that was taken."""
+    taken = [STATUS.unpack(data) for data in done.peeked(0)]
+    assert all(not any(text[length:]) for _, _, _, length, _, text in taken)
+    return [(e, detail, lost, ns, text[:n]) for e, detail, lost, n, ns, text in taken]
+
+
+def test_the_handler_learns_which_error_it_was() -> None:
+    """Oldest first, each once: a deadline, two application errors, an input that overflowed."""
+    partition = Partition(
+        "test.A", period=1000, deadline=100, privileges=("health-log",), inputs=((8, 1), (8, 1))
+    )
+    script = Script()
+    guest = script.start(0).poke(DATA, b"too hot").normal().call(Call.INTERRUPT_ATTACH, CODE, 0)
+    guest.call(Call.ERROR_RAISE, 42, DATA, 7).call(Call.ERROR_RAISE, 43, DATA, 0)
+    guest.call(Call.PERIOD_WAIT).run(2000)
+    handler = script.handler(0, CODE).call(Call.INTERRUPT_MASK, 4).run(100)
+    for _ in range(5):
+        handler.poke(DATA, bytes(STATUS.size)).call(Call.ERROR_STATUS, DATA).peek(DATA, STATUS.size)
+    done = run(
+        System([partition], [(2000, [(0, 0, 2000)])], health=INSIDE),
+        script,
+        1900,
+        inputs=[(5, 1, b"one"), (6, 1, b"two")],
+    )
+    assert done.codes(0, Call.ERROR_STATUS) == [Code.OK, Code.OK] + [Code.NOT_AVAILABLE] * 3
+    assert statuses(done)[:3] == [
+        (systems.APPLICATION, 42, 0, 3000, b"too hot"),
+        (systems.OVERFLOW, 1, 0, 6000, b""),
+        (0, 0, 0, 0, b""),
+    ]
+
+
+def test_errors_that_the_handler_does_not_look_at_are_counted() -> None:
+    script = Script()
+    guest = script.start(0).call(Call.INTERRUPT_ATTACH, CODE, 0).call(Call.INTERRUPT_MASK, 7)
+    for number in range(11):
+        guest.call(Call.ERROR_RAISE, number, 0, 0)
+    for _ in range(9):
+        guest.call(Call.ERROR_STATUS, DATA).peek(DATA, STATUS.size)
+    guest.call(Call.ERROR_RAISE, 99, 0, 0).call(Call.ERROR_STATUS, DATA).peek(DATA, STATUS.size)
+    done = run(System([REPORTER, B], TWO, health=INSIDE), script, 400)
+    codes = done.codes(0, Call.ERROR_STATUS)
+    assert codes == [Code.OK] * 8 + [Code.NOT_AVAILABLE, Code.OK]
+    told = [(detail, lost) for _, detail, lost, _, _ in statuses(done)]
+    assert told[:8] == [(0, 3)] + [(n, 0) for n in range(1, 8)]
+    assert told[9] == (99, 0)
+
+
+def test_a_restart_forgets_what_the_handler_was_to_be_told() -> None:
+    script = Script()
+    guest = script.start(0).normal().call(Call.INTERRUPT_ATTACH, CODE, 0)
+    guest.call(Call.INTERRUPT_MASK, 7).call(Call.ERROR_RAISE, 1, 0, 0)
+    guest.call(Call.PARTITION_MODE_SET, WARM_START)
+    script.start(0, 2).call(Call.ERROR_STATUS, DATA)
+    script.start(1).call(Call.ERROR_STATUS, CODE)
+    done = run(System([REPORTER, B], TWO, health=INSIDE), script, 900)
+    assert done.codes(0, Call.ERROR_STATUS) == [Code.NOT_AVAILABLE]
+    assert done.codes(1) == [Code.BAD_POINTER]
+
+
+def test_what_goes_to_the_table_is_not_told_inside() -> None:
+    script = Script()
+    script.start(0).call(Call.ERROR_RAISE, 1, 0, 0).call(Call.ERROR_STATUS, DATA)
+    logged = {systems.APPLICATION: (systems.PARTITION, systems.LOG)}
+    done = run(System([REPORTER, B], TWO, health=logged), script, 400)
+    assert done.codes(0) == [Code.OK, Code.NOT_AVAILABLE]
 
 
 # ---- limits --------------------------------------------------------------------------------

@@ -162,8 +162,32 @@ def test_a_deadline_is_met_up_to_its_last_tick(work: int, late: bool) -> None:
 
 def test_a_deadline_that_ends_with_the_period() -> None:
     done = run(*periodic(1000, 999, 1000, 1001), 5000)
-    # the third release is at 2100, its work is not done at 3100
-    assert missed(done) == [3100]
+    # the third release is at 2100, its work is not done at 3100, where the fourth's should begin
+    assert missed(done) == [3100, 4100]
+
+
+@pytest.mark.parametrize(
+    ("work", "met", "late"),
+    [
+        (1001, 0, [400, 1400, 2400, 3400]),  # over a release by a tick: every other one never runs
+        (1250, 0, [400, 1400, 2400, 3400]),  # within what would be the second deadline
+        (2001, 0, [400, 1400, 2400, 3400]),
+        (300, 4, []),
+    ],
+)
+def test_a_release_whose_own_work_never_ran_is_missed(work: int, met: int, late: list[int]) -> None:
+    """Work that ends after a later release was the earlier one's: nothing did the later one's."""
+    done = run(*periodic(300, work), 4050)
+    assert missed(done) == late
+    view = done.views[0]
+    assert (view.met, view.missed) == (met, len(late))
+
+
+def test_an_overlong_job_costs_the_releases_it_runs_over_and_no_more() -> None:
+    done = run(*periodic(300, 100, 1250, 100), 5050)
+    # released at 100, 1100 (until 2350, over 2100), 3100, 4100: the last works on what fits
+    assert missed(done) == [1400, 2400]
+    assert (done.views[0].met, done.views[0].missed) == (3, 2)
 
 
 def test_no_deadline_before_normal_mode() -> None:

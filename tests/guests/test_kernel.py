@@ -51,3 +51,37 @@ def test_a_policy_from_outside_counts_major_frames(arch: str, tmp_path: Path) ->
     assert [event.tick for event in played.of(events.ScheduleSwitch)] == [10 * ms, 18 * ms]
     [swap] = played.of(events.PolicySwap)
     assert (swap.tick, swap.sequence) == (28 * ms, 1)
+
+
+ERRORS = """
+[partition.subject]
+program = "errors"
+period = "10ms"
+deadline = "1ms"
+privileges = ["health-log"]
+[health.partition.subject]
+deadline-missed = { level = "process", action = "cold_restart" }
+application-error = { level = "process", action = "cold_restart" }
+"""
+
+
+def test_a_handler_learns_which_error_it_was(arch: str, tmp_path: Path) -> None:
+    """The release that the long work ran over had none of its own: that is an error too."""
+    played = play(arch, tmp_path, ERRORS)
+    lines = [line.split(": ") for line in played.console("subject").splitlines()]
+    missed = [f"error 0 detail 0 lost 0 at {ms * 1000} us" for ms in (21, 31)]
+    assert [first for first, *_ in lines[:2]] == missed
+    assert (lines[2][0].partition(" at ")[0], lines[2][1]) == (
+        "error 1 detail 42 lost 0",
+        "too hot",
+    )
+    subject = played.result.partitions["subject"]
+    assert (subject.restarts, subject.deadline_missed) == (0, 2)
+
+
+def test_a_fault_that_is_only_logged_halts_the_partition(arch: str, tmp_path: Path) -> None:
+    played = play(arch, tmp_path, '[partition.subject]\nprogram = "crashes"\n')
+    subject = played.result.partitions["subject"]
+    assert (subject.mode, subject.halted, subject.faults) == ("normal", True, 1)
+    assert played.console("subject") == ""
+    assert not played.result.partitions["witness"].halted

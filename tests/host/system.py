@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cache
 
+from kss.api import load_class
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Location
 from kss.events import Kind
@@ -150,10 +151,12 @@ def _config(system: System, tables: Sequence[Sequence[bytes]], health: int) -> b
 
 @cache
 def policy(*, start: bool = True) -> bytes:
-    """Grants every event that needs no message; without `start` the guests may not start."""
+    """Grants every event; without `start` the guests may not start."""
     here = Location("test.psl", 1, 1)
-    names = ("kl.core.Core", "Einit", "test.Guest")
-    classes = tuple(EntityClass(name, number, (), ()) for number, name in enumerate(names))
+    kernel = load_class("kl.core.Core", ())
+    assert kernel is not None
+    others = (EntityClass(name, 0, (), ()) for name in ("Einit", "test.Guest"))
+    classes = tuple(replace(each, index=n) for n, each in enumerate((kernel, *others)))
     grant = Rule(0, 0, "grant", ())
     condition = Condition() if start else Condition(dst=1)
     bindings = tuple(Binding(kind, condition, (grant,), here, "all") for kind in Kind)

@@ -30,12 +30,12 @@ def test_an_empty_trace_has_no_events(trace_file: FileMaker) -> None:
     [
         (b"", "offset 0: not a KHS trace file"),
         (b"PK\x03\x04 something else entirely", "offset 0: not a KHS trace file"),
-        (b"KHSTRACE\x02\0\0\0\0\0\0\0", "trace version 2; this khs reads version 1"),
-        (b"KHSTRACE\x01\0\0\0\xff\xff\xff\xff{}", "header is truncated or damaged"),
-        (b"KHSTRACE\x01\0\0\0\x02\0\0\0[]", "header is truncated or damaged"),
-        (b"KHSTRACE\x01\0\0\0\x02\0\0\0{]", "header is truncated or damaged"),
-        (b"KHSTRACE\x01\0\0\0\x02\0\0\0{}short", "offset 18: the last record is cut short"),
-        (b"KHSTRACE\x01\0\0\0\x02\0\0\0{}" + bytes(48), "offset 18: a record's size is impossible"),
+        (b"KHSTRACE\x01\0\0\0\0\0\0\0", "trace version 1; this khs reads version 2"),
+        (b"KHSTRACE\x02\0\0\0\xff\xff\xff\xff{}", "header is truncated or damaged"),
+        (b"KHSTRACE\x02\0\0\0\x02\0\0\0[]", "header is truncated or damaged"),
+        (b"KHSTRACE\x02\0\0\0\x02\0\0\0{]", "header is truncated or damaged"),
+        (b"KHSTRACE\x02\0\0\0\x02\0\0\0{}short", "offset 18: the last record is cut short"),
+        (b"KHSTRACE\x02\0\0\0\x02\0\0\0{}" + bytes(48), "offset 18: a record's size is impossible"),
     ],
 )
 def test_damage_is_named(tmp_path: Path, content: bytes, message: str) -> None:

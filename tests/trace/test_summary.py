@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 
 import pytest
 
 from khs.trace import Names, events
 from khs.trace.console import LONGEST, ConsoleLines
 from khs.trace.events import Console
-from khs.trace.summary import Summary
+from khs.trace.summary import EXAMPLES, KINDS, SWAPS, Summary
 
 from .conftest import HEADER, make_record
 
@@ -67,17 +68,91 @@ def test_like_events_are_counted_without_being_decoded(monkeypatch: pytest.Monke
     assert len(decoded) == 4
 
 
-def test_too_many_kinds_of_events_are_counted_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither memory nor output grows with what a guest makes up."""
-    monkeypatch.setattr("khs.trace.summary.MOST", 3)
+def refused(number: int, argument: int, partition: int = 0) -> bytes:
+    return make_record(4, partition=partition, number=number, code=4, args=[argument])
+
+
+def test_of_a_kind_a_few_are_told_and_the_others_counted() -> None:
+    """A hypercall refused with one code is a kind, whatever its arguments."""
     summary = Summary(Names.from_header(HEADER))
-    for mid in (0, 1, 2, 3, 4, 4, 0):
+    for argument in range(1000):
+        summary(refused(16, argument))
+    summary(refused(16, 2) + refused(17, 5))
+    groups = list(summary.refusals.values())
+    told = [(1, 0), (1, 0), (2, 0), (1, 1000 - EXAMPLES), (1, 0)]
+    assert [(group.count, group.more) for group in groups] == told
+    assert not summary.untold
+
+
+def test_methods_that_there_are_not_are_one_kind() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    for mid in range(1, 1000):
         summary(denial(mid, 0, mid=mid))
-    assert [group.count for group in summary.denials.values()] == [2, 1, 1]
-    assert summary.untold == {"denied": 3}
-    swap = make_record(13, partition=0xFFFF, code=1, value=NONE)
-    summary(swap * 5)
-    assert len(summary.notes) == 3 and summary.untold["policy"] == 2
+    summary(denial(0, 999))
+    assert sum(group.count + group.more for group in summary.denials.values()) == 1000
+    assert len(summary.denials) == EXAMPLES + 1  # one that there is
+
+
+def test_what_one_partition_makes_up_hides_nothing_of_another() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    for number in range(20):
+        for code in (4, 9):
+            summary(make_record(4, partition=1, number=number, code=code, args=[0]))
+    summary(refused(10, 0, partition=0))
+    assert summary.untold == {"refused": 40 - KINDS}
+    assert [group.first.partition for group in summary.refusals.values()] == [1] * KINDS + [0]
+
+
+def test_memory_does_not_grow_with_what_a_guest_makes_up() -> None:
+    """Everything a guest can vary: hypercalls, places, numbers, messages, policies."""
+
+    def feed(summary: Summary, numbers: range) -> None:
+        for n in numbers:
+            summary(make_record(4, number=n % 3, code=4 + 5 * (n % 2), args=[n, n]))
+            summary(make_record(4, number=NONE & 0xFFFF, code=16, args=[n]))
+            summary(make_record(7, code=1 + n % 2, args=[n, n * 8, 0]))
+            summary(make_record(8, code=1, value=1, args=[0, 1, n], data=b"%d" % n * 20))
+            summary(denial(n, n, mid=n % 65_536))
+            summary(make_record(13, partition=0xFFFF, code=NONE, value=NONE, args=[2, n, n]))
+            summary(make_record(13, partition=0xFFFF, code=0, value=0, args=[n + 1, 0]))
+
+    summary = Summary(Names.from_header(HEADER))
+    feed(summary, range(5000))
+    tracemalloc.start()
+    feed(summary, range(5000, 8000))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 20_000
+    groups = (summary.denials, summary.refusals, summary.faults, summary.health, summary.policies)
+    assert sum(map(len, groups)) < 50
+    assert len(summary.notes) == SWAPS and summary.untold == {"policy": 8000 - SWAPS}
+
+
+def test_the_module_s_stop_is_told_whatever_came_before() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    for n in range(1, 100):
+        summary(make_record(13, partition=0xFFFF, code=0, value=0, args=[n, 0]))
+    summary(make_record(14, partition=0xFFFF, code=2))
+    assert isinstance(summary.notes[-1], events.Stop)
+
+
+def test_policies_that_are_refused_are_told_once_with_the_reason() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    for reason in (2, 2, 4):
+        args = [reason, 8192, 4096]
+        summary(make_record(13, partition=0xFFFF, code=1, value=NONE, args=args))
+    groups = [(group.count, group.what) for group in summary.policies.values()]
+    told = "policy    relaxed: refused, the old one stays: it "
+    assert [(count, what.startswith(told)) for count, what in groups] == [(2, True), (1, True)]
+    assert groups[1][1].endswith("needs more state than is reserved (8192 bytes, 4096 are)")
+    assert summary.notes == []
+
+
+def test_what_a_guest_says_is_cut_off() -> None:
+    summary = Summary(Names.from_header(HEADER))
+    summary(make_record(8, code=1, value=1, args=[0, 1, 1], data=b"x" * 100_000))
+    (group,) = summary.health.values()
+    assert len(group.what) < 600
 
 
 def test_refused_hypercalls_say_what_they_lacked() -> None:

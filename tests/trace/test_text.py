@@ -56,7 +56,13 @@ def test_a_line_has_time_partition_and_what() -> None:
         (dict(kind=4, number=6, code=3, args=[9, 9]),
          "khs_partition_restart(target=partition 9, mode=9) -> INVALID_PARAM"),
         (dict(kind=4, number=99, code=16), "hypercall 0x63() -> UNKNOWN"),
-        (dict(kind=5, number=14, value=4, data=b"\1\2\3\4"), "khs_recv resumes -> OK, 4  01 02 03 04"),
+        (dict(kind=5, number=14, value=4, data=b"\1\2\3\4" + struct.pack("<4I", 9, 1, 2, 3)),
+         "khs_recv resumes -> OK, 4  01 02 03 04  {token: 9, port: 1, riid: 2, mid: 3}"),
+        (dict(kind=4, number=1, args=[0x4000_3000], data=struct.pack("<Q", 12_000)),
+         "khs_time_get(time=0x40003000) -> OK  {ns: 12000}"),
+        (dict(kind=4, number=1, code=9, args=[0x10]), "khs_time_get(time=0x10) -> BAD_POINTER"),
+        (dict(kind=4, number=28, args=[0x10], data=struct.pack("<4IQ128s", 1, 42, 0, 7, 9000, b"too hot")),
+         'khs_error_status(status=0x10) -> OK  {error: 1, detail: 42, lost: 0, length: 7, time_ns: 9000, text: "too hot"}'),
         (dict(kind=5, number=14, code=6), "khs_recv resumes -> TIMED_OUT"),
         (dict(kind=7, code=2, args=[0x4000_0014, 0, 0]),
          "fault     write of 0x0: nothing is mapped there, at pc 0x40000014 (main+0x14)"),
@@ -83,11 +89,12 @@ def test_a_line_has_time_partition_and_what() -> None:
          'policy    swapped to relaxed: kept "flow", "counters", "guard", "pool", "watch", "door", '
          '"object 6", "object 7"; of 1 more nothing is told'),
         (dict(kind=13, partition=0xFFFF, code=2, value=0, args=[1, 0]), "policy    swapped to policy 2: no objects"),
-        (dict(kind=13, partition=0xFFFF, code=NONE, value=NONE), "policy    passed at run time: refused, the old one stays"),
-        (dict(kind=13, partition=0xFFFF, code=1, value=NONE, args=[2]),
-         "policy    relaxed: refused, the old one stays: it does not verify"),
-        (dict(kind=13, partition=0xFFFF, code=1, value=NONE, args=[4]),
-         "policy    relaxed: refused, the old one stays: it needs more state than the system reserves"),
+        (dict(kind=13, partition=0xFFFF, code=NONE, value=NONE, args=[2, 0, 0]),
+         "policy    passed at run time: refused, the old one stays: it is damaged or of another version"),
+        (dict(kind=13, partition=0xFFFF, code=1, value=NONE, args=[3, 0, 0]),
+         "policy    relaxed: refused, the old one stays: it does not know every class of the system"),
+        (dict(kind=13, partition=0xFFFF, code=1, value=NONE, args=[4, 8192, 4096]),
+         "policy    relaxed: refused, the old one stays: it needs more state than is reserved (8192 bytes, 4096 are)"),
         (dict(kind=16, code=2), "audit     level 2"),
         (dict(kind=16, code=0, value=3, data=struct.pack("<6I", 0, 0, 0, 7, 3, 5)),
          "audit     level 0: rule 0 denied; rule 7 5; 1 more"),
@@ -132,9 +139,23 @@ def test_a_verdict_belongs_to_the_policy_that_was_in_force() -> None:
     known = names()
     args = [1 | 1 << 32, 0 | 1 << 32, 0, 0, 1 << 32]
     after_swap = decode(make_record(6, value=1, args=args, data=bytes(8)))
-    for value, swap in ((NONE, []), (2, [1, 2])):  # refused, then accepted
+    for value, swap in ((NONE, [2, 0, 0]), (2, [1, 2])):  # refused, then accepted
         known.observe(decode(make_record(13, partition=0xFFFF, code=1, value=value, args=swap)))
     assert describe(after_swap, known) == "granted   request client -> server endpoint 0 method 0"
+
+
+def test_json_has_what_the_kernel_wrote_for_the_guest() -> None:
+    info = struct.pack("<IIQ", 3, 1, 500)
+    row = to_json(
+        decode(make_record(4, number=17, value=3, args=[0] * 4, data=b"abc" + info)), names()
+    )
+    assert (row["data"], row["info"]) == ("616263", {"length": 3, "valid": 1, "age_ns": 500})
+    assert to_json(decode(make_record(4, number=0)), names())["info"] == {}
+
+
+def test_a_struct_that_is_missing_is_damage() -> None:
+    with pytest.raises(TraceError, match="damaged event"):
+        decode(make_record(4, number=1, args=[0], data=b"short"))
 
 
 def test_json_of_a_swap_tells_of_each_object() -> None:

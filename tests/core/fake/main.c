@@ -92,14 +92,14 @@ static FILE *output(const char *path)
     return file;
 }
 
-/* "mode sid blocked restarts ticks idle hypercalls denied granted faults met missed" */
+/* "mode sid blocked restarts halted ticks idle hypercalls denied granted faults met missed" */
 static void write_views(const fake_host *host, const char *path)
 {
     FILE *file = output(path);
     for (uint32_t i = 0; i < host->config->partitions.count; i++) {
         khs_partition_view v;
         khs_view(host->core, i, &v);
-        fprintf(file, "%u %u %u %u", v.mode, v.sid, v.blocked, v.restarts);
+        fprintf(file, "%u %u %u %u %u", v.mode, v.sid, v.blocked, v.restarts, v.halted);
         const uint64_t more[] = {v.ticks, v.idle_ticks, v.hypercalls, v.denied, v.granted, v.faults, v.deadlines_met, v.deadlines_missed};
         for (size_t k = 0; k < sizeof more / sizeof *more; k++)
             fprintf(file, " %llu", (unsigned long long)more[k]);

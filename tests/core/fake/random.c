@@ -149,7 +149,7 @@ static const char *const kinds[KHS_HYPERCALLS] = {
     [KHS_HC_PORT_SEND] = "PAL",  [KHS_HC_PORT_RECEIVE] = "PACT", [KHS_HC_PORT_STATUS] = "PI",
     [KHS_HC_INPUT_RECEIVE] = "QACT", [KHS_HC_TIMER_SET] = "TT",  [KHS_HC_INTERRUPT_ATTACH] = "HF",
     [KHS_HC_INTERRUPT_MASK] = "F", [KHS_HC_INTERRUPT_RETURN] = "", [KHS_HC_SECURITY] = "AL",
-    [KHS_HC_POLICY_INSTALL] = "AZ",
+    [KHS_HC_POLICY_INSTALL] = "AZ", [KHS_HC_ERROR_STATUS] = "I",
 };
 
 static uint64_t token(const guest *g)

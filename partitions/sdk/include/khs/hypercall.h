@@ -35,7 +35,8 @@
 #define KHS_HC_INTERRUPT_RETURN   25u
 #define KHS_HC_SECURITY           26u
 #define KHS_HC_POLICY_INSTALL     27u
-#define KHS_HYPERCALLS            28u /* how many there are */
+#define KHS_HC_ERROR_STATUS       28u
+#define KHS_HYPERCALLS            29u /* how many there are */
 
 /* Return codes. */
 #define KHS_CODE_OK             0u  /* done */
@@ -79,6 +80,9 @@
 #define KHS_PORT_CALL               2u
 #define KHS_PORT_SOURCE             0u
 #define KHS_PORT_DESTINATION        1u
+#define KHS_HEALTH_DEADLINE_MISSED  0u
+#define KHS_HEALTH_APPLICATION      1u
+#define KHS_HEALTH_INPUT_OVERFLOW   7u
 
 /* What a hypercall returns: a return code, and a value where its comment says so. */
 typedef struct {
@@ -157,6 +161,22 @@ _Static_assert(offsetof(struct khs_port_status, depth) == 12, "depth");
 _Static_assert(offsetof(struct khs_port_status, fill) == 16, "fill");
 _Static_assert(offsetof(struct khs_port_status, overflows) == 20, "overflows");
 _Static_assert(sizeof(struct khs_port_status) == 24, "khs_port_status");
+
+struct khs_error_status {
+    uint32_t error;
+    uint32_t detail;
+    uint32_t lost;
+    uint32_t length;
+    _Alignas(8) uint64_t time_ns;
+    uint8_t text[128];
+};
+_Static_assert(offsetof(struct khs_error_status, error) == 0, "error");
+_Static_assert(offsetof(struct khs_error_status, detail) == 4, "detail");
+_Static_assert(offsetof(struct khs_error_status, lost) == 8, "lost");
+_Static_assert(offsetof(struct khs_error_status, length) == 12, "length");
+_Static_assert(offsetof(struct khs_error_status, time_ns) == 16, "time_ns");
+_Static_assert(offsetof(struct khs_error_status, text) == 24, "text");
+_Static_assert(sizeof(struct khs_error_status) == 152, "khs_error_status");
 
 /* The trap, by number of arguments. The kernel keeps every register but the two of the
  * result (and rcx, r11, which `syscall` itself destroys). */
@@ -619,6 +639,16 @@ static inline khs_result khs_security(const void *message, uint32_t length)
 static inline khs_result khs_policy_install(const void *image, uint32_t length)
 {
     return khs_trap2(KHS_HC_POLICY_INSTALL, (uintptr_t)image, length);
+}
+
+/* Takes the oldest error that was reported to the caller's handler (process level) and that it
+ * has not looked at; NOT_AVAILABLE if there is none. The kernel keeps 8; `lost` tells how many
+ * came after those.
+ * Errors: NOT_AVAILABLE, BAD_POINTER.
+ */
+static inline khs_result khs_error_status(struct khs_error_status *status)
+{
+    return khs_trap1(KHS_HC_ERROR_STATUS, (uintptr_t)status);
 }
 
 #endif

@@ -59,7 +59,7 @@ class Writer:
         rng = self.rng
         lines = ["class Random:", SETTINGS, "    class context:", "        pass"]
         for number in range(rng.randint(1, 5)):
-            kind = rng.choice(TYPES)
+            kind = rng.choice([*TYPES, "UInt64", "SInt64"])
             default = self.constant(kind)
             lines.append(f"        f{number}: {kind}" + (f" = {default}" if default else ""))
             self.fields[f"f{number}"] = kind
@@ -170,7 +170,8 @@ class Writer:
         if kind in MEMBERS:
             return f'"{rng.choice(MEMBERS[kind])}"' if kind == INLINE else ""
         of = next(each for each in INTEGERS if str(each) == kind)
-        return str(rng.choice([0, 1, 1, 1, 2, 3, of.low, of.high, of.high - 1]))
+        wide = [1 << 40] * 3 if of.bits == 64 else []
+        return str(rng.choice([0, 1, 1, 1, 2, 3, of.low, of.high, of.high - 1, *wide]))
 
     def _leaf(self, kind: str) -> str:
         same = [name for name, of in self.scope.items() if of == kind]
@@ -328,7 +329,9 @@ def rbac_config(rng: Random) -> own.Config:
 
 
 def capability_config(rng: Random) -> own.Config:
-    values: dict[str, own.Value] = {"rights": ("r", "w", "a"), "depth": rng.randint(0, 3)}
+    others = [f"x{i}" for i in range(31)]  # so that a set needs its second word
+    rights = (*rng.choice([others, []]), "r", "w", "a")
+    values: dict[str, own.Value] = {"rights": rights, "depth": rng.randint(0, 3)}
     return own.Config(shipped("capability"), values)
 
 
@@ -402,5 +405,5 @@ class Records:
             case VariantType(alternatives):  # of texts
                 names = [each.value for each in alternatives if isinstance(each, LiteralType)]
                 asked = self._asked(make, whole) if depth else None
-                return asked or Constant(rng.choice(names), kind)
+                return asked or Constant(rng.choice(names[-3:]), kind)
         return make.boolean(1)

@@ -94,7 +94,8 @@ class _Reader:
             raise self.report.error("MODEL-001", node, message, "def name(sid: Sid) -> Rule: ...")
         for part in without_docstring(node.body):
             self._guarded(part, self._part)
-        digest = hashlib.sha256(ast.dump(node).encode()).hexdigest()
+        meaning = repr((self.settings, self.fields, self.methods))
+        digest = hashlib.sha256(meaning.encode()).hexdigest()
         return Definition(node.name, self.settings, self.fields, self.methods, digest)
 
     def _guarded(self, node: ast.stmt, read: Callable[[ast.stmt], None]) -> None:

@@ -1,11 +1,13 @@
 /* The abort guard: QEMU's translator answers some byte sequences with abort(). While
  * guests run, such a signal on their thread jumps out of the engine, which is then
  * abandoned (its state is unknown; closing it could abort again). Signals of other
- * threads, and of this one outside guest code, go where they went before. */
+ * threads, of this one outside guest code, and those that somebody sent, go where they
+ * went before: no guest must be blamed for them. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -31,16 +33,22 @@ static void chain(int number, siginfo_t *info, void *context)
         old.sa_sigaction(number, info, context);
     } else if (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN) {
         old.sa_handler(number);
-    } else {
+    } else if (old.sa_handler == SIG_DFL || info->si_code > 0) { /* a crash is not ignored */
         signal(number, SIG_DFL);
         raise(number);
     }
 }
 
+/* A crash of this thread, or an abort. */
+static bool is_ours(int number, const siginfo_t *info)
+{
+    return info->si_code > 0 || (number == SIGABRT && info->si_code == SI_TKILL && info->si_pid == getpid());
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     khs_guard *guard = current;
-    if (guard == NULL || !guard->armed) {
+    if (guard == NULL || !guard->armed || !is_ours(number, info)) {
         chain(number, info, context);
         return;
     }

@@ -73,24 +73,61 @@ def test_in_several_threads_at_once(load: Load) -> None:
     assert results == [[(ENGINE, SIGNAL + signal.SIGABRT)]] * 3
 
 
+#: Runs a guest that does nothing wrong until somebody says that it is enough. Exits 4.
+SPINNING = r"""
+import os, signal, sys, threading
+from khs.engine.native import Host
+from tests.host.system import *
+
+host = Host(*build(System(Arch.X64, [Partition(b"\xeb\xfe")])), [policy()])
+host.boot()
+enough = threading.Event()
+
+def used():
+    return int(open(f"/proc/self/task/{os.getpid()}/stat").read().rsplit(")")[1].split()[11])
+
+def converse():
+    began = used()
+    while used() < began + 5:
+        pass
+    print("running", flush=True)
+    sys.stdin.readline()
+    enough.set()
+
+def run():
+    while host.view(0).faults == 0 and not enough.is_set():
+        host.run()
+    os._exit(0 if host.view(0).faults else 4)
+"""
+ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{ROOT / 'monitor'}"}
+
+
 @pytest.mark.parametrize("how", ["os.abort()", "os.kill(os.getpid(), signal.SIGSEGV)"])
 def test_an_abort_outside_guests_still_ends_the_process(how: str) -> None:
     """Also while guests run in another thread."""
-    script = f"""
-import os, signal, threading
-from khs.engine.native import Host
-from tests.host.system import *
-host = Host(*build(System(Arch.X64, [Partition(b"\\xeb\\xfe")])), [policy()])
-host.boot()
-started = threading.Event()
-def run():
-    started.set()
-    while True:
-        host.run(until=1 << 60)
-threading.Thread(target=run, daemon=True).start()
-started.wait()
-{how}
-"""
-    path = f"{ROOT}:{ROOT / 'monitor'}"
-    done = subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": path}, timeout=30)
+    script = f"{SPINNING}\nthreading.Thread(target=run, daemon=True).start()\n{how}"
+    done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, timeout=30)
     assert done.returncode in (-signal.SIGABRT, -signal.SIGSEGV)
+
+
+def signalled(number: int, before: str = "") -> int:
+    """Exit status of a process that gets a signal while guests run."""
+    script = f"{SPINNING}\n{before}\nthreading.Thread(target=converse).start()\nrun()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"running\n"
+        child.send_signal(number)
+        child.communicate(b"enough\n", timeout=30)
+    return child.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE])
+def test_a_signal_from_outside_is_no_fault_of_a_guest(number: signal.Signals) -> None:
+    assert signalled(number) == -number
+    assert signalled(number, f"signal.signal({number}, lambda *_: os._exit(3))") == 3
+    assert signalled(number, f"signal.signal({number}, signal.SIG_IGN)") == 4

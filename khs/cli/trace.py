@@ -28,6 +28,9 @@ def trace(
         list[str] | None, typer.Option("--type", help="Only this type of event; repeatable.")
     ] = None,
     denied: Annotated[bool, typer.Option("--denied", help="Only denials.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="What was judged, as lines for kss eval.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
 ) -> int:
     """Print a trace, a line an event: when, who, what, and for verdicts why.
@@ -35,20 +38,42 @@ def trace(
     khs trace run.trace --denied
     khs trace run.trace --partition sensor --type hypercall --type fault
     khs trace run.trace --json | jq .type
+    khs trace run.trace --events | kss coverage security.psl -I interfaces --events -
     khs trace --diff before.trace after.trace
     """
     if diff is not None:
-        if kinds or denied:
+        if kinds or denied or events:
             common.usage("--diff compares all events; only --partition narrows it")
         return _diff(*diff, partition, as_json)
     if file is None:
         common.usage("give a trace file, or two with --diff")
+    if events:
+        if kinds or denied or partition:
+            common.usage(
+                "--events prints all events that were judged: each may hang on those before"
+            )
+        return _event_lines(file)
     from khs.trace import Names, Reader, format, to_json
 
     with Reader(file) as reader:
         names = Names.from_header(reader.header)
         for event in _selected(reader, names, partition, kinds or [], denied):
             print(json.dumps(to_json(event, names)) if as_json else format(event, names))
+    return common.OK
+
+
+def _event_lines(file: Path) -> int:
+    from khs.trace import Names, Reader
+    from khs.trace.events import Verdict
+    from khs.trace.lines import EventLines
+
+    lines = EventLines()
+    with Reader(file) as reader:
+        names = Names.from_header(reader.header)
+        for event in reader.events():
+            if isinstance(event, Verdict) and (line := lines.line(event, names)) is not None:
+                print(json.dumps(line))
+            names.observe(event)
     return common.OK
 
 

@@ -12,7 +12,22 @@ from typing import Annotated, Any
 import typer
 
 from kss import __version__
-from kss.cli import audit, cgen, check, compile, evaluate, explain, flow, layout, query, rules, test
+from kss.cli import (
+    audit,
+    cgen,
+    check,
+    compile,
+    coverage,
+    diff,
+    evaluate,
+    explain,
+    flow,
+    layout,
+    mutate,
+    query,
+    rules,
+    test,
+)
 from kss.cli.common import command
 
 app = typer.Typer(
@@ -30,10 +45,13 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "compile": compile.compile,
         "eval": evaluate.evaluate,
         "test": test.test,
+        "mutate": mutate.mutate,
+        "coverage": coverage.coverage,
     },
     "Asking a policy": {
         "query": query.query,
         "flow": flow.flow,
+        "diff": diff.diff,
         "explain": explain.explain,
     },
     "Interfaces": {

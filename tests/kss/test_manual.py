@@ -19,15 +19,15 @@ from kss import cli, manual
 from kss.api import EventNames, Kind, load_init, load_policy
 from kss.errors import DescriptionError, Findings
 from kss.evaluate import Evaluation
-from kss.models import MODELS
+from kss.models import FILES, MODELS
 from kss.reference import Reference
 from kss.rules import RULES
-from kss.source import Source
+from kss.source import PACKAGE, Source
 from kss.template import Template
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
-LANGUAGES = {"idl", "edl", "cdl", "psl", "jsonl", "console", "yaml", "text"}
-PRELUDE = "".join(f"use {model.file}._\n" for model in MODELS.values()) + (
+LANGUAGES = {"idl", "edl", "cdl", "psl", "jsonl", "console", "yaml", "text", "python"}
+PRELUDE = "".join(f"use {file}._\n" for file in FILES) + (
     "use EDL kl.core.Core\nuse EDL Einit\nuse EDL yard.Gate\nuse EDL yard.Panel\n"
     "use EDL demo.Server\nexecute { grant () }\n"
 )
@@ -146,8 +146,22 @@ def test_findings_are_current() -> None:
 
 def test_every_model_has_a_section() -> None:
     titles = " ".join(re.findall(r"(?m)^### (.*)$", PAGE))
-    assert [model.name for model in MODELS.values() if model.name not in titles] == []
-    assert [model.file for model in MODELS.values() if f"use {model.file}._" not in titles] == []
+    offered = [model.name for model in MODELS.values() if model.file]
+    assert [name for name in offered if name not in titles] == []
+    own = [f"kss.{path.stem}" for path in (PACKAGE / "sdk/kss").glob("*.model")]
+    assert [file for file in [*FILES, *own] if f"use {file}._" not in titles] == []
+
+
+def test_the_own_model_of_the_page(folder: Path) -> None:
+    policy = load_policy(folder / "offices.psl")
+    told = Evaluation(policy, Reference(policy.tree))
+    panel = {"src": "yard.Panel", "dst": "yard.Gate", "method": "Move", "endpoint": "gate"}
+    told.judge({"event": "execute", "src": "Einit", "dst": "yard.Panel"})
+    found = [
+        told.judge({"event": "request", **panel, "message": {"position": position}})["verdict"]
+        for position in (0, 9, 1, 2, 9, 0, 1)
+    ]
+    assert "".join(verdict[0] for verdict in found) == "gddgggd"
 
 
 def test_links_lead_somewhere() -> None:

@@ -43,7 +43,7 @@ def run_isolated(
     ending = b""
     try:
         with on_interrupt(interrupt), stream:
-            for kind, data in _packets(stream):
+            for kind, data in _packets(stream, host.packet_most()):
                 if kind == _END:
                     ending = data
                     break
@@ -67,6 +67,7 @@ def run_isolated(
 
 def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
     reading, writing = os.pipe()
+    parent = os.getpid()
     with warnings.catch_warnings():
         # Threads do not matter: the child runs nothing but the library.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -74,23 +75,28 @@ def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
     if child == 0:
         try:
             os.close(reading)
-            host.serve(frames, NEVER, writing)
+            host.serve(frames, NEVER, writing, parent)
         finally:
             os._exit(1)
     os.close(writing)
     return child, os.fdopen(reading, "rb", buffering=1 << 20)
 
 
-def _packets(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Whole packets; a child that dies may leave a part of one."""
+def _packets(stream: BinaryIO, most: int) -> Iterator[tuple[int, bytes]]:
+    """Whole packets; a child that dies may leave a part of one. Nothing that it writes is
+    believed: guests may have taken it over."""
     while len(head := stream.read(_HEADER.size)) == _HEADER.size:
         kind, size = _HEADER.unpack(head)
+        if not _is_sound(kind, size, most):
+            raise EngineError("the confined process wrote nonsense")
         data = stream.read(size)
         if len(data) < size:
             return
-        if kind not in (_EVENTS, _END, _PROGRESS) or (kind == _PROGRESS and size != _U64.size):
-            raise EngineError("the confined process wrote nonsense")
         yield kind, data
+
+
+def _is_sound(kind: int, size: int, most: int) -> bool:
+    return size == _U64.size if kind == _PROGRESS else kind in (_EVENTS, _END) and size <= most
 
 
 def _decode(data: bytes, partitions: int) -> tuple[End, Status, list[View]]:

@@ -127,7 +127,8 @@ def library() -> ctypes.CDLL:
         "view": (c_bool, [host, u32, POINTER(View)]),
         "registers": (u32, [host, u32, POINTER(u64)]),
         "read": (u64, [host, u32, u64, c_void_p, u64]),
-        "serve": (None, [host, u64, u64, c_int]),
+        "serve": (None, [host, u64, u64, c_int, c_int]),
+        "packet_most": (u64, [host]),
         "confine": (c_bool, [c_int]),
         "scan": (u64, [u32, c_char_p, u64]),
         "check_config": (u32, [c_char_p, u64, POINTER(u64)]),
@@ -263,9 +264,13 @@ class Host:
             stop_cause=events.stop_cause,
         )
 
-    def serve(self, frames: int, until: int, descriptor: int) -> None:
+    def serve(self, frames: int, until: int, descriptor: int, parent: int) -> None:
         """For a forked child: see khs_host_serve. Does not return."""
-        self._lib.khs_host_serve(self._handle, frames, until, descriptor)
+        self._lib.khs_host_serve(self._handle, frames, until, descriptor, parent)
+
+    def packet_most(self) -> int:
+        """Bytes that a packet of `serve` has at most."""
+        return int(self._lib.khs_host_packet_most(self._handle))
 
     # ------------------------------------------------------------ looking
 

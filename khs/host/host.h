@@ -153,8 +153,11 @@ KHS_API uint64_t khs_host_read(khs_host *host, uint32_t partition, uint64_t addr
 KHS_API bool khs_host_confine(int fd);
 
 /* For a forked child: confines itself, boots, runs like khs_host_run to the end, and writes what happens to
- * `fd` as packets {u32 kind, u32 size, bytes}; then leaves the process by _exit. SIGINT stops the run. */
-KHS_API void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd);
+ * `fd` as packets {u32 kind, u32 size, bytes}; then leaves the process by _exit. SIGINT stops the run, and
+ * the end of the thread of process `parent` that forked it kills it. */
+KHS_API void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd, int parent);
+/* No packet has more bytes. */
+KHS_API uint64_t khs_host_packet_most(const khs_host *host);
 
 enum khs_host_packet {
     KHS_HOST_PACKET_EVENTS = 1,   /* event records */

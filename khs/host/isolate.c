@@ -104,12 +104,23 @@ static bool drain(khs_host *host, int fd)
     return true;
 }
 
+static uint64_t ending_size(uint32_t partitions)
+{
+    return sizeof(khs_host_ending) + partitions * sizeof(khs_partition_view);
+}
+
+uint64_t khs_host_packet_most(const khs_host *host)
+{
+    uint64_t ending = ending_size(host->config->partitions.count);
+    return host->ring_size > ending ? host->ring_size : ending;
+}
+
 static void put_ending(khs_host *host, int fd, uint32_t boot_status, uint32_t end)
 {
     khs_host_ending ending = {.boot_status = boot_status, .end = end};
     khs_host_status_get(host, &ending.status);
     uint32_t partitions = ending.status.partitions;
-    uint64_t size = sizeof ending + partitions * sizeof(khs_partition_view);
+    uint64_t size = ending_size(partitions);
     uint8_t *whole = calloc(1, size);
     if (whole == NULL)
         return;
@@ -138,8 +149,16 @@ static uint32_t run(khs_host *host, uint64_t frames, uint64_t until, int fd)
     }
 }
 
-void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd)
+/* Ends with its parent, which may already have gone. */
+static bool stay_with(pid_t parent)
 {
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+}
+
+void khs_host_serve(khs_host *host, uint64_t frames, uint64_t until, int fd, int parent)
+{
+    if (!stay_with(parent))
+        _exit(1);
     serving = host;
     signal(SIGINT, on_interrupt);
     signal(SIGPIPE, SIG_IGN);

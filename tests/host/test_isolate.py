@@ -5,19 +5,24 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import select
 import signal
 import socket
+import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from khs.engine.native import confine, library
+from khs.engine.native import Host, confine, library
 from khs.engine.unicorn import Machine
 from khs.errors import EngineError
 from tests.host.system import Arch, Partition
 from tests.host.test_machine import BUSY, COUNT, archive
 
+ROOT = Path(__file__).parents[2]
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -75,8 +80,9 @@ def test_allowed() -> None:
     assert in_confinement(lambda: len(bytearray(64 << 20))) == f"did {64 << 20}"
 
 
-def children() -> list[int]:
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+def children(process: int | None = None) -> list[int]:
+    number = process or os.getpid()
+    text = Path(f"/proc/{number}/task/{number}/children").read_text()
     return [int(child) for child in text.split()]
 
 
@@ -138,3 +144,52 @@ def test_an_abort_of_the_engine_is_survived_in_confinement() -> None:
         result = machine.run(3)
     assert result.partitions["a"].faults == 1
     assert result.partitions["b"].ticks == 30_000
+
+
+def test_a_packet_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(host: Host, frames: int, until: int, descriptor: int, parent: int) -> None:
+        os.write(descriptor, struct.pack("<II", 1, host.packet_most() + 1))
+        os._exit(0)
+
+    monkeypatch.setattr(Host, "serve", serve)
+    with Machine(BUSY, isolate=True) as machine, pytest.raises(EngineError, match="wrote nonsense"):
+        machine.run(1)
+    assert children() == []
+
+
+SPINNING = r"""
+from khs.engine.unicorn import Machine
+from tests.host.test_machine import Partition, archive
+given = archive(Partition(b"\xeb\xfe"), windows=((0, 1 << 50),))
+with Machine(given, isolate=True) as machine:
+    machine.run(1)
+"""
+
+
+def test_guests_do_not_outlive_the_process_that_runs_them() -> None:
+    """Not even those that cannot find out. Both processes hold a pipe open as long as they live."""
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'monitor'}"}
+    reading, writing = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", SPINNING], env=environment, pass_fds=[writing]
+    ) as parent:
+        os.close(writing)
+        try:
+            child = confined_child(parent)
+            os.kill(child, signal.SIGSTOP)
+        finally:
+            parent.kill()
+    ended, _, _ = select.select([reading], [], [], 20)
+    os.close(reading)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    assert ended
+
+
+def confined_child(parent: subprocess.Popen[bytes]) -> int:
+    """The process that runs the guests, once it does so."""
+    while parent.poll() is None:
+        for child in children(parent.pid):
+            if "Seccomp:\t2" in Path(f"/proc/{child}/status").read_text():
+                return child
+    raise AssertionError(f"exit status {parent.returncode}")

@@ -57,6 +57,17 @@ static bool control_registers(uc_engine *uc)
     return uc_reg_write(uc, UC_X86_REG_CR0, &cr0) == UC_ERR_OK && uc_reg_write(uc, UC_X86_REG_CR4, &cr4) == UC_ERR_OK;
 }
 
+/* As after `fninit`, and with every SSE exception masked; an engine comes with zeros, with
+ * which floating point would be single precision and trap. */
+static bool floating_point(uc_engine *uc)
+{
+    uint16_t control = 0x37f, empty = 0xffff;
+    uint32_t mxcsr = 0x1f80;
+    return uc_reg_write(uc, UC_X86_REG_FPCW, &control) == UC_ERR_OK &&
+           uc_reg_write(uc, UC_X86_REG_FPTAG, &empty) == UC_ERR_OK &&
+           uc_reg_write(uc, UC_X86_REG_MXCSR, &mxcsr) == UC_ERR_OK;
+}
+
 static bool is_user(uc_engine *uc)
 {
     uint32_t cs = 0, ss = 0;
@@ -67,5 +78,5 @@ static bool is_user(uc_engine *uc)
 
 bool khs_x86_user_mode(uc_engine *uc, bool wide)
 {
-    return control_registers(uc) && drop_privilege(uc, wide) && close_tables(uc) && is_user(uc);
+    return control_registers(uc) && floating_point(uc) && drop_privilege(uc, wide) && close_tables(uc) && is_user(uc);
 }

@@ -76,7 +76,8 @@ static bool maps(reader *r, const khs_config *c, const khs_cfg_partition *p)
 {
     const khs_cfg_map *map = records(r, &c->maps);
     const khs_cfg_region *regions = records(r, &c->regions);
-    uint64_t end = 0, limit = c->arch == KHS_X64 ? 1ull << 47 : 1ull << 32;
+    uint64_t end = 4096u; /* null points nowhere */
+    uint64_t limit = c->arch == KHS_X64 ? 1ull << 47 : 1ull << 32;
     for (uint32_t i = p->maps.first; i < p->maps.first + p->maps.count; i++) {
         REQUIRE(map[i].region < c->regions.count, &map[i].region);
         uint64_t size = regions[map[i].region].size;

@@ -15,6 +15,7 @@ from tests.host.system import (
     COLD,
     KEEP_FLAG,
     LOG,
+    PAGE,
     RAM,
     SHARED,
     SHARED_FLAG,
@@ -190,6 +191,13 @@ def test_code_that_another_partition_could_write() -> None:
     error = refused(System(Arch.X86, [one, other]))
     assert error.failure is Failure.CONFIG
     assert "writable in one partition and executable in another" in str(error)
+
+
+def test_nothing_is_mapped_where_null_points() -> None:
+    for address, fine in ((0, False), (PAGE, True)):
+        region = Region("low", address, R | W)
+        config, _ = build(System(Arch.X86, [Partition(b"\xeb\xfe", regions=(region,))]))
+        assert (check_config(config) is None) is fine
 
 
 def test_memory_image_that_is_too_short() -> None:

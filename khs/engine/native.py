@@ -132,7 +132,6 @@ def library() -> ctypes.CDLL:
         "confine": (c_bool, [c_int]),
         "scan": (u64, [u32, c_char_p, u64]),
         "check_config": (u32, [c_char_p, u64, POINTER(u64)]),
-        "x86_length": (u32, [c_char_p, u64, u32]),
         "bench_raw": (c_bool, [host, u32, u64, c_bool, timing]),
         "bench_windows": (c_bool, [host, u32, u64, u64, timing]),
     }
@@ -335,8 +334,3 @@ def check_config(config: bytes) -> int | None:
 def confine(descriptor: int) -> bool:
     """From now on this process can only compute and write there; False if that is impossible."""
     return bool(library().khs_host_confine(descriptor))
-
-
-def x86_length(code: bytes, bits: int) -> int:
-    """Length of an x86 instruction, 0 if `code` does not hold it whole."""
-    return int(library().khs_host_x86_length(code, len(code), bits))

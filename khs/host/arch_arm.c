@@ -54,14 +54,24 @@ static uint64_t pc_of(uc_engine *uc)
     return pc;
 }
 
+/* Only exclusive accesses have to be aligned, at the address in a register. */
+static uint64_t exclusive_address(khs_cpu *cpu, uc_engine *uc, uint64_t pc)
+{
+    uint32_t word = word_at(cpu, pc), address = 0;
+    if ((word & 0x0f8000f0u) == 0x01800090u)
+        uc_reg_read(uc, registers[word >> 16 & 15], &address);
+    return address;
+}
+
 /* The one hypercall is `svc #0`; Unicorn does not pass the number in the instruction. */
 static void on_svc(khs_cpu *cpu, uc_engine *uc)
 {
-    uint32_t comment = word_at(cpu, khs_block_end(&cpu->now) - INSTRUCTION) & 0xffffffu;
+    uint64_t pc = khs_block_end(&cpu->now) - INSTRUCTION;
+    uint32_t comment = word_at(cpu, pc) & 0xffffffu;
     if (comment == 0)
         khs_latch_trap(cpu, uc);
     else
-        khs_latch_other_trap(cpu, uc, KHS_FAULT_TRAP, comment, INSTRUCTION);
+        khs_latch_other_trap(cpu, uc, KHS_FAULT_TRAP, comment, pc);
 }
 
 static void on_interrupt(uc_engine *uc, uint32_t number, void *data)
@@ -75,7 +85,8 @@ static void on_interrupt(uc_engine *uc, uint32_t number, void *data)
     if (number == EXCP_UDEF)
         fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .pc = fault.pc};
     else if (number == EXCP_DATA_ABORT)
-        fault = (khs_latch){.kind = KHS_FAULT_ALIGNMENT, .pc = fault.pc};
+        fault = (khs_latch){.kind = KHS_FAULT_ALIGNMENT, .pc = fault.pc,
+                            .address = exclusive_address(cpu, uc, fault.pc)};
     else if (number == EXCP_BKPT)
         fault = (khs_latch){.kind = KHS_FAULT_BREAKPOINT, .pc = fault.pc};
     khs_latch_fault(cpu, uc, &fault, true);

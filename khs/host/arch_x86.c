@@ -5,8 +5,9 @@
 /* Exception vectors. */
 enum { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, OVERFLOW = 4, UNDEFINED = 6, INVALID_TSS = 10, PROTECTION = 13,
        X87_ERROR = 16, ALIGNMENT = 17, SIMD_ERROR = 19, VECTORS = 32, HYPERCALL_X86 = 0x80 };
+/* Opcodes. */
+enum { INT = 0xcd, INT1 = 0xf1 };
 
-#define LONGEST 15u
 #define COUNT(array) (uint32_t)(sizeof(array) / sizeof *(array))
 
 
@@ -27,54 +28,17 @@ static bool is_wide(const khs_cpu *cpu)
 
 /* ------------------------------------------------------------ code */
 
-/* The instruction at `pc`, cut off at `end`; 0 if it is not whole. */
-static uint32_t decode_at(khs_cpu *cpu, uint64_t pc, uint64_t end, enum khs_x86_kind *kind)
-{
-    uint8_t buffer[LONGEST];
-    uint32_t size = end - pc < LONGEST ? (uint32_t)(end - pc) : LONGEST;
-    const uint8_t *code = khs_cpu_code(cpu, pc, buffer, &size);
-    return khs_x86_decode(code, size, is_wide(cpu), kind);
-}
-
 static uint32_t distance(khs_cpu *cpu, uint64_t from, uint64_t to)
 {
-    enum khs_x86_kind kind;
-    uint32_t count = 0, length;
-    for (; from < to; count++) {
-        length = decode_at(cpu, from, from + LONGEST, &kind);
-        from += length ? length : 1; /* walks end, whatever the bytes */
-    }
+    uint32_t count;
+    khs_x86_walk(cpu, from, to, &count);
     return count;
 }
 
-uint64_t khs_x86_edge(khs_cpu *cpu, uint64_t pc, uint64_t edge)
+static uint64_t known(khs_cpu *cpu, uint64_t pc, uint64_t edge)
 {
-    enum khs_x86_kind kind;
-    while (pc < edge) {
-        uint32_t length = decode_at(cpu, pc, edge, &kind);
-        if (length == 0)
-            break; /* not whole before the edge */
-        pc += length;
-    }
-    return pc;
-}
-
-bool khs_x86_refuses(khs_cpu *cpu, const khs_block *block, khs_latch *fault)
-{
-    uint64_t pc = block->pc, end = khs_block_end(block);
-    while (pc < end) {
-        enum khs_x86_kind kind;
-        uint32_t length = decode_at(cpu, pc, end, &kind);
-        *fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .pc = pc};
-        if (kind == KHS_X86_TRANSCENDENTAL)
-            fault->detail = KHS_DETAIL_REFUSED;
-        if (kind == KHS_X86_PORT)
-            *fault = (khs_latch){.kind = KHS_FAULT_PRIVILEGED, .detail = PROTECTION, .pc = pc};
-        if (kind != KHS_X86_PLAIN)
-            return true;
-        pc += length ? length : 1;
-    }
-    return false;
+    uint32_t count;
+    return khs_x86_walk(cpu, pc, edge, &count);
 }
 
 /* ------------------------------------------------------------ counting */
@@ -89,32 +53,15 @@ static uint64_t entry_of(uint64_t pc, uint32_t size, uint64_t ticks)
     return (pc / KHS_BLOCKS << SIZE_BITS | size) << TICKS_BITS | ticks;
 }
 
-/* The block exists, so asking for it is only a look-up. Unicorn counts an exit that ends it
- * as an instruction. */
-static uint32_t count(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
-{
-    uc_tb tb = {0};
-    bool known = !khs_exits_has(cpu->exits, pc + size) && uc_ctl_request_cache(uc, pc, &tb) == UC_ERR_OK &&
-                 tb.size == size;
-    uint32_t ticks = known ? tb.icount : distance(cpu, pc, pc + size);
-    return ticks ? ticks : 1; /* a block that costs nothing would loop for ever */
-}
-
-/* A block that is not known, must not run, or does not fit into the budget. */
+/* A block that is not in the table, holds something unknown, or does not fit into the
+ * budget. */
 static __attribute__((noinline)) void on_rare_block(uc_engine *uc, uint64_t pc, uint32_t size, khs_cpu *cpu)
 {
-    bool known = (cpu->blocks[pc % KHS_BLOCKS] ^ entry_of(pc, size, 0)) < 1u << TICKS_BITS;
-    cpu->ahead = (khs_latch){0};
-    if (known) {
-        khs_latch_budget(cpu, uc, pc);
-        return;
-    }
-    khs_block block = {.pc = pc, .size = size, .ticks = count(cpu, uc, pc, size)};
-    khs_latch fault;
-    bool refused = khs_x86_refuses(cpu, &block, &fault);
-    if (refused)
-        cpu->ahead = fault;
-    if (refused || block.ticks > cpu->left) {
+    bool is_counted = (cpu->blocks[pc % KHS_BLOCKS] ^ entry_of(pc, size, 0)) < 1u << TICKS_BITS;
+    khs_block block = {.pc = pc, .size = size};
+    if (!is_counted && khs_x86_walk(cpu, pc, pc + size, &block.ticks) != pc + size)
+        cpu->unknown = size;
+    if (is_counted || cpu->unknown > 0 || block.ticks > cpu->left) {
         khs_latch_budget(cpu, uc, pc);
         return;
     }
@@ -143,6 +90,8 @@ static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
         khs_latch_budget(cpu, uc, pc);
         return;
     }
+    if (KHS_RARE(!khs_x86_is_known(cpu, pc)) && !khs_x86_admit(cpu, uc, pc, size))
+        return;
     cpu->left--;
     cpu->now = (khs_block){.pc = pc, .size = size, .ticks = 1};
 }
@@ -161,38 +110,31 @@ static void fault_here(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t deta
     khs_latch_fault(cpu, uc, &(khs_latch){.kind = kind, .detail = detail, .pc = pc_of(cpu, uc)}, true);
 }
 
-static uint8_t byte_at(khs_cpu *cpu, uint64_t address)
-{
-    uint8_t none = 0;
-    uint32_t size = 1;
-    return *khs_cpu_code(cpu, address, &none, &size);
-}
-
 /* An `int` instruction, or another that traps behind itself. */
 static void on_software(khs_cpu *cpu, uc_engine *uc, uint32_t number)
 {
-    uint64_t end = khs_block_end(&cpu->now);
-    uint8_t last = byte_at(cpu, end - 1), first = byte_at(cpu, end - 2);
-    if (number == DEBUG && !(first == 0xcd && last == DEBUG)) {
-        /* single step: the instruction before was carried out */
-        khs_latch_fault(cpu, uc, &(khs_latch){.kind = KHS_FAULT_BREAKPOINT, .detail = number, .pc = end}, false);
-        return;
-    }
-    bool numbered = last == (uint8_t)number; /* else int3 or into: one byte */
     uint32_t kind = number == BREAKPOINT ? KHS_FAULT_BREAKPOINT : KHS_FAULT_TRAP;
-    khs_latch_other_trap(cpu, uc, kind, number, numbered ? 2 : 1);
+    khs_latch_other_trap(cpu, uc, kind, number, khs_x86_ending_at(cpu, khs_block_end(&cpu->now)));
+}
+
+/* The instruction before the pc was carried out with the trap flag set. */
+static void on_single_step(khs_cpu *cpu, uc_engine *uc)
+{
+    khs_latch fault = {.kind = KHS_FAULT_BREAKPOINT, .detail = DEBUG, .pc = pc_of(cpu, uc)};
+    khs_latch_fault(cpu, uc, &fault, false);
 }
 
 static void on_exception(khs_cpu *cpu, uc_engine *uc, uint32_t number)
 {
+    khs_latch into = {.kind = KHS_FAULT_TRAP, .detail = number};
     switch (number) {
     case OVERFLOW: /* `into` leaves the pc behind it, and does not end its block */
-        khs_latch_fault(cpu, uc, &(khs_latch){.kind = KHS_FAULT_TRAP, .detail = number, .pc = pc_of(cpu, uc) - 1}, true);
+        into.pc = khs_x86_ending_at(cpu, pc_of(cpu, uc));
+        khs_latch_fault(cpu, uc, &into, true);
         break;
     case DIVIDE:
     case X87_ERROR:
     case SIMD_ERROR: fault_here(cpu, uc, KHS_FAULT_DIVIDE, number); break;
-    case DEBUG: fault_here(cpu, uc, KHS_FAULT_BREAKPOINT, number); break;
     case UNDEFINED: fault_here(cpu, uc, KHS_FAULT_UNDEFINED, 0); break;
     case ALIGNMENT: fault_here(cpu, uc, KHS_FAULT_ALIGNMENT, 0); break;
     default:
@@ -205,24 +147,31 @@ static void on_exception(khs_cpu *cpu, uc_engine *uc, uint32_t number)
 static void on_interrupt(uc_engine *uc, uint32_t number, void *data)
 {
     khs_cpu *cpu = data;
+    uint64_t end = khs_block_end(&cpu->now);
+    bool behind = number >= VECTORS || pc_of(cpu, uc) == end;
     if (number == HYPERCALL_X86 && !is_wide(cpu))
         khs_latch_trap(cpu, uc);
-    else if (number >= VECTORS || pc_of(cpu, uc) == khs_block_end(&cpu->now))
+    else if (number == DEBUG && khs_x86_opcode_at(cpu, khs_x86_ending_at(cpu, end)) != INT)
+        on_single_step(cpu, uc);
+    else if (behind)
         on_software(cpu, uc, number);
     else
         on_exception(cpu, uc, number);
 }
 
+/* Exception 6 of whatever cause, and int1. */
 static bool on_illegal(uc_engine *uc, void *data)
 {
     khs_cpu *cpu = data;
-    const uint8_t int1 = 0xf1;
-    bool is_int1 = byte_at(cpu, pc_of(cpu, uc)) == int1;
-    fault_here(cpu, uc, is_int1 ? KHS_FAULT_BREAKPOINT : KHS_FAULT_UNDEFINED, is_int1 ? DEBUG : 0);
+    switch (khs_x86_opcode_at(cpu, pc_of(cpu, uc))) {
+    case INT1: fault_here(cpu, uc, KHS_FAULT_BREAKPOINT, DEBUG); break;
+    case INT: fault_here(cpu, uc, KHS_FAULT_TRAP, UNDEFINED); break;
+    default: fault_here(cpu, uc, KHS_FAULT_UNDEFINED, 0);
+    }
     return false;
 }
 
-/* Blocks with port I/O are refused; should one get this far, it would still do nothing. */
+/* Port I/O is refused before; should it get this far, it would still do nothing. */
 static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *data)
 {
     (void)port, (void)size;
@@ -369,6 +318,7 @@ const khs_isa khs_isa_x86 = {
     .on_code = on_code,
     .enter = enter_x86,
     .distance = distance,
+    .known = known,
     .idles = idles,
     .set_result = set_result_x86,
 };
@@ -391,6 +341,7 @@ const khs_isa khs_isa_x64 = {
     .on_code = on_code,
     .enter = enter_x64,
     .distance = distance,
+    .known = known,
     .idles = idles,
     .set_result = set_result_x64,
 };

@@ -21,10 +21,11 @@ uint8_t *khs_guest_at(const khs_host *host, uint32_t partition, uint64_t address
     return NULL;
 }
 
-/* Remembers the code region of an address. */
-static bool find_code(khs_cpu *cpu, uint64_t address)
+bool khs_cpu_find_code(khs_cpu *cpu, uint64_t address)
 {
     const khs_host *host = cpu->host;
+    if (address - cpu->code_start < cpu->code_size)
+        return true;
     khs_slice slice = host->partitions[cpu->partition].maps;
     for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
         const khs_cfg_map *map = &host->maps[i];
@@ -32,6 +33,7 @@ static bool find_code(khs_cpu *cpu, uint64_t address)
         if (!(map->rights & KHS_X) || address < map->address || address - map->address >= region->size)
             continue;
         cpu->code = region->base;
+        cpu->lengths = region->lengths;
         cpu->code_start = map->address;
         cpu->code_size = region->size;
         return true;
@@ -45,7 +47,7 @@ const uint8_t *khs_cpu_code(khs_cpu *cpu, uint64_t address, uint8_t *buffer, uin
     if (offset < cpu->code_size && cpu->code_size - offset >= *size)
         return cpu->code + offset;
     uint32_t done = 0;
-    while (done < *size && find_code(cpu, address + done)) {
+    while (done < *size && khs_cpu_find_code(cpu, address + done)) {
         offset = address + done - cpu->code_start;
         while (offset < cpu->code_size && done < *size)
             buffer[done++] = cpu->code[offset++];
@@ -87,13 +89,13 @@ void khs_latch_trap(khs_cpu *cpu, uc_engine *uc)
         cpu->pc = khs_block_end(&cpu->now);
 }
 
-void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint32_t size)
+void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint64_t pc)
 {
     if (!latch(cpu, uc, KHS_AT_FAULT))
         return;
     cpu->kept++;
-    cpu->pc = khs_block_end(&cpu->now) - size;
-    cpu->fault = (khs_latch){.kind = kind, .detail = detail, .pc = cpu->pc};
+    cpu->pc = pc;
+    cpu->fault = (khs_latch){.kind = kind, .detail = detail, .pc = pc};
 }
 
 void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc)

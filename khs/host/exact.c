@@ -25,64 +25,61 @@ static void from_twin(khs_cpu *cpu)
     uc_context_restore(cpu->main, cpu->transfer);
 }
 
-/* Instruction by instruction until the budget is used. */
-static void tail(khs_cpu *cpu)
+/* Instruction by instruction, for at most `limit` ticks. */
+static void on_twin(khs_cpu *cpu, uint64_t limit)
 {
-    cpu->reason = KHS_RUNNING_ON;
-    if (!to_twin(cpu))
-        return;
+    uint64_t rest = cpu->left > limit ? cpu->left - limit : 0;
+    cpu->left -= rest;
     khs_engine_start(cpu, &cpu->twin);
-    from_twin(cpu);
+    cpu->left += rest;
+    if (cpu->reason == KHS_AT_BUDGET && rest > 0)
+        cpu->reason = KHS_RUNNING_ON;
 }
 
-/* Instruction by instruction up to fault->pc, where `fault` happens unless something else
- * does before. Exits cut blocks, so the twin's are thrown away afterwards. */
-static void tail_until(khs_cpu *cpu, const khs_latch *fault)
-{
-    uint64_t stop = fault->pc, *exits = cpu->exits->at ? cpu->exits->at : &stop;
-    uint32_t count = cpu->exits->count;
-    cpu->reason = KHS_RUNNING_ON;
-    if (!to_twin(cpu))
-        return;
-    exits[count] = stop;
-    uc_ctl_set_exits(cpu->twin, exits, count + 1);
-    khs_engine_start(cpu, &cpu->twin);
-    if (cpu->twin != NULL) {
-        uc_ctl_set_exits(cpu->twin, exits, count);
-        uc_ctl_flush_tb(cpu->twin);
-    }
-    from_twin(cpu);
-    if (cpu->reason == KHS_RUNNING_ON && cpu->pc == stop) {
-        cpu->reason = KHS_AT_FAULT;
-        cpu->fault = *fault;
-    }
-}
-
-/* The main engine stopped before a block: too long for the budget, or refused. */
+/* The main engine stopped before a block: too long for the budget, or not all of it is
+ * known. As many bytes hold at most as many instructions. */
 static void before_block(khs_cpu *cpu)
 {
-    khs_latch fault = cpu->ahead;
-    cpu->ahead = (khs_latch){0};
-    if (fault.kind == 0)
-        tail(cpu);
-    else
-        tail_until(cpu, &fault);
+    uint64_t limit = cpu->unknown > 0 ? cpu->unknown : cpu->left;
+    cpu->unknown = 0;
+    cpu->reason = KHS_RUNNING_ON;
+    if (!to_twin(cpu))
+        return;
+    on_twin(cpu, limit);
+    from_twin(cpu);
 }
 
 /* QEMU translates x86 blocks over page ends and reports code that runs off executable
- * memory at the start of the block, nothing of it executed. Returns whether that is what
- * happened, and then goes on to the instruction that really faults. */
-static bool ran_off(khs_cpu *cpu)
+ * memory at the start of the block, nothing of it executed. */
+static bool ran_off(const khs_cpu *cpu)
 {
-    khs_latch fault = cpu->fault;
-    if (fault.kind != KHS_FAULT_EXECUTE || fault.address == fault.pc || cpu->host->arch == &khs_isa_armv7)
-        return false;
-    uint64_t stop = khs_x86_edge(cpu, fault.pc, fault.address);
-    if (stop == fault.pc)
-        return false;
-    fault.pc = stop;
-    tail_until(cpu, &fault);
-    return true;
+    return cpu->reason == KHS_AT_FAULT && cpu->fault.kind == KHS_FAULT_EXECUTE &&
+           cpu->fault.address != cpu->fault.pc && cpu->host->arch->known != NULL;
+}
+
+/* Does what comes before the instruction that really faults, in blocks that do not reach
+ * as far as the edge: all that is known at once, then instruction by instruction. Exits cut
+ * blocks, so the twin's are thrown away afterwards. */
+static void up_to_edge(khs_cpu *cpu)
+{
+    uint64_t known = cpu->host->arch->known(cpu, cpu->pc, cpu->fault.address);
+    uint64_t here[KHS_EXITS_SPARE], *exits = cpu->exits->at ? cpu->exits->at : here;
+    uint32_t always = cpu->exits->count, count = always;
+    bool single = known == cpu->pc;
+    if (!single)
+        exits[count++] = known;
+    for (uint64_t i = 1; single && i <= KHS_EXITS_SPARE; i++)
+        exits[count++] = cpu->pc + i;
+    cpu->reason = KHS_RUNNING_ON;
+    if (!to_twin(cpu))
+        return;
+    uc_ctl_set_exits(cpu->twin, exits, count);
+    on_twin(cpu, single ? 1 : cpu->left);
+    if (cpu->twin != NULL) {
+        uc_ctl_set_exits(cpu->twin, exits, always);
+        uc_ctl_flush_tb(cpu->twin);
+    }
+    from_twin(cpu);
 }
 
 static void advance(khs_cpu *cpu)
@@ -91,8 +88,8 @@ static void advance(khs_cpu *cpu)
     khs_engine_start(cpu, &cpu->main);
     if (cpu->reason == KHS_AT_BUDGET && cpu->left > 0)
         before_block(cpu);
-    else if (KHS_RARE(cpu->reason == KHS_AT_FAULT))
-        ran_off(cpu);
+    if (KHS_RARE(ran_off(cpu)))
+        up_to_edge(cpu);
     if (KHS_RARE(cpu->reason == KHS_RUNNING_ON && cpu->left == left && cpu->pc == pc))
         khs_engine_refuse(cpu, KHS_DETAIL_STUCK);
 }

@@ -181,8 +181,6 @@ typedef struct khs_host_ending {
 KHS_API uint64_t khs_host_scan(uint32_t arch, const void *code, uint64_t size);
 /* khs_config_check, for Python. */
 KHS_API uint32_t khs_host_check_config(const void *config, uint64_t size, uint64_t *where);
-/* Length of the x86 instruction at `code`, 0 if `size` bytes do not hold it whole. */
-KHS_API uint32_t khs_host_x86_length(const void *code, uint64_t size, uint32_t bits);
 
 /* ------------------------------------------------------------ measuring */
 

@@ -23,6 +23,7 @@ typedef struct khs_region_memory {
     uint64_t size;
     bool writable;   /* some partition may write it */
     bool executable; /* some partition may execute it */
+    uint8_t *lengths; /* of x86 instructions, see x86_code.c; NULL without code */
 } khs_region_memory;
 
 typedef struct khs_memory {
@@ -91,8 +92,11 @@ typedef struct khs_isa {
     uc_cb_hookcode_t on_code;  /* of twins */
     /* Calls a guest function: a start (`fresh`) or a virtual interrupt. */
     void (*enter)(khs_cpu *cpu, uint64_t pc, uint64_t sp, uint64_t argument, bool fresh);
-    /* Instructions of straight-line code from `from` to `to`. */
+    /* Instructions of straight-line code, all of it known, from `from` to `to`. */
     uint32_t (*distance)(khs_cpu *cpu, uint64_t from, uint64_t to);
+    /* How far code from `pc` up to `edge` is known; NULL if no block reaches over the edge
+     * of what may be executed. */
+    uint64_t (*known)(khs_cpu *cpu, uint64_t pc, uint64_t edge);
     /* The engine came back of itself behind the instruction that ends at cpu->pc. */
     bool (*idles)(khs_cpu *cpu);
     /* Sets the result registers, and what else the trap instruction changes. */
@@ -104,25 +108,38 @@ extern const khs_isa khs_isa_armv7, khs_isa_x86, khs_isa_x64;
 /* x86: ring 3, flat segments, empty descriptor tables, SSE on, clock and I/O trapped. */
 #define KHS_X86_EFLAGS 0x202u
 bool khs_x86_user_mode(uc_engine *uc, bool wide);
-/* x86 decoding: length of the instruction at `code`, 0 if `size` bytes do not hold it whole. */
-enum khs_x86_kind {
-    KHS_X86_PLAIN,
-    KHS_X86_PORT,           /* in, out, ins, outs: QEMU checks no privilege */
-    KHS_X86_VEX,            /* AVX and BMI, which this CPU lacks: QEMU would do as with SSE */
-    KHS_X86_TRANSCENDENTAL, /* x87, and the result would be that of the host's libm */
+
+/* x86_code.c: lengths of instructions, as the engine told them. */
+#define KHS_X86_LONGEST 15u
+bool khs_x86_is_known(khs_cpu *cpu, uint64_t pc);
+/* The engine is about to run an instruction that is not known. False, and a fault, if it
+ * must not. */
+bool khs_x86_admit(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size);
+/* The first byte behind the prefixes. */
+uint8_t khs_x86_opcode_at(khs_cpu *cpu, uint64_t pc);
+/* From one known instruction to the next until `to` is reached: where that ends, and over
+ * how many it went. */
+uint64_t khs_x86_walk(khs_cpu *cpu, uint64_t from, uint64_t to, uint32_t *count);
+/* The instruction of the current block that ends at `end`. */
+uint64_t khs_x86_ending_at(khs_cpu *cpu, uint64_t end);
+
+/* x86_rules.c: what may become of an instruction, by its first bytes. The last of them may
+ * be its opcode, then there are more to look at, which are none of its. */
+#define KHS_X86_FETCHED (KHS_X86_LONGEST + 2u)
+enum khs_x86_rule {
+    KHS_X86_RUNS,
+    KHS_X86_STEPPED, /* on the twin alone */
+    KHS_X86_REFUSED, /* `fault` says as what */
 };
-uint32_t khs_x86_decode(const uint8_t *code, uint32_t size, bool wide, enum khs_x86_kind *kind);
-/* Whether a block holds an instruction that must not run; `fault` is what the first such
- * one is answered with. */
-bool khs_x86_refuses(khs_cpu *cpu, const khs_block *block, khs_latch *fault);
-/* Where straight-line code from `pc` meets the unexecutable `edge`: the address of the
- * instruction that reaches over it or begins there. */
-uint64_t khs_x86_edge(khs_cpu *cpu, uint64_t pc, uint64_t edge);
+enum khs_x86_rule khs_x86_rule(const uint8_t *code, bool wide, khs_latch *fault);
+const uint8_t *khs_x86_opcode(const uint8_t *code, bool wide);
 
 /* ------------------------------------------------------------ scan.c */
 
 /* Ascending addresses at which an instruction must not be translated. Unicorn keeps pointers
- * to them; behind the last there is room for one more. */
+ * to them; behind the last there is room for KHS_EXITS_SPARE more, as many as there are
+ * addresses behind an instruction's first. */
+#define KHS_EXITS_SPARE KHS_X86_LONGEST
 typedef struct khs_exits {
     uint64_t *at; /* NULL if there are none */
     uint32_t count;
@@ -161,6 +178,7 @@ struct khs_cpu {
     /* what every block touches */
     uint64_t left; /* ticks not yet given to a block; 0 once something is latched */
     khs_block now; /* entered last */
+    uint32_t unknown; /* bytes of the block that was not entered, as not all of it is known */
     /* where and why it stopped */
     uint64_t pc;   /* next instruction */
     uint64_t kept; /* `left` when something was latched */
@@ -169,7 +187,6 @@ struct khs_cpu {
     bool in_hook;                /* the kernel is at work inside a hook */
     khs_postponed postponed;
     khs_latch fault;
-    khs_latch ahead;   /* in the block that was not entered */
     khs_latch refused; /* it cannot go on until it is started again */
     bool tainted;      /* its engines translated what they must not run */
 
@@ -177,6 +194,7 @@ struct khs_cpu {
     khs_host *host;
     khs_exits *exits;
     const uint8_t *code; /* the code region that was looked into last */
+    uint8_t *lengths;
     uint64_t code_start;
     uint64_t code_size;
     uc_engine *main;
@@ -208,8 +226,8 @@ bool khs_engine_prototype(khs_host *host);
 void khs_latch_fault(khs_cpu *cpu, uc_engine *uc, const khs_latch *fault, bool begun);
 /* The instruction that ends the current block was the hypercall trap. */
 void khs_latch_trap(khs_cpu *cpu, uc_engine *uc);
-/* The instruction of `size` bytes that ends the current block was some other trap. */
-void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint32_t size);
+/* The instruction that ends the current block, at `pc`, was some other trap. */
+void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint64_t pc);
 /* The block does not fit into the budget. */
 void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc);
 
@@ -224,6 +242,8 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why);
 /* Memory of a partition by its addresses: a pointer to the byte and how many follow it in
  * the same region; NULL if nothing with all `rights` is mapped there. */
 uint8_t *khs_guest_at(const khs_host *host, uint32_t partition, uint64_t address, uint32_t rights, uint64_t *room);
+/* Makes the region at `address` the one in cpu->code, if it is code. */
+bool khs_cpu_find_code(khs_cpu *cpu, uint64_t address);
 /* Code at `address`: where it lies or, from several regions that follow each other, copied
  * to `buffer`. `size`: bytes wanted, then bytes there. */
 const uint8_t *khs_cpu_code(khs_cpu *cpu, uint64_t address, uint8_t *buffer, uint32_t *size);

@@ -70,10 +70,21 @@ static bool map_region(khs_memory *memory, uint32_t index, const khs_cfg_region 
                 memory->golden, (off_t)offset) != MAP_FAILED;
 }
 
-static bool open_region(khs_memory *memory, uint32_t index, const khs_cfg_region *cfg,
+/* Room for what is found out about x86 code. */
+static bool map_lengths(khs_region_memory *region)
+{
+    void *lengths = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (lengths == MAP_FAILED)
+        return false;
+    region->lengths = lengths;
+    return true;
+}
+
+static bool open_region(khs_memory *memory, const khs_config *config, uint32_t index,
                         const khs_host_bytes *image, uint64_t *offset, khs_host_error *error)
 {
-    const khs_region_memory *region = &memory->regions[index];
+    const khs_cfg_region *cfg = (const khs_cfg_region *)table(config, &config->regions) + index;
+    khs_region_memory *region = &memory->regions[index];
     if (cfg->file_offset > image->size || cfg->file_size > image->size - cfg->file_offset)
         return refuse(error, KHS_HOST_MEMORY, index, "its initial content lies outside memory.bin");
     /* Code caches do not see writes through another mapping: code never changes. */
@@ -82,7 +93,8 @@ static bool open_region(khs_memory *memory, uint32_t index, const khs_cfg_region
     const uint8_t *content = (const uint8_t *)image->data + cfg->file_offset;
     if (ftruncate(memory->golden, (off_t)(*offset + pages(cfg->file_size))) != 0 ||
         !write_whole(memory->golden, content, cfg->file_size, *offset) ||
-        !map_region(memory, index, cfg, *offset))
+        !map_region(memory, index, cfg, *offset) ||
+        (region->executable && config->arch != KHS_ARMV7 && !map_lengths(region)))
         return refuse(error, KHS_HOST_SYSTEM, index, strerror(errno));
     *offset += pages(cfg->file_size);
     return true;
@@ -91,7 +103,6 @@ static bool open_region(khs_memory *memory, uint32_t index, const khs_cfg_region
 bool khs_memory_open(khs_memory *memory, const khs_config *config, const khs_host_bytes *image,
                      khs_host_error *error)
 {
-    const khs_cfg_region *cfg = table(config, &config->regions);
     uint64_t offset = 0;
     memory->count = config->regions.count;
     memory->regions = calloc(memory->count, sizeof *memory->regions);
@@ -100,18 +111,25 @@ bool khs_memory_open(khs_memory *memory, const khs_config *config, const khs_hos
         return refuse(error, KHS_HOST_SYSTEM, 0, "no memory for the images");
     collect_rights(memory, config);
     for (uint32_t i = 0; i < memory->count; i++)
-        if (!open_region(memory, i, &cfg[i], image, &offset, error))
+        if (!open_region(memory, config, i, image, &offset, error))
             return false;
     if (fcntl(memory->golden, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         return refuse(error, KHS_HOST_SYSTEM, 0, "the images cannot be sealed");
     return true;
 }
 
+static void unmap_region(const khs_region_memory *region)
+{
+    if (region->base != NULL)
+        munmap(region->base, region->size);
+    if (region->lengths != NULL)
+        munmap(region->lengths, region->size);
+}
+
 void khs_memory_close(khs_memory *memory)
 {
     for (uint32_t i = 0; memory->regions != NULL && i < memory->count; i++)
-        if (memory->regions[i].base != NULL)
-            munmap(memory->regions[i].base, memory->regions[i].size);
+        unmap_region(&memory->regions[i]);
     free(memory->regions);
     if (memory->golden >= 0)
         close(memory->golden);

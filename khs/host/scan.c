@@ -92,8 +92,7 @@ static bool add(khs_exits *exits, uint32_t partition, uint64_t address, khs_host
     if (exits->count == EXITS_MOST)
         return refuse(error, partition, address);
     if (exits->count % 64 == 0) {
-        /* one more than are counted: see khs_exits */
-        uint64_t *at = realloc(exits->at, (exits->count + 65u) * sizeof *at);
+        uint64_t *at = realloc(exits->at, (exits->count + 64u + KHS_EXITS_SPARE) * sizeof *at);
         if (at == NULL) {
             khs_host_fail(error, KHS_HOST_SYSTEM, 0, "no memory");
             return false;

@@ -204,8 +204,7 @@ Trap = tuple[bytes, tuple[FaultKind, int] | None]
 def _int(number: int, arch: Arch) -> tuple[FaultKind, int] | None:
     if number == 0x80 and arch is Arch.X86:
         return HYPERCALL
-    special = {3: (FaultKind.BREAKPOINT, 3), 6: (FaultKind.UNDEFINED, 0)}
-    return special.get(number, (FaultKind.TRAP, number))
+    return (FaultKind.BREAKPOINT if number == 3 else FaultKind.TRAP, number)
 
 
 def _x86_traps(arch: Arch) -> Iterator[Trap]:

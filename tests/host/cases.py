@@ -1,6 +1,7 @@
 """What a guest may do, case by case: the instruction, and what becomes of it on each architecture.
 
-Every case runs behind two no-ops and before a hypercall. Numbers are those of khs/core/event.h.
+Every case runs behind two no-ops and before a hypercall, in a loop. Numbers are those of
+khs/core/event.h.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Case:
         return f"{self.arch.name.lower()}-{self.name.replace(' ', '-')}"
 
 
+#: x86: sets the trap flag; three instructions, nine bytes.
+TRACED = "9c810c24000100009d"
+
 UNDEFINED, GENERAL = Fault(Kind.UNDEFINED), Fault(Kind.PRIVILEGED, 13)
 BREAK = Fault(Kind.BREAKPOINT)
 
@@ -132,6 +136,9 @@ _X86_CASES = [
     *_x64("sysexit", "0f35", UNDEFINED),
     *_x64("sysret", "480f07", UNDEFINED),
     *_both("iret", "83ec40cf", Fault(Kind.PRIVILEGED, 13, 3, 1)),
+    *_both("iret of a nested task", "9c810c24004000009dcf", Fault(Kind.PRIVILEGED, 13, 9, 3)),
+    *_both("iret without a stack", "31e4cf", Fault(Kind.PRIVILEGED, 13, 2, 1)),
+    *_x64("iretq", "48cf", GENERAL),
     *_both("retf", "83ec40cb", Fault(Kind.PRIVILEGED, 13, 3, 1)),
     *_x86("far jump", "ea000000400800", GENERAL),
     *_both("load ds", "b8100000008ed8", Fault(Kind.PRIVILEGED, 13, 5, 1)),
@@ -145,16 +152,27 @@ _X86_CASES = [
     *_both("int 13", "cd0d", Fault(Kind.TRAP, 13)),
     *_both("int 14", "cd0e", Fault(Kind.TRAP, 14)),
     *_both("int 0", "cd00", Fault(Kind.TRAP, 0)),
-    *_both("int 6", "cd06", UNDEFINED),
+    *_both("int 6", "cd06", Fault(Kind.TRAP, 6)),
+    *_both("int 6 prefixed", "662ecd06", Fault(Kind.TRAP, 6)),
+    *_both("int 13 prefixed", "2ecd0d", Fault(Kind.TRAP, 13)),
+    *_both("int 0x81 after work", "31c02ecd81", Fault(Kind.TRAP, 0x81, 2, 1)),
+    *_both("int3 prefixed", "31c02ecc", Fault(Kind.BREAKPOINT, 3, 2, 1)),
+    *_both("int1 prefixed", "2ef1", Fault(Kind.BREAKPOINT, 1)),
     *_both("int 1", "cd01", Fault(Kind.TRAP, 1)),
     *_both("int 3", "cd03", Fault(Kind.BREAKPOINT, 3)),
     *_both("int3", "cc", Fault(Kind.BREAKPOINT, 3)),
     *_both("int1", "f1", Fault(Kind.BREAKPOINT, 1)),
     *_x86("into", "b8ffffff7f83c001ce", Fault(Kind.TRAP, 4, 8, 2)),
+    *_x86("into prefixed", "b8ffffff7f83c0012ece90", Fault(Kind.TRAP, 4, 8, 2)),
     *_x86("into without overflow", "31c0ce", Fine(2)),
     *_x64("into", "ce", UNDEFINED),
     *_x86("bound", f"bb{_u32(RAM)}83c8ff6203", Fault(Kind.TRAP, 5, 8, 2)),
-    *_both("single step", "9c810c24000100009d9090", Fault(Kind.BREAKPOINT, 1, 10, 4)),
+    *_both("single step", f"{TRACED}9090", Fault(Kind.BREAKPOINT, 1, 10, 4)),
+    *_both("single step to a jump's target", f"{TRACED}eb0190", Fault(Kind.BREAKPOINT, 1, 12, 4)),
+    *_both("single step to itself", f"{TRACED}ebfe", Fault(Kind.BREAKPOINT, 1, 9, 4)),
+    *_both("single step that ends like int 1", f"{TRACED}b80000cd01", Fault(Kind.BREAKPOINT, 1, 14, 4)),
+    *_both("single step of int 1", f"{TRACED}cd01", Fault(Kind.TRAP, 1, 9, 3)),
+    *_both("single step of a fault", f"{TRACED}0f0b", Fault(Kind.UNDEFINED, 0, 9, 3)),
     # illegal instructions, and those of later CPUs
     *_both("ud2", "0f0b", UNDEFINED),
     *_both("vmcall", "0f01c1", UNDEFINED),
@@ -162,6 +180,27 @@ _X86_CASES = [
     *_both("mwait", "0f01c9", UNDEFINED),
     *_both("rsm", "0faa", UNDEFINED),
     *_both("crc32", "f20f38f1c0", UNDEFINED),
+    *_both("lock mov", f"be{_u32(RAM)}f08906", Fault(Kind.UNDEFINED, 0, 5, 1)),
+    *_both("lock cmp", f"be{_u32(RAM)}f03906", Fault(Kind.UNDEFINED, 0, 5, 1)),
+    *_both("lock cmp immediate", f"be{_u32(RAM)}f0833e01", Fault(Kind.UNDEFINED, 0, 5, 1)),
+    *_both("lock add into a register", f"be{_u32(RAM)}f00306", Fault(Kind.UNDEFINED, 0, 5, 1)),
+    *_both("lock bt", f"be{_u32(RAM)}f00fa30e", Fault(Kind.UNDEFINED, 0, 5, 1)),
+    *_both("lock call", f"be{_u32(RAM)}f0ff16", Fault(Kind.UNDEFINED, 0, 5, 1)),
+    *_both("lock nop", "f090", UNDEFINED),
+    *_both("lock add register", "f001c8", UNDEFINED),
+    *_both("lock xadd register", "f00fc1c8", UNDEFINED),
+    *_both("lock xchg register", "662ef087c8", UNDEFINED),
+    *_both("lock inc register", "f0ffc0", UNDEFINED),
+    *_both("lock hypercall", "f0cd80f00f05", UNDEFINED),
+    *_both("lock sse", "f00f58c0", UNDEFINED),
+    *_both("movmskps memory", "0f5006", UNDEFINED),
+    *_both("movmskpd memory", "660f509000000000", UNDEFINED),
+    *_both("psrlw memory", "0f711001", UNDEFINED),
+    *_both("pslldq memory", "660f733f01", UNDEFINED),
+    *_both("movdq2q memory", "f20fd606", UNDEFINED),
+    *_both("movq2dq memory", "f30fd606", UNDEFINED),
+    *_both("insertq memory", "f20f78060101", UNDEFINED),
+    *_both("extrq memory", "660f78060101", UNDEFINED),
     *_both("avx", "c5f857c0", UNDEFINED),
     *_both("avx after work", "31c0c4e27958c0", Fault(Kind.UNDEFINED, 0, 2, 1)),
     *_x86("lds null", f"be{_u32(RAM)}c506", Fine(2)),
@@ -176,6 +215,10 @@ _X86_CASES = [
     *_both("fsin after work", "d9e831c0d9fe", Fault(Kind.UNDEFINED, 1, 4, 2)),
     *_both("fsin inside an immediate", "b8d9fe9090", Fine(1)),
     *_both("fsin jumped into", "eb01b8d9fe", Fault(Kind.UNDEFINED, 1, 3, 1)),
+    *_both("fsin behind movmskps", "d9e80f5090d9fe9090", Fault(Kind.UNDEFINED, 0, 2, 1)),
+    *_x64("fsin behind a rex dropped", "d9e8482eb811223344d9fe9090", Fault(Kind.UNDEFINED, 1, 9, 2)),
+    *_x64("in behind a rex dropped", "486666a979faed", Fault(Kind.PRIVILEGED, 13, 6, 1)),
+    *_x64("avx behind a rex dropped", "482eb811223344c5f858c0", Fault(Kind.UNDEFINED, 0, 7, 1)),
     *_both("fsqrt", "d9e8d9fa", Fine(2)),
     # what would abort the CPU engine
     *_both("lock bts register", "f00fabd1", UNDEFINED),
@@ -190,8 +233,14 @@ _X86_CASES = [
     *_both("bts behind what ends in f0", "89f00fabd1", Fine(2)),
     *_both("lock bts behind pause", "f390f00fabd1", Fault(Kind.UNDEFINED, 0, 2, 1)),
     *_both("lock bts that is too long", "66" * 12 + "f00fabd1", GENERAL),
-    *_both("lock bts memory", f"be{_u32(RAM)}f00fab0e", Fine(2)),
+    *_both("lock bts memory", f"be{_u32(RAM)}31c9f00fab0e", Fine(3)),
     # allowed
+    *_x64("rex before another prefix", "482eb811223344", Fine()),
+    *_x64("rex before operand size", "486666a979fa", Fine()),
+    *_both("movdq2q", "f20fd6c1", Fine()),
+    *_both("psrlw", "0f71d001", Fine()),
+    *_both("lock memory", f"be{_u32(RAM)}f0010ef0830601f0ff06f0f71ef00fc10ef00fb10ef0871ef00fba2e01", Fine(9)),
+    *_both("lock cmpxchg8b", f"be{_u32(RAM)}f00fc70e", Fine(2)),
     *_both("pause", "f390", Fine()),
     *_both("cpuid", "0fa2", Fine()),
     *_both("endbr", "f30f1efa", Fine()),
@@ -209,6 +258,8 @@ _X86_CASES = [
     *_both("jump to 0", "31c0ffe0", Fault(Kind.EXECUTE, 0, 0, 2, 0)),
     *_both("call nowhere", f"b8{_u32(NOWHERE)}ffd0", Fault(Kind.EXECUTE, 0, NOWHERE, 2, NOWHERE)),
     *_both("store over the end", f"bb{_u32(RAM + 0xFFFE)}8903", Fault(Kind.WRITE, 0, 5, 1, RAM + 0x10000)),
+    *_both("read behind a long block", f"bb{_u32(NOWHERE)}{'31c0' * 40}8b03", Fault(Kind.READ, 0, 85, 41, NOWHERE)),
+    *_x64("read behind a rex dropped", f"482eb811223344909090bb{_u32(NOWHERE)}8b03", Fault(Kind.READ, 0, 15, 5, NOWHERE)),
     *_both("long double nowhere", f"d9e8bb{_u32(NOWHERE)}db3b", Fault(Kind.WRITE, 0, 7, 2, NOWHERE)),
     *_x64("read at the top", "4831db48ffcb8a03", Fault(Kind.READ, 0, 6, 2, (1 << 64) - 1)),
     *_x64("read far above own memory", f"48bb{_u32(RAM)}000000808a03", Fault(Kind.READ, 0, 10, 1, RAM | 1 << 63)),
@@ -253,7 +304,8 @@ _ARM_CASES = [
     *_arm("setend", Fine(2), 0xF1010200, 0xF1010000),
     *_arm("vadd", Fine(), 0xEE300A20),
     *_arm("neon", Fine(), 0xF2000800),
-    *_arm("exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2), 0xE3A00101, 0xE2800001, 0xE1901F9F),
+    *_arm("exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 1), 0xE3A00101, 0xE2800001, 0xE1901F9F),
+    *_arm("two exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 4), 0xE3A01101, 0xE2811004, 0xE1B12F9F),
     *_arm("write code", Fault(Kind.WRITE, 1, 4, 1, CODE), 0xE3A00101, 0xE5801000),
     *_arm("write start info", Fault(Kind.WRITE, 1, 4, 1, INFO), 0xE3A0044F, 0xE5801000),
     *_arm("read nowhere", Fault(Kind.READ, 0, 4, 1, NOWHERE), 0xE3A00203, 0xE5901000),

@@ -83,3 +83,38 @@ def test_a_flood_takes_no_time(arch: Arch, unit: str) -> None:
     found = scan(arch, code)
     assert time.process_time() - began < 1
     assert found == (8 if unit.startswith("f0f0") else None)
+
+
+ABORTS = [
+    "f00fa3d1",
+    "f00fabc0",
+    "f00fb3d1",
+    "f00fbbff",
+    "f00fbae001",
+    "f0660fabd1",
+    "f0f0f30fb3c8",
+]
+FINE = [
+    "f00fab0e",
+    "f00fba2801",
+    "0fabd1",
+    "f00fb1c8",
+    "f04801d8",
+    "f00fc7c8",
+    "f0",
+    "f00f",
+    "f00fab",
+]
+
+
+@X86
+def test_scan(arch: Arch) -> None:
+    for text in ABORTS:
+        for before in (b"", b"\x90" * 37, b"\xb8\x31"):
+            code = bytes.fromhex(text)
+            assert scan(arch, before + code + b"\x90") == len(before), text
+            assert scan(Arch.ARMV7, before + code) is None
+    for text in FINE:
+        assert scan(arch, b"\x90" + bytes.fromhex(text)) is None, text
+    rex = bytes.fromhex("f0480fabd1")
+    assert scan(arch, rex) == (0 if arch is Arch.X64 else None)

@@ -1,4 +1,5 @@
-"""Every case of cases.py, whole and cut into windows of a tick or two."""
+"""Every case of cases.py, whole and cut into windows of a tick or two, again and again: code that
+an engine has not seen before takes another way through it."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from khs.engine.native import Host
 from tests.host.cases import CASES, Case, Fault, Fine, Kind, Wait
 from tests.host.system import (
     CODE,
+    COLD,
     LOG,
     PAGE,
     Arch,
@@ -25,11 +27,11 @@ from tests.host.system import (
 )
 
 PREFIX = {Arch.ARMV7: bytes.fromhex("0000a0e1") * 2, Arch.X86: b"\x90\x90", Arch.X64: b"\x90\x90"}
-# number = 0, hypercall, loop
-SUFFIX = {
-    Arch.ARMV7: struct.pack("<3I", 0xE3A07000, 0xEF000000, 0xEAFFFFFE),
-    Arch.X86: bytes.fromhex("31c0cd80ebfe"),
-    Arch.X64: bytes.fromhex("31c00f05ebfe"),
+# number = 0, hypercall
+CALL = {
+    Arch.ARMV7: struct.pack("<2I", 0xE3A07000, 0xEF000000),
+    Arch.X86: bytes.fromhex("31c0cd80"),
+    Arch.X64: bytes.fromhex("31c00f05"),
 }
 HYPERCALL, FAULT, WAIT = 4, 7, 15
 EVENT = struct.Struct("<QHHIIHHII")
@@ -57,7 +59,7 @@ def events(data: bytes) -> Iterator[Event]:
 
 def trace(arch: Arch, partition: Partition, window: int, ticks: int = 60) -> list[Event]:
     """What the guest could see in so many ticks of its own."""
-    other = Partition(SUFFIX[arch])
+    other = Partition(CALL[arch] + again(arch, 0))
     windows = [slot for _ in range(ticks // window) for slot in ((0, window), (1, 3))]
     config, memory = build(System(arch, [partition, other], windows))
     with Host(config, memory, [policy()]) as host:
@@ -66,9 +68,17 @@ def trace(arch: Arch, partition: Partition, window: int, ticks: int = 60) -> lis
         return list(events(b"".join(bytes(p) for d in host.drain() for n, p in d.parts if n == 0)))
 
 
-def run(case: Case, window: int) -> list[Event]:
-    code = PREFIX[case.arch] + case.code + SUFFIX[case.arch]
-    return trace(case.arch, Partition(code, action=LOG), window)
+def again(arch: Arch, size: int) -> bytes:
+    """A jump back over `size` bytes."""
+    if arch is Arch.ARMV7:
+        return struct.pack("<I", 0xEA000000 | (-size // 4 - 2 & 0xFFFFFF))
+    return b"\xe9" + struct.pack("<i", -size - 5)
+
+
+def run(case: Case, window: int, ticks: int = 60) -> list[Event]:
+    """The case in a loop with a hypercall; a fault starts it from the beginning."""
+    code = PREFIX[case.arch] + case.code + CALL[case.arch]
+    return trace(case.arch, Partition(code + again(case.arch, len(code)), action=COLD), window, ticks)
 
 
 def address(case: Case, fault: Fault) -> int:
@@ -81,16 +91,22 @@ def address(case: Case, fault: Fault) -> int:
 @pytest.mark.parametrize("window", [60, 1, 3])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_case(case: Case, window: int) -> None:
-    before = 2
-    seen = run(case, window)
+    before, call, lives = 2, 3, 4
     match case.outcome:
         case Fault() as fault:
+            life = before + fault.after
             args = (address(case, fault), fault.address, fault.detail)
-            assert seen == [Event(before + fault.after, FAULT, 0, fault.kind, args)]
+            at = [life + n * (life + 1) for n in range(lives)]  # a restart costs a tick
+            wanted = [Event(ticks, FAULT, 0, fault.kind, args) for ticks in at]
+            assert run(case, window, lives * 60)[:lives] == wanted
         case Fine(ticks):
-            calls = [(event.type, event.ticks, event.number) for event in seen]
-            assert calls == [(HYPERCALL, before + ticks + 2, 0)]
+            life = before + ticks + call
+            calls = [
+                (event.type, event.ticks, event.number) for event in run(case, window, lives * 60)
+            ]
+            assert calls[:lives] == [(HYPERCALL, life * n - 1, 0) for n in range(1, lives + 1)]
         case Wait():
+            seen = run(case, window)
             assert (seen[0].type, seen[0].ticks) == (WAIT, before + 1)
             assert window == 60 or seen[-1].type == HYPERCALL
 

@@ -6,7 +6,7 @@ Here the configuration meets the interfaces that the policy knows.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from khs.config.model import Channel, ChannelKind, System
@@ -177,25 +177,25 @@ class _Resolver:
 
     def _size(self, key: str, methods: Sequence[Method], *, replies: bool) -> int:
         """Largest message in bytes; findings if the kernel cannot carry one."""
-        for method in methods:
-            kinds = (method.request, *((method.response, method.error) if replies else ()))
-            if any(kind.handles for kind in kinds):
-                self.error(
-                    "MSG-003",
-                    key,
-                    f"method {method.name} carries a handle",
-                    "handles are not transferred between partitions: pass a number or a text",
-                )
-        size = message_size(methods, replies=replies)
-        if size > MAX_MESSAGE:
-            self.error(
-                "MSG-004",
-                key,
-                f"its largest message has {size} bytes",
-                f"at most {MAX_MESSAGE} bytes: make bytes<N>, string<N> or sequence<T, N> smaller, "
-                "or share a region",
-            )
-        return size
+        for rule, message, help in obstacles(methods, replies=replies):
+            self.error(rule, key, message, help)
+        return message_size(methods, replies=replies)
+
+
+def obstacles(methods: Sequence[Method], *, replies: bool) -> Iterator[tuple[str, str, str]]:
+    """Why the kernel cannot carry these methods' messages: rule, message, help."""
+    for method in methods:
+        kinds = (method.request, *((method.response, method.error) if replies else ()))
+        if any(kind.handles for kind in kinds):
+            help = "handles are not transferred between partitions: pass a number or a text"
+            yield "MSG-003", f"method {method.name} carries a handle", help
+    size = message_size(methods, replies=replies)
+    if size > MAX_MESSAGE:
+        help = (
+            f"at most {MAX_MESSAGE} bytes: make bytes<N>, string<N> or sequence<T, N> smaller, "
+            "or share a region"
+        )
+        yield "MSG-004", f"its largest message has {size} bytes", help
 
 
 def message_size(methods: Iterable[Method], *, replies: bool) -> int:

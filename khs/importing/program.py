@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from khs.importing.wiring import Link
+from khs.importing.wiring import Link, no_channel
 from khs.monitor.files import Direction, Endpoint, EntityClass, Method, flat, header_name
 from khs.new.method import CASES_MARK, FUNCTIONS_MARK, answer, answer_case
 
@@ -20,7 +20,7 @@ _PAGE = 4096
 def program(entity: EntityClass, links: Sequence[Link]) -> str:
     """main.c of a class; `links` are those of all its processes as clients."""
     questions = list(_questions(links))
-    names = [header_name(endpoint.interface) for endpoint in entity.endpoints]
+    names = [header_name(endpoint.interface) for endpoint in _answered(entity)]
     names += [header_name(each.link.endpoint.interface) for each in questions]
     includes = sorted({f"#include <{name}>" for name in names} | {"#include <khs/khs.h>"})
     parts = [
@@ -30,13 +30,13 @@ def program(entity: EntityClass, links: Sequence[Link]) -> str:
     ]
     parts += _answering(entity)
     parts += _asking(questions)
-    parts.append(_main(bool(entity.endpoints), bool(questions)))
+    parts.append(_main(bool(_answered(entity)), bool(questions)))
     return "\n".join(f"{part.rstrip()}\n" for part in parts)
 
 
 def stack(entity: EntityClass, links: Sequence[Link]) -> int:
     """Bytes: an answer, or a question with its reply, lies there whole."""
-    endpoints = [*entity.endpoints, *(link.endpoint for link in links)]
+    endpoints = [*_answered(entity), *(link.endpoint for link in links)]
     methods = [method for endpoint in endpoints for method in endpoint.interface.methods]
     need = STACK + max((sum(_bytes(m, way) for way in Direction) for m in methods), default=0)
     return (need + _PAGE - 1) // _PAGE * _PAGE
@@ -50,8 +50,13 @@ def _bytes(method: Method, way: Direction) -> int:
 # ---- what it answers
 
 
+def _answered(entity: EntityClass) -> list[Endpoint]:
+    """Those that a channel can lead to."""
+    return [each for each in entity.endpoints if not no_channel(each)]
+
+
 def _answering(entity: EntityClass) -> Iterator[str]:
-    endpoints = [each for each in entity.endpoints if each.interface.methods]
+    endpoints = _answered(entity)
     if not endpoints:
         return
     alone = len(endpoints) == 1
@@ -156,8 +161,9 @@ static void ask(uint32_t number)
 {
     static uint32_t told[QUESTIONS];
     uint32_t port = khs_port(questions[number].channel), flags = IDL_RESPONSE;
-    if (port == KHS_NOTHING)
-        return;
+    const struct khs_start_port *end = khs_port_info(port);
+    if (!end || end->direction != KHS_PORT_SOURCE)
+        return; /* another process's channel */
     uint32_t code = questions[number].ask(port, &flags);
     uint32_t outcome = 1 + (code << 1) + (flags == IDL_ERROR);
     if (told[number] == outcome)

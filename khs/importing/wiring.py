@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from khs.image.wiring import obstacles
 from khs.importing.notes import Notes
 from khs.importing.rules import wrong
 from khs.importing.solution import Solution, connections
@@ -115,12 +116,20 @@ def _links(partitions: Sequence[Partition], notes: Notes) -> tuple[Link, ...]:
                 parts = [client.name, name] if ids[name] > 1 else [name]
                 parts += [endpoint.name] if len(server.entity.endpoints) > 1 else []
                 channel = names.new("-".join(parts), "-".join([client.name, name, endpoint.name]))
-                if not endpoint.interface.methods:
-                    said = f"endpoint {endpoint.name} of {server.entity.name} has no methods"
+                if why := no_channel(endpoint):
+                    said = f"endpoint {endpoint.name} of {server.entity.name} has no channel: {why}"
                     notes.lose(connection.location, said)
                     continue
                 found.append(Link(channel, client, server, endpoint, connection.location))
     return tuple(found)
+
+
+def no_channel(endpoint: Endpoint) -> str:
+    """Why no channel can lead to an endpoint, "" if one can."""
+    if not endpoint.interface.methods:
+        return "it has no methods"
+    why = (message for _, message, _ in obstacles(endpoint.interface.methods, replies=True))
+    return next(why, "")
 
 
 def _id(connection: Connection) -> str:

@@ -16,7 +16,19 @@ from khs.cli import app
 
 from .conftest import Khs
 
-COMMANDS = ["run", "trace", "flow", "new", "check", "resolve", "build", "schema", "doctor", "bench"]
+COMMANDS = [
+    "run",
+    "trace",
+    "flow",
+    "new",
+    "import",
+    "check",
+    "resolve",
+    "build",
+    "schema",
+    "doctor",
+    "bench",
+]
 ROOT = Path(__file__).parents[2]
 
 

@@ -119,6 +119,15 @@ def test_the_demonstration_runs_without_a_cross_compiler(place: Place) -> None:
         assert told["verdicts"]["denied"] > 0
 
 
+def test_every_shipped_system_runs_without_a_cross_compiler(place: Place) -> None:
+    systems = sorted(path.parent.name for path in (ROOT / "images").glob("*/system.toml"))
+    assert {"iot-gateway", "traffic-light"} <= set(systems)
+    for system in systems:
+        done = place.run("khs", "run", system, "--frames", "2", "--json")
+        assert done.returncode in (0, 1), (system, done.stderr)
+        assert json.loads(done.stdout)["frames"] == 2, system
+
+
 def test_it_runs_as_it_does_from_the_project(place: Place) -> None:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
     command = [sys.executable, "-m", "khs", "run", "iot-gateway", "--json"]

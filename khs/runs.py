@@ -13,6 +13,7 @@ from khs.engine.result import Result
 from khs.engine.unicorn import Machine
 from khs.errors import KhsError
 from khs.image import Archive
+from khs.image.configbin import POLICY_STATE_MAX
 from khs.swaps import Swap
 from khs.trace import Names, Writer
 from khs.trace.console import ConsoleLines
@@ -59,18 +60,24 @@ def plan(
     trace: Path | None = None,
     audit: Path | None = None,
 ) -> Plan:
-    """A plan; frames and seed default to what the system's description says. KhsError if a policy
-    would come after the run's end."""
+    """A plan; frames and seed default to what the system's description says. There is room for the
+    state of every swap. KhsError if a policy would come after the run's end, or if the kernel has
+    no room for it."""
     declared = archive.manifest["run"]
     wanted = declared["frames"] if frames is None else frames
     for swap in swaps:
         if swap.frame >= wanted:
             raise KhsError(
-                f"--policy-at {swap.frame}={swap.name}: the run ends after {wanted} frames\n"
+                f"{swap}: the run ends after {wanted} frames\n"
                 f"  help: a frame from 1 to {wanted - 1}, or a longer run with --frames"
             )
+        if swap.state > POLICY_STATE_MAX:
+            raise KhsError(
+                f"{swap}: the policy needs {swap.state} bytes of state, and the kernel has room "
+                f"for {POLICY_STATE_MAX}\n  help: fewer objects, or fewer contexts in each"
+            )
     return Plan(
-        archive,
+        archive.reserving(max((swap.state for swap in swaps), default=0)),
         wanted,
         declared["seed"] if seed is None else seed,
         sorted(swaps, key=lambda swap: swap.frame),
@@ -97,7 +104,7 @@ class Ran:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `khs run --json`."""
-        document = self.result.to_json()
+        document = self.result.to_json() | {"policies": self.summary.swaps()}
         return document if self.audit is None else {**document, "audit": self.audit}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from khs.image.open import find_system
 _MAGIC = b"KSSP"  # of policy.bin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Swap:
     """A policy from outside that comes into force at the beginning of major frame `frame`."""
 
@@ -24,6 +25,15 @@ class Swap:
     name: str
     binary: bytes
     map: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """As on the command line."""
+        return f"--policy-at {self.frame}={self.name}"
+
+    @cached_property
+    def state(self) -> int:
+        """Bytes of state that it needs."""
+        return monitor.state_size(self.binary)
 
 
 def read_swaps(

@@ -29,6 +29,7 @@ from typing import Any, cast
 
 from khs.config.model import Arch
 from khs.errors import ImageError
+from khs.image import configbin
 
 FORMAT = 2
 #: Largest archive and member that are read.
@@ -54,6 +55,11 @@ class Archive:
     def config(self) -> bytes:
         """config.bin"""
         return self.members["config.bin"]
+
+    def reserving(self, state: int) -> Archive:
+        """The same with room for `state` bytes of state of a policy that comes later."""
+        config = configbin.with_policy_state(self.config, state)
+        return Archive(self.manifest, {**self.members, "config.bin": config})
 
     @property
     def memory(self) -> bytes:

@@ -6,7 +6,17 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from khs.config.model import STACK_GUARD, STACK_TOP, START_INFO, Action, Error, Input, State, System
+from khs.config.model import (
+    PAGE,
+    STACK_GUARD,
+    STACK_TOP,
+    START_INFO,
+    Action,
+    Error,
+    Input,
+    State,
+    System,
+)
 from khs.config.model import Partition as Described
 from khs.image import records
 from khs.image.elf import Program
@@ -14,6 +24,9 @@ from khs.image.layout import Layout
 from khs.image.records import NONE, Slice
 from khs.image.wiring import Wiring
 from khs.monitor import EINIT_CLASS, KERNEL_CLASS, class_hash
+
+#: Most state of a policy that the kernel takes, see khs_config_check.
+POLICY_STATE_MAX = 1 << 28
 
 _Records = Sequence[ctypes.LittleEndianStructure]
 
@@ -62,6 +75,13 @@ def write(
         "health": _health(system),
     }
     return _join(header, tables)
+
+
+def with_policy_state(config: bytes, state: int) -> bytes:
+    """config.bin with room for `state` bytes of a policy that comes later, if it has less."""
+    header = records.Config.from_buffer_copy(config)
+    header.policy_state = max(header.policy_state, -(-state // PAGE) * PAGE)
+    return bytes(header) + config[ctypes.sizeof(header) :]
 
 
 def kernel_inputs(system: System) -> list[Input]:

@@ -29,7 +29,8 @@ from kss.layout import (
 from kss.nearest import Section, advice, nearest
 from kss.source import Search
 from kss.trail import OnFull, Trail, TrailError, TrailFullError
-from kss.vm import Vm
+from kss.vm import PolicyRefusedError
+from kss.vm import state_size as vm_state_size
 
 from khs.config.model import ChannelKind, System
 from khs.errors import ConfigError, Finding, KhsError, shown
@@ -54,6 +55,7 @@ __all__ = [
     "finding",
     "load",
     "nearest",
+    "state_size",
 ]
 
 KERNEL_CLASS = "kl.core.Core"
@@ -181,6 +183,15 @@ def survey(system: System) -> tuple[tuple[MonitorPolicy, ...], list[Finding]]:
     return tuple(loaded), list(dict.fromkeys(findings))
 
 
+def state_size(binary: bytes) -> int:
+    """Bytes of state that a compiled policy needs; 0 if it does not verify, which the kernel tells
+    when it is to come into force."""
+    try:
+        return vm_state_size(binary)
+    except PolicyRefusedError:
+        return 0
+
+
 def load_file(system: System, path: Path, name: str) -> MonitorPolicy:
     """The policy in file `path`, called `name`, for the classes and channels of `system`."""
     findings: list[Finding] = []
@@ -194,13 +205,13 @@ def _load(system: System, path: Path, name: str, findings: list[Finding]) -> Mon
     try:
         policy, implicit = _read(system, path, findings)
         binary = compile_policy(policy.tree, max_sids=_max_sids(system))
-        state_size = len(Vm(binary).snapshot())
+        needed = vm_state_size(binary)
     except KssError as error:
         if not error.findings:  # nothing is wrong with the policy, but with libkss
             raise KhsError(f"policy {path.name}: {error}\n  help: {_REBUILD}") from error
         findings += map(finding, error.findings)
         return None
-    return MonitorPolicy(name, policy, binary, state_size, system.root, implicit)
+    return MonitorPolicy(name, policy, binary, needed, system.root, implicit)
 
 
 def _max_sids(system: System) -> int:

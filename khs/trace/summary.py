@@ -43,6 +43,8 @@ SWAPS = 32
 #: Like events that are remembered by their bytes.
 _REMEMBERED = 4096
 _LONGEST = 500  # characters of what a guest made up
+#: What the document of a run has of a swap, as in the JSON lines of a trace.
+_SWAP = ("tick", "kept", "count", "objects", "refusal", "needed", "reserved", "text")
 
 # The bytes of a record that like events share, behind those of the partition: type, code and value,
 # and arguments that say who, what and where, but neither time nor SIDs nor the message's values.
@@ -60,8 +62,8 @@ Key = tuple[object, ...]
 
 @dataclass
 class Group:
-    """Like events of one partition; `first` is the earliest. `more`, in the last group of a kind that
-    is told: further events of the kind, which are like none of those."""
+    """Like events of one partition; `first` is the earliest. `more`, in the last group of a kind
+    that is told: further events of the kind, which are like none of those."""
 
     first: Event
     what: str
@@ -91,6 +93,19 @@ class Summary:
     _like: dict[bytes, Group] = field(default_factory=dict)
     _kinds: dict[Key, list[Group]] = field(default_factory=dict)
     _room: Counter[Key] = field(default_factory=Counter)
+
+    def swaps(self) -> list[dict[str, object]]:
+        """Policies that came into force and that were refused, in the order of time, with what
+        became of their objects or why; as many as are told."""
+        refused = [group.first for group in self.policies.values()]
+        told = [event for event in self.notes if isinstance(event, events.PolicySwap)]
+        both = sorted([*told, *refused], key=lambda event: event.tick)
+        return [
+            {key: value for key, value in text.to_json(event, self.names).items() if key in _SWAP}
+            | {"policy": self.names.policy(event.policy)}
+            for event in both
+            if isinstance(event, events.PolicySwap)
+        ]
 
     def __call__(self, records: memoryview | bytes) -> None:
         view = memoryview(records)

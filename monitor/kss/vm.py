@@ -140,6 +140,25 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
+def _verified(library: ctypes.CDLL, policy_binary: bytes) -> ctypes.Array[ctypes.c_uint64]:
+    """The policy, aligned; PolicyRefusedError if it does not verify."""
+    size = len(policy_binary)
+    image = (ctypes.c_uint64 * (size // 8 + 1))()
+    ctypes.memmove(image, policy_binary, size)
+    where = ctypes.c_size_t(0)
+    status = library.kss_verify(ctypes.addressof(image), size, ctypes.byref(where))
+    if status:
+        raise PolicyRefusedError(status, where.value)
+    return image
+
+
+def state_size(policy_binary: bytes, library: Path | None = None) -> int:
+    """Bytes of state that a policy needs; raises as `Vm` does."""
+    loaded = _load(library or library_path())
+    image = _verified(loaded, policy_binary)
+    return int(loaded.kss_state_size(ctypes.addressof(image)))
+
+
 class Vm:
     """A loaded policy with its state; the same interface as the reference interpreter.
 
@@ -150,13 +169,8 @@ class Vm:
     def __init__(self, policy_binary: bytes, library: Path | None = None) -> None:
         self._library = _load(library or library_path())
         self._size = len(policy_binary)
-        self._image_block = (ctypes.c_uint64 * (self._size // 8 + 1))()
+        self._image_block = _verified(self._library, policy_binary)
         self._image = ctypes.addressof(self._image_block)
-        ctypes.memmove(self._image, policy_binary, self._size)
-        where = ctypes.c_size_t(0)
-        status = self._library.kss_verify(self._image, self._size, ctypes.byref(where))
-        if status:
-            raise PolicyRefusedError(status, where.value)
         self.image: Image = read(policy_binary)
         self._state_size = int(self._library.kss_state_size(self._image))
         self._state_block = ctypes.create_string_buffer(self._state_size + _STATE_ALIGNMENT)

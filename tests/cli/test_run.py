@@ -235,6 +235,32 @@ def test_a_swap_says_what_was_kept_and_what_was_reset_and_why(
     ]
 
 
+def test_a_policy_with_more_state_than_the_system_s_own(khs: Khs, system: Path) -> None:
+    """There is room for it: a swap is not dropped because the first policy is smaller."""
+    text = (system / "security.psl").read_text(encoding="utf-8")
+    flows = "".join(
+        f"policy object more{n} : Flow {{\n"
+        '    type State = "a" config = { states : ["a"], initial : "a", transitions : {} }\n}\n'
+        for n in range(40)
+    )
+    (system / "larger.psl").write_text(text + flows, encoding="utf-8")
+    at = f"2={system / 'larger.psl'}"
+    found = document(khs, system, "--frames", 5, "--policy-at", at)
+    (swap,) = found["policies"]
+    assert (swap["policy"], swap["count"], swap["refusal"]) == ("larger", 41, None)
+    assert swap["tick"] == 2 * 20 * 125_000
+    assert [each["what"] for each in swap["objects"]] == ["kept", *["new"] * 40]
+
+
+def test_a_policy_that_no_kernel_has_room_for(
+    khs: Khs, system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("khs.runs.POLICY_STATE_MAX", 100)
+    done = khs("run", system, "--policy-at", f"2={system / 'security.psl'}")
+    assert (done.code, done.out) == (2, "")
+    assert re.search(r"2=security: the policy needs \d+ bytes of state, and the kernel", done.err)
+
+
 def test_a_policy_after_the_end_is_refused(khs: Khs, system: Path) -> None:
     done = khs("run", system, "--frames", "5", "--policy-at", f"5={system / 'security.psl'}")
     assert done.code == 2

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from khs.config.model import Arch
+from khs.engine import native
 from khs.image import build, records
+from khs.image.configbin import with_policy_state
 from khs.image.records import NONE
 from khs.monitor import class_hash
 from khs.resources import project
@@ -128,6 +130,15 @@ def test_header(built: Reader) -> None:
     assert header.max_message == 600, "the input wire is the largest"
     assert header.policy_image >= 65536 and header.policy_image % 4096 == 0
     assert header.policy_state > 0 and header.policy_state % 16 == 0
+
+
+def test_room_for_a_policy_from_outside(built: Reader) -> None:
+    had = built.header.policy_state
+    for wanted, has in ((had - 1, had), (had + 1, had + 4096), (had + 4096, had + 4096)):
+        changed = Reader(with_policy_state(built.data, wanted))
+        assert changed.header.policy_state == has
+        assert changed.data[ctypes.sizeof(changed.header) :] == built.data[152:]
+        assert native.check_config(changed.data) is None
 
 
 def test_partitions(built: Reader) -> None:

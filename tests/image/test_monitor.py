@@ -207,7 +207,7 @@ def test_a_library_that_does_not_fit_is_told_with_the_remedy(
     def refuse(_: bytes) -> None:
         raise PolicyRefusedError(1, 0x78)
 
-    monkeypatch.setattr("khs.monitor.Vm", refuse)
+    monkeypatch.setattr("khs.monitor.vm_state_size", refuse)
     with pytest.raises(KhsError, match=r"policy security\.psl: the binary policy does not verify"):
         build(load_system(tmp_path))
 

@@ -16,12 +16,14 @@ from kss.layout import Endpoint
 from kss.models.hashset import HashSetConfig
 from kss.models.integrity import MicConfig
 from kss.models.staticmap import StaticMapConfig
+from kss.own import tree as own
 from kss.tree import Constant, Item, PolicyObject
-from kss.types import TEXT, UINT32, UNIT, Type
+from kss.types import TEXT, UINT32, UNIT, SetType, Type
 
 from tests.vm.bench import WIDE
 from tests.vm.build import DST, HERE, SRC, Builder, apply, classes, interface, place, unsigned
 from tests.vm.conftest import VM, compile_c
+from tests.vm.generate_records import shipped
 from tests.vm.test_fuzz import pack_case
 
 MANY = 100_000
@@ -123,6 +125,43 @@ def with_map(sids: list[int]) -> bytes:
     return made.case(64)
 
 
+def with_roles(sids: list[int]) -> bytes:
+    """A permission that a junior role has."""
+    roles, rights = ("junior", "senior", "other"), ("read", "write")
+    settings: dict[str, own.Value] = {"roles": roles, "permissions": rights, "excludes": {}}
+    own_only = {role: frozenset({role}) for role in roles}
+    settings["juniors"] = {**own_only, "senior": frozenset(roles[:2])}
+    settings["grants"] = {"junior": frozenset(rights)}
+    made = Scenario("Record", {}, own.Config(shipped("rbac"), settings))
+    builder, thing = made.builder, made.object
+    role, right = Constant("senior", TEXT), Constant("read", TEXT)
+    builder.bind(
+        Kind.EXECUTE,
+        builder.call(thing, "init", sid=DST),
+        builder.call(thing, "assign", sid=DST, role=role),
+    )
+    made.bind(CLIENT, builder.call(thing, "check", sid=DST, permission=right))
+    made.setup = [Event(Kind.EXECUTE, CLIENT, SERVER, 5, sid) for sid in sids]
+    made.turns = [request(CLIENT, 1, 5, sid) for sid in turns(sids)]
+    return made.case(len(sids))
+
+
+def with_capabilities(sids: list[int]) -> bytes:
+    """A right that was handed on once."""
+    settings: dict[str, own.Value] = {"rights": ("read", "write"), "depth": 4}
+    made = Scenario("Record", {}, own.Config(shipped("capability"), settings))
+    builder, thing = made.builder, made.object
+    some = Constant(("read",), SetType(TEXT))
+    builder.bind(Kind.EXECUTE, builder.call(thing, "grant", sid=SRC, some=some), src=FILLER)
+    builder.bind(Kind.EXECUTE, builder.call(thing, "delegate", sid=SRC, to=DST, some=some))
+    made.bind(CLIENT, builder.call(thing, "check", sid=DST, right=Constant("read", TEXT)))
+    first, *others = sids
+    made.setup = [Event(Kind.EXECUTE, FILLER, SERVER, first, others[0])]
+    made.setup += [Event(Kind.EXECUTE, CLIENT, SERVER, first, sid) for sid in others[1:]]
+    made.turns = [request(CLIENT, 1, 5, sid) for sid in turns(others)]
+    return made.case(len(sids))
+
+
 def scenarios() -> Iterable[tuple[str, bytes]]:
     few, many, worst = keys(10), keys(MANY), of_one_bucket(MANY)
     others = keys(MANY + TURNS)[MANY:]
@@ -135,6 +174,10 @@ def scenarios() -> Iterable[tuple[str, bytes]]:
     yield "flow of 100,000 SIDs, allow and enter", with_flow(many)
     yield "mic of 10 SIDs, invoke", with_mic(few)
     yield "mic of 100,000 SIDs, invoke", with_mic(many)
+    yield "rbac of 10 SIDs, check", with_roles(few)
+    yield "rbac of 100,000 SIDs, check", with_roles(many)
+    yield "capability of 10 SIDs, check", with_capabilities(few)
+    yield "capability of 100,000 SIDs, check", with_capabilities(many)
     yield "map of 10 SIDs, get and set", with_map(few)
     yield "map of 10,000 SIDs, get and set", with_map(many[:10_000])
 

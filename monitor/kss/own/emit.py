@@ -43,6 +43,7 @@ class Bodies:
         self.config = layout.config
         self._call = call
         self._start = len(out.code)
+        self._changing: set[str] = set()  # variables of the method with several values
 
     def method(self, name: str, arguments: Sequence[Operand], d: int, top: int) -> Operand:
         """The result, if known, else it is in register d; registers from `top` on are used."""
@@ -52,7 +53,9 @@ class Bodies:
         if len(method.body) == 1 and isinstance(method.body[0], tree.Return):
             return self.value(method.body[0].value, scope, top)
         self.out.use(d)
+        outer, self._changing = self._changing, tree.changing(method.body)
         ends = self._block(method.body, scope, d, top)
+        self._changing = outer
         if ends and ends[-1] == len(self.out.code) - 1:
             self.out.code.pop()  # a jump to what follows anyway
             ends.pop()
@@ -78,17 +81,26 @@ class Bodies:
                     for number in range(self.config.number(count)):
                         inner = {**scope, variable.name: Known(number)}
                         ends += self._block(body, inner, d, top)
-                case tree.Assign(variable, value):
-                    if variable.name in scope:
-                        register = scope[variable.name]
-                        assert isinstance(register, int), variable
-                    else:
-                        register = scope[variable.name] = top
-                        top += 1
-                    self.into(self.value(value, scope, top), register)
+                case tree.Assign():
+                    top += self._assign(statement, scope, top)
                 case _:
                     self._change(statement, scope, top)
         return ends
+
+    def _assign(self, node: tree.Assign, scope: dict[str, Operand], top: int) -> int:
+        """Returns how many registers a new variable takes: none if its one value is known."""
+        name = node.variable.name
+        old = scope.get(name)
+        if isinstance(old, int):
+            self.into(self.value(node.value, scope, top), old)
+            return 0
+        value = self.value(node.value, scope, top + 1)
+        if isinstance(value, Known) and name not in self._changing:
+            scope[name] = value
+            return 0
+        self.into(value, top)
+        scope[name] = top
+        return 1
 
     def _if(self, node: tree.If, scope: Scope, d: int, top: int) -> list[int]:
         condition = self.value(node.condition, scope, top)

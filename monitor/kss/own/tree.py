@@ -259,6 +259,22 @@ def returns(statements: tuple[Statement, ...]) -> bool:
     return False
 
 
+def changing(statements: tuple[Statement, ...]) -> set[str]:
+    """The variables that are assigned to in more than one place."""
+    once: set[str] = set()
+    again: set[str] = set()
+    pending = list(statements)
+    while pending:
+        match pending.pop():
+            case Assign(variable):
+                (again if variable.name in once else once).add(variable.name)
+            case If(_, then, otherwise):
+                pending += [*then, *otherwise]
+            case Repeat(_, _, body):
+                pending += body
+    return again
+
+
 # ---- the model -----------------------------------------------------------------
 
 

@@ -248,6 +248,9 @@ def _check_segments(reader: _Reader, segments: list[Segment]) -> None:
                 f"{name} is writable and executable",
                 "keep code and data in segments of their own: link with the SDK's link.ld",
             )
+        if Right.R not in segment.rights:
+            help = "give it the flag PF_R, or leave it out: link with the SDK's link.ld"
+            reader.error("ELF-011", f"{name} is not readable", help)
         if Right.X in segment.rights and len(segment.data) < segment.size:
             reader.error(
                 "ELF-004",

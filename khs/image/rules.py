@@ -18,6 +18,7 @@ RULES: Final[dict[str, str]] = {
     "ELF-008": "ARM programs are A32 code alone; Thumb code is refused.",
     "ELF-009": "A program has the SHA-256 that the configuration pins.",
     "ELF-010": "File and symbol table have a sensible size.",
+    "ELF-011": "Every segment is readable: no board has pages for code or data that are not.",
     "CODE-001": "x86 code has no locked bit test of a register.",
     "CODE-002": "x86 code has no x87 instruction computed by the host's mathematics library.",
     # archives

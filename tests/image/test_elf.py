@@ -99,6 +99,18 @@ CASES: dict[str, tuple[Callable[[Arch], bytes], str]] = {
         lambda arch: bytes(Elf(arch, [Segment(0x40000000, loop(arch), R | W | X)])),
         "ELF-004: the segment 0x40000000 to 0x40000040 is writable and executable",
     ),
+    "no_rights": (
+        lambda arch: bytes(Elf(arch, [code(arch), Segment(0x40001000, b"", 0, memory=16)])),
+        "ELF-011: the segment 0x40001000 to 0x40001010 is not readable",
+    ),
+    "write_only": (
+        lambda arch: bytes(Elf(arch, [code(arch), Segment(0x40001000, b"x", W)])),
+        "ELF-011: the segment 0x40001000 to 0x40001001 is not readable",
+    ),
+    "execute_only": (
+        lambda arch: bytes(Elf(arch, [Segment(0x40000000, loop(arch), X)])),
+        "ELF-011: the segment 0x40000000 to 0x40000040 is not readable",
+    ),
     "code_not_in_the_file": (
         lambda arch: bytes(Elf(arch, [Segment(0x40000000, loop(arch), R | X, memory=4096)])),
         "ELF-004: the segment 0x40000000 to 0x40001000 is executable, but not all",

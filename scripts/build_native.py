@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OBJECTS = ROOT / "build" / "native"
 CORE, VM, HOST = ROOT / "khs/core", ROOT / "monitor/vm", ROOT / "khs/host"
 LIBKHS = ROOT / "khs/_lib/libkhs.so"
+BENCH = ROOT / "monitor/bench"
 LIBKSS = ROOT / "monitor/kss/_lib/libkss.so"
 # It exports what kss.h declares, and no more.
 KSS_OPTIONS = ["-Wl,-soname,libkss.so", f"-Wl,--version-script={VM / 'kss.map'}"]
@@ -175,7 +176,7 @@ def _host_options() -> list[str]:
 def build() -> list[Path]:
     """Brings both libraries up to date; returns those that were rebuilt."""
     with _alone():
-        made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM], KSS_OPTIONS))]
+        made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM, BENCH], KSS_OPTIONS[:1]))]
         options = [*_host_options(), "-Wl,-z,defs"]
         made.append((LIBKHS, _library(LIBKHS, HIDDEN, [CORE, VM, HOST], options)))
     return [path for path, new in made if new]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -159,6 +159,36 @@ def state_size(policy_binary: bytes, library: Path | None = None) -> int:
     return int(loaded.kss_state_size(ctypes.addressof(image)))
 
 
+def _asked(event: Event) -> _Event:
+    message = None if event.kind is Kind.EXECUTE else event.message
+    return _Event(
+        event.kind,
+        NO_CLASS if event.src_class is None else event.src_class,
+        NO_CLASS if event.dst_class is None else event.dst_class,
+        event.src_sid,
+        event.dst_sid,
+        event.released_sid,
+        message,
+        len(message or b""),
+        event.trial,
+    )
+
+
+def _bench(library: ctypes.CDLL, name: str) -> Any:
+    """A measuring loop, which a library of the VM alone does not have (monitor/bench/bench.c)."""
+    function = getattr(library, f"kss_bench_{name}", None)
+    if function is None:
+        raise LibraryMissingError(library_path(), f"it has no kss_bench_{name}")
+    function.restype = ctypes.c_double
+    return function
+
+
+def measure_look_up(table: Sequence[int], repeats: int) -> float:
+    """Follows a table from entry 0, each entry the index of the next: nanoseconds a step."""
+    entries = (ctypes.c_uint32 * len(table))(*table)
+    return float(_bench(_load(library_path()), "look_up")(entries, repeats))
+
+
 class Vm:
     """A loaded policy with its state; the same interface as the reference interpreter.
 
@@ -190,22 +220,21 @@ class Vm:
 
     def judge(self, event: Event) -> Decision:
         """Judges one event; state changes last only if it is granted and no trial."""
-        message = None if event.kind is Kind.EXECUTE else event.message
-        asked = _Event(
-            event.kind,
-            NO_CLASS if event.src_class is None else event.src_class,
-            NO_CLASS if event.dst_class is None else event.dst_class,
-            event.src_sid,
-            event.dst_sid,
-            event.released_sid,
-            message,
-            len(message or b""),
-            event.trial,
-        )
-        self._verdict = verdict = self._library.kss_judge(self._policy, asked)
+        self._verdict = verdict = self._library.kss_judge(self._policy, _asked(event))
         calls = self._library.kss_calls(self._policy)
         called = tuple((calls[i].rule, _RESULTS[calls[i].result]) for i in range(verdict.calls))
         return Decision(verdict.granted, _REASONS[verdict.reason], called)
+
+    def measure(self, events: Sequence[Event], repeats: int) -> tuple[float, int]:
+        """Judges the events in turn, `repeats` times in all, in a loop of the library's.
+
+        Returns nanoseconds a verdict, and how many were granted.
+        """
+        asked = (_Event * len(events))(*map(_asked, events))
+        granted, policy = ctypes.c_uint32(), ctypes.byref(self._policy)
+        loop = _bench(self._library, "judge")
+        took = loop(policy, asked, len(events), repeats, ctypes.byref(granted))
+        return float(took), granted.value
 
     @property
     def recorded(self) -> Recorded | None:

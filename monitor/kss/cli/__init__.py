@@ -14,6 +14,7 @@ import typer
 from kss import __version__
 from kss.cli import (
     audit,
+    bench,
     cgen,
     check,
     compile,
@@ -58,6 +59,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "layout": layout.layout,
         "cgen": cgen.cgen,
     },
+    "This machine": {"bench": bench.bench},
 }
 
 for _panel, _commands in _COMMANDS.items():

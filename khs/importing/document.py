@@ -31,9 +31,12 @@ def document(name: str, board: str, solution: Solution, wiring: Wiring, stub: bo
         *_windows(wiring),
         "]",
     ]
+    stacks = {
+        entity.name: stack(entity, wiring.asked_by(entity))
+        for entity in {each.entity.name: each.entity for each in wiring.partitions}.values()
+    }
     for partition in wiring.partitions:
-        links = [link for link in wiring.links if link.client.entity is partition.entity]
-        lines += _partition(partition, stack(partition.entity, links), frame)
+        lines += _partition(partition, stacks[partition.entity.name], frame)
     for link in wiring.links:
         lines += _channel(link)
     lines += _HEALTH

@@ -13,7 +13,7 @@ RULES = {
     "IMP-003": "The folder holds no more files than a solution may have.",
     "IMP-004": "The policy knows the class of every process.",
     "IMP-005": "The init description starts at least one process.",
-    "IMP-006": "A chosen file is an init description or policy below the folder, and no link.",
+    "IMP-006": "A chosen file is an init description or policy below the folder.",
 }
 
 

@@ -57,9 +57,10 @@ def read(
 
 
 def _inside(found: Survey, path: Path) -> Path:
-    """A file that was named, as the survey has it: below the folder, and no link."""
+    """A file that was named, as the survey has it: below the folder."""
     known = [*found.inits, *found.policies]
-    same = next((each for each in known if each in (path, found.root / path)), None)
+    wanted = [(base / path).resolve() for base in (found.root, Path.cwd())]
+    same = next((each for each in known if each in wanted), None)
     if same is None:
         listed = ", ".join(str(each.relative_to(found.root)) for each in known) or "none"
         raise wrong(

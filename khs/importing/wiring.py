@@ -44,6 +44,10 @@ class Wiring:
     partitions: tuple[Partition, ...]
     links: tuple[Link, ...]
 
+    def asked_by(self, entity: EntityClass) -> list[Link]:
+        """The links whose clients are processes of a class."""
+        return [link for link in self.links if link.client.entity is entity]
+
 
 def wire(solution: Solution, policy: Policy, notes: Notes) -> Wiring:
     """ConfigError if the policy does not know a class."""

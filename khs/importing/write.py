@@ -48,7 +48,7 @@ def import_solution(
     ConfigError with every finding, in the solution's own files; KhsError if a folder is none or
     holds something.
     """
-    source = source.absolute()
+    source = source.resolve()
     name = _name(source)
     folder = (folder or Path(f"{name}-khs")).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -69,7 +69,7 @@ def import_solution(
 
 def _name(source: Path) -> str:
     """The name of the system: that of the solution's folder."""
-    plain = re.sub(r"[^a-z0-9]+", "-", source.resolve().name.lower()).strip("-")
+    plain = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")
     return (plain if plain[:1].isalpha() else f"solution-{plain}".strip("-"))[:40].strip("-")
 
 
@@ -101,7 +101,10 @@ def _told(error: ConfigError, draft: Path, solution: Solution) -> Iterator[Findi
     for each in error.findings:
         if each.severity == "error":
             help = each.help.replace(f"{draft}/", "")
-            yield replace(solution.copies.back(each, draft), help=help)
+            each = solution.copies.back(each, draft)
+            if Path(each.file).is_relative_to(draft):  # of system.toml, which nobody gets to see
+                each = replace(each, file=str(solution.init), line=0, column=0)
+            yield replace(each, help=help)
 
 
 def _policy(draft: Path, solution: Solution, notes: Notes) -> tuple[Policy, bool]:
@@ -124,5 +127,5 @@ def _programs(draft: Path, wiring: Wiring) -> None:
         main = draft / "partitions" / partition.program / "main.c"
         if not main.exists():
             main.parent.mkdir(parents=True)
-            links = [link for link in wiring.links if link.client.entity is partition.entity]
-            main.write_text(program(partition.entity, links), encoding="utf-8")
+            text = program(partition.entity, wiring.asked_by(partition.entity))
+            main.write_text(text, encoding="utf-8")

@@ -150,6 +150,14 @@ def test_without_missing_files_nothing_is_trusted(tmp_path: Path) -> None:
     assert done.lost == ()
 
 
+def test_services_of_another_kernel_may_be_named(tmp_path: Path) -> None:
+    name = "einit/src/security.psl.in"
+    rule = "request dst=kl.core.Core, endpoint=vmm.VMM, method=Allocate { grant () }\n"
+    done = imported(write(tmp_path / "Bank", {name: FILES[name] + rule}))
+    assert f"{name}:15: kl.core.Core is not known to have endpoint vmm.VMM" in done.trusted
+    assert play(done.folder, frames=10).result.verdicts["granted"] > 0
+
+
 def test_methods_are_added_to_what_was_imported(bank: Path) -> None:
     folder = imported(bank).folder
     added = add_method(folder, "bank.IGossip", "Whisper", "in UInt32 secret")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from khs.config.checks import partition
 from khs.errors import ConfigError, Finding, KhsError
 from khs.importing import import_solution, survey
 from tests.importing.solutions import FILES, imported, write
@@ -96,6 +97,14 @@ def test_one_of_several_init_descriptions_is_chosen(tmp_path: Path) -> None:
     assert any(item.startswith("einit/src/init.yaml.in: ") for item in done.lost)
 
 
+def test_a_file_may_be_chosen_from_where_one_is(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bank / "init.yaml").write_text("entities:\n- name: bank.Vault\n")
+    monkeypatch.chdir(bank / "einit")
+    assert imported(bank, init=Path("src/init.yaml.in")).folder.is_dir()
+
+
 def test_no_policy(tmp_path: Path) -> None:
     (found,) = refused(write(tmp_path / "Bank", {POLICY: None}))
     assert found.rule == "IMP-002"
@@ -129,6 +138,14 @@ def test_endless_trees(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.rule for each in refused(bank)] == ["IMP-003"]
     monkeypatch.setattr(survey, "MAX_ENTRIES", 10)
     assert [each.rule for each in refused(bank)] == ["IMP-003"]
+
+
+def test_what_a_system_may_not_be_is_told_of_the_init_description(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partition, "PARTITIONS_MAX", 2)
+    (found,) = refused(bank)
+    assert (found.rule, Path(found.file), found.line) == ("PART-002", bank / INIT, 0)
 
 
 def test_what_is_no_text(bank: Path) -> None:

@@ -65,6 +65,13 @@ class Evaluation:
         self._running: dict[str, Process] = {}
         self._last_sid = 0
 
+    def copy(self) -> Evaluation:
+        """Another one that knows the same processes, of the same engine."""
+        made = Evaluation(self._policy, self._engine)
+        made._names, made._running = dict(self._names), dict(self._running)
+        made._last_sid = self._last_sid
+        return made
+
     def lines(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         """One result for each line that is not blank: a verdict, or `{"error": ...}`."""
         for number, line in enumerate(lines, start=1):

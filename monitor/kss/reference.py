@@ -6,7 +6,7 @@ The order of evaluation is that of `kss.tree`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kss import layout, message, tree, types
@@ -29,12 +29,17 @@ class Reference:
 
     def __init__(self, policy: PolicyTree, *, max_sids: int = MAX_SIDS) -> None:
         self.policy = policy
+        self._max_sids = max_sids
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state before the first event."""
         self._contexts = {
-            owner(item): Contexts(MODELS[item.model].capacity(item.config, max_sids))
-            for item in policy.objects
+            owner(item): Contexts(MODELS[item.model].capacity(item.config, self._max_sids))
+            for item in self.policy.objects
         }
         if "Base" in self._contexts:
-            self._contexts["Base"][AUDIT_LEVEL] = policy.audit_default[1]
+            self._contexts["Base"][AUDIT_LEVEL] = self.policy.audit_default[1]
         self.recorded: Recorded | None = None  # what is to be recorded of the last event judged
 
     def judge(self, event: Event) -> Decision:
@@ -48,16 +53,24 @@ class Reference:
             called = self._called(event)
             if called is None:
                 return Decision(False, Reason.MALFORMED)
-        before = {name: contexts.clone() for name, contexts in self._contexts.items()}
+        before = self.snapshot()
         if event.released_sid:
             self.release(event.released_sid)
         evaluation = self.evaluation(event, called)
         decision = evaluation.run()
         if event.trial or not decision.granted:
-            self._contexts = before
+            self.restore(before)
         if decision.reason is not Reason.DEFAULT:
             self.recorded = evaluation.recorded(decision, level)
         return decision
+
+    def snapshot(self) -> Mapping[str, Contexts]:
+        """The whole state."""
+        return {name: contexts.clone() for name, contexts in self._contexts.items()}
+
+    def restore(self, snapshot: Mapping[str, Contexts]) -> None:
+        """Puts a snapshot of this policy back."""
+        self._contexts = {name: contexts.clone() for name, contexts in snapshot.items()}
 
     def evaluation(self, event: Event, called: tuple[Endpoint, Method] | None) -> Evaluation:
         """A new evaluation of an event that is well formed; a subclass may watch it."""

@@ -55,7 +55,7 @@ class Keys:
             case Logical(operator, left, right):
                 return (operator, self.of(left), self.of(right))
             case Query():
-                return ("query", *self._call(expression))
+                return ("query", str(expression.type), *self._call(expression))
 
     def rule(self, rule: Rule) -> Hashable:
         found = self._known.get(id(rule))
@@ -66,7 +66,8 @@ class Keys:
     def _call(self, call: Rule | Query) -> tuple[Hashable, ...]:
         thing = self._objects[call.object]
         arguments = tuple((name, self.of(value)) for name, value in call.arguments)
-        return (thing.name, thing.identity, call.method, arguments)
+        meaning = MODELS[thing.model].meaning(thing.config, call.method)
+        return (thing.name, thing.model, meaning or thing.identity, call.method, arguments)
 
     def _step(self, step: Step) -> Hashable:
         return self.of(step.index) if isinstance(step, ElementStep) else step.name

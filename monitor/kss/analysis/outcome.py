@@ -8,6 +8,7 @@ from typing import Any
 from kss import tree
 from kss.analysis.abstract import Abstract, Effects
 from kss.analysis.guard import Cases, Evaluable, Grants, Guard, Holds, Part
+from kss.analysis.keys import Keys
 from kss.analysis.values import BOTH, Choices, Fails, Numbers, Value, truth
 from kss.models import MODELS
 from kss.models.model import Contexts, Label, is_label
@@ -96,27 +97,9 @@ class Outcome(Abstract):
         changed = {name for each in afterwards for name in each if each[name] != before.get(name)}
         if changed:
             context = tuple(sorted(before.items(), key=lambda item: item[0]))
-            key = (self._choice_key(part), context)
+            key = (_choice_key(part, self.policy.keys), context)
             merged.update((name, (*before.get(name, ()), key)) for name in sorted(changed))
         return merged
-
-    def _choice_key(self, part: Cases) -> Hashable:
-        keys = self.policy.keys
-        guards = tuple(self._guard_key(guard) for guard in part.guards)
-        return ("choice", keys.of(part.value), tuple(part.labels), guards)
-
-    def _guard_key(self, guard: Guard) -> Hashable:
-        keys = self.policy.keys
-        found: list[Hashable] = [guard.called, guard.refused is not None]
-        for part in guard.parts:
-            match part:
-                case Holds(_, value) | Evaluable(_, value):
-                    found.append((type(part).__name__, keys.of(value)))
-                case Grants(_, rule):
-                    found.append(keys.rule(rule))
-                case Cases():
-                    found.append(self._choice_key(part))
-        return tuple(found)
 
     # ---- choices
 
@@ -159,3 +142,22 @@ class Outcome(Abstract):
 
 def _branch(labels: list[Label], value: Any) -> int | None:
     return next((i for i, label in enumerate(labels) if is_label(label, value)), None)
+
+
+def guard_key(guard: Guard, keys: Keys) -> Hashable:
+    """Equal for guards that grant the same events, wherever their rules stand."""
+    found: list[Hashable] = [guard.called, guard.refused is not None]
+    for part in guard.parts:
+        match part:
+            case Holds(_, value) | Evaluable(_, value):
+                found.append((type(part).__name__, keys.of(value)))
+            case Grants(_, rule):
+                found.append(keys.rule(rule))
+            case Cases():
+                found.append(_choice_key(part, keys))
+    return tuple(found)
+
+
+def _choice_key(part: Cases, keys: Keys) -> Hashable:
+    guards = tuple(guard_key(guard, keys) for guard in part.guards)
+    return ("choice", keys.of(part.value), tuple(part.labels), guards)

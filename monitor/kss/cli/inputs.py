@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kss.api import Policy, load_policy
 from kss.cli.common import BadInputError
 from kss.cli.options import Engine
-from kss.evaluate import Engine as Judge
 from kss.reference import Reference
+
+if TYPE_CHECKING:
+    from kss.vm import Vm
 
 
 def policy(
@@ -41,7 +43,7 @@ def definitions(given: Sequence[str] | None) -> dict[str, str]:
     return {name: text for name, _, text in pairs}
 
 
-def engine(name: Engine, policy: Policy) -> Judge:
+def engine(name: Engine, policy: Policy) -> Reference | Vm:
     """What judges the events of a policy."""
     if name is Engine.REFERENCE:
         return Reference(policy.tree)

@@ -212,6 +212,16 @@ class Flow(Model):
         contexts[sid] = target
         return True
 
+    def meaning(self, config: object, method: str) -> str | None:
+        assert isinstance(config, FlowConfig)
+        states = config.states
+        if method == "init":
+            return f"from {states[config.initial]}"
+        if method != "enter":
+            return "in any state"
+        rows = zip(states, config.transitions, strict=True)
+        return str(sorted((state, sorted(states[i] for i in row)) for state, row in rows))
+
     def show(self, config: object, context: Any) -> Any:
         return cast(FlowConfig, config).states[context]
 

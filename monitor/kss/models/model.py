@@ -291,6 +291,11 @@ class Model:
         value: Shown = self.call(config, contexts, method, arguments)
         return value
 
+    def meaning(self, config: object, method: str) -> str | None:
+        """What of the configuration a method depends on, its effect included: methods of objects
+        with equal contexts do alike if it is equal. None: on all of it."""
+        return None
+
     def spoken(self, config: object, value: Value) -> Value:
         """The value of an expression method as people call it, such as a level by its name."""
         return value

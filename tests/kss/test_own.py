@@ -9,6 +9,7 @@ import pytest
 from kss.api import Policy
 from kss.errors import DescriptionError, Findings
 from kss.events import Event, Kind, Reason
+from kss.models import MODELS
 from kss.own.parse import MAX_TEXT, parse_model
 from kss.reference import Reference
 from kss.source import Source
@@ -161,6 +162,21 @@ class TestLimiter:
             engine.judge(open_door(policy, amount=7))
             found.append(engine.recorded is not None and len(engine.recorded.calls))
         assert found == [False, False, 1]
+
+
+def test_what_a_method_depends_on(load: Load) -> None:
+    """So that `kss diff` tells only what a change of the configuration is about."""
+
+    def meanings(text: str) -> dict[str, str | None]:
+        thing = load(text + "execute { grant () }", USE).tree.objects[-1]
+        methods = MODELS["Record"].signatures({}, thing.config)
+        return {name: MODELS["Record"].meaning(thing.config, name) for name in methods}
+
+    before = meanings(RBAC)
+    after = meanings(RBAC.replace('"boss" : ["shut"]', '"boss" : ["open"]'))
+    assert {name for name in before if before[name] != after[name]} == {"check", "granted"}
+    after = meanings(RBAC.replace('"clerk" : ["auditor"]', '"boss" : ["auditor"]'))
+    assert {name for name in before if before[name] != after[name]} == {"assign", "is_separated"}
 
 
 RBAC = """policy object access : Rbac { config = {

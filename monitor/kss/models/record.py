@@ -19,7 +19,7 @@ from kss.own.emit import Bodies, Operand, TooLongError
 from kss.own.fold import Known
 from kss.own.interpret import call as interpret
 from kss.own.layout import Layout
-from kss.own.settings import identity, read_settings
+from kss.own.settings import identity, meaning, read_settings
 from kss.own.tree import Config, Definition
 from kss.tree import Constant, Expression, Query, items_of
 from kss.types import LiteralType, SetType, Type, VariantType
@@ -191,6 +191,9 @@ class Record(Model):
             for name, value in arguments.items()
         }
         return interpret(cast(Config, config), contexts, method, given)
+
+    def meaning(self, config: object, method: str) -> str | None:
+        return meaning(cast(Config, config), method)
 
     def show(self, config: object, context: Any) -> Any:
         assert isinstance(config, Config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 
 from kss import syntax
 from kss.errors import did_you_mean
@@ -20,9 +21,9 @@ def read_settings(definition: Definition, reader: Reader) -> Config | None:
     config = Config(definition, values := {})
     if definition.settings:
         node = reader.configuration()
-        fields = reader.fields(node, *definition.settings) if node else None
-        for name, kind in definition.settings.items() if fields else ():
-            value = _value(reader, config, kind, fields[name]) if fields else None
+        given = reader.fields(node, *definition.settings) if node else None
+        for name, kind in definition.settings.items() if given else ():
+            value = _value(reader, config, kind, given[name]) if given else None
             if value is not None:
                 values[name] = value
     else:
@@ -103,10 +104,38 @@ def _closed(
 
 def identity(config: Config) -> str:
     """A canonical text: equal if model and configuration are."""
-    values = {
+    values = _canonical(config.values)
+    return f"{config.definition.name} {config.definition.digest} {values}"
+
+
+def _canonical(values: Mapping[str, Value]) -> str:
+    sets = {
         name: {key: sorted(value) for key, value in sorted(each.items())}
         if isinstance(each, Mapping)
         else each
-        for name, each in config.values.items()
+        for name, each in values.items()
     }
-    return f"{config.definition.name} {config.definition.digest} {values}"
+    return str(sorted(sets.items()))
+
+
+def meaning(config: Config, method: str) -> str:
+    """A canonical text of a method, those that it asks, and what of the configuration they use."""
+    methods, used = {method: config.definition.methods[method]}, set()
+    pending: list[object] = [methods[method].body]
+    while pending:
+        node = pending.pop()
+        match node:
+            case tuple():
+                pending += node
+                continue
+            case tree.Ask(name):
+                methods[name] = config.definition.methods[name]
+                pending.append(methods[name].body)
+            case tree.Setpoint(name) | tree.Related(name):
+                used.add(name)
+            case tree.Selected(_, _, tree.NameSet(tree.Names(_, name))):
+                used.add(name)
+        if is_dataclass(node):
+            pending += [getattr(node, each.name) for each in fields(node)]
+    told = [methods[name] for name in sorted(methods)]
+    return f"{told} {_canonical({name: config.values[name] for name in used if name})}"

@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from khs import __version__
-from khs.cli import bench, build, check, doctor, flow, import_, new, resolve, run, schema, trace
+from khs.cli import (
+    bench,
+    build,
+    check,
+    doctor,
+    explain,
+    flow,
+    import_,
+    new,
+    resolve,
+    run,
+    schema,
+    trace,
+)
 from khs.cli.common import command
 
 app = typer.Typer(
@@ -22,7 +35,7 @@ app = typer.Typer(
 )
 
 for _panel, _commands in (
-    ("Run and look", (run.run, trace.trace, flow.flow)),
+    ("Run and look", (run.run, trace.trace, explain.explain, flow.flow)),
     ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),
 ):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
 
+from kss.analysis.explain import Explainer
+from kss.analysis.explain_report import Report
 from kss.analysis.flow import Flows
 from kss.analysis.flow_report import flow_json, flow_text
 from kss.analysis.system import parse_system
-from kss.errors import KssError
-from kss.tree import PolicyTree
+from kss.api import Policy
+from kss.errors import KssError, Location, MessageError
+from kss.evaluate import Evaluation, EventError
+from kss.nearest import sections
+from kss.tree import Choice, Item, Match, PolicyTree
 
 from khs.errors import KhsError
 from khs.monitor import MonitorPolicy
@@ -37,11 +43,75 @@ def flow(
     return Answer(flow_json(answer, flows), tuple(flow_text(answer, flows, start, end)))
 
 
+def must_be_policy_of(header: Mapping[str, Any], policy: MonitorPolicy) -> None:
+    """KhsError if a trace with this header was not recorded with the policy."""
+    members = header.get("manifest", {}).get("members", {})
+    recorded = members.get("policy.bin", {}).get("sha256")
+    if recorded != sha256(policy.binary).hexdigest():
+        message = f"the trace was not recorded with the policy {policy.name} of this system"
+        raise KhsError(f"{message}\n  help: was it changed since, or a --with left out?")
+
+
+class Judged(Protocol):
+    """An event and those before it, as lines of `kss eval`; `processes` tells whose the processes
+    are that lines give a name to."""
+
+    @property
+    def line(self) -> Mapping[str, Any]: ...
+
+    @property
+    def before(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def processes(self) -> Mapping[str, str]: ...
+
+
+def explain(policy: MonitorPolicy, judged: Judged, *, everything: bool = False) -> Answer:
+    """Why an event is granted or denied."""
+    processes = judged.processes
+    tree = _placed(policy)
+    engine = Explainer(tree)
+    evaluation = Evaluation(Policy(tree), engine)
+    running: dict[str, str] = {}  # partition -> its process
+    try:
+        for each in (*judged.before, judged.line):
+            owner = processes.get(each.get("as", ""))
+            if owner is not None:  # what was kept for the process before goes with its restart
+                sids = {name: sid for sid, name in evaluation.processes.items()}
+                engine.release(sids.get(running.get(owner, ""), 0))
+                running[owner] = each["as"]
+            evaluation.judge(dict(each))
+    except (EventError, MessageError) as error:
+        raise KhsError(f"the trace does not fit the policy: {error}") from None
+    names = {sid: processes.get(name, name) for sid, name in evaluation.processes.items()}
+    report = Report(engine.last, names, sections(tree))
+    return Answer(report.json(), tuple(report.lines(everything)))
+
+
 def _placed(policy: MonitorPolicy) -> PolicyTree:
     """The policy with places that do not depend on where the system lies."""
+
+    def at(location: Location) -> Location:
+        return replace(location, file=placed(location.file, policy.root))
+
+    def items(given: tuple[Item, ...]) -> tuple[Item, ...]:
+        return tuple(map(item, given))
+
+    def item(each: Item) -> Item:
+        match each:
+            case Match():
+                return replace(each, location=at(each.location), items=items(each.items))
+            case Choice(_, _, branches, default):
+                inner = tuple(replace(branch, items=items(branch.items)) for branch in branches)
+                return replace(each, branches=inner, default=default and items(default))
+        return each
+
     tree = policy.policy.tree
-    sites = (
-        replace(site, location=replace(site.location, file=placed(site.location.file, policy.root)))
-        for site in tree.sites
+    return replace(
+        tree,
+        sites=tuple(replace(site, location=at(site.location)) for site in tree.sites),
+        bindings=tuple(
+            replace(each, location=at(each.location), items=items(each.items))
+            for each in tree.bindings
+        ),
     )
-    return replace(tree, sites=tuple(sites))

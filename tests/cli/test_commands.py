@@ -19,6 +19,7 @@ from .conftest import Khs
 COMMANDS = [
     "run",
     "trace",
+    "explain",
     "flow",
     "new",
     "import",

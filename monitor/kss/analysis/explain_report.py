@@ -69,7 +69,8 @@ class Report:
                 yield from self._section(section)
         far = [section for section in self._near if section.misses]
         far = sorted(far, key=lambda section: len(section.misses) - section.agreed)
-        shown = far if everything else far[:MOST_FAR]
+        near = [section for section in far if section.agreed >= len(section.misses)][:MOST_FAR]
+        shown = far if everything else near
         if shown:
             yield ""
         for section in shown:

@@ -153,8 +153,10 @@ class Watched(Evaluation):
         self._call = call
         try:
             yield call
-        except StopError:
+        except StopError as stop:
             call.result = Result.FAILED
+            if isinstance(stop.__context__, EvaluationError):
+                self._blame(stop.__context__)
             raise
         finally:
             self._call = None

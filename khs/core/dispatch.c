@@ -84,21 +84,31 @@ static khs_outcome wide_length(khs_core *core, uint32_t self, const uint64_t *a)
     return khs_done(KHS_CODE_BAD_LENGTH);
 }
 
-/* Privilege first, then the width of the arguments, which x64 registers exceed, then the
- * handler, which asks KSS before it acts. */
-static khs_handler *handler_for(const khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
+/* Some argument is wider than 32 bits, as x64 registers can be: may it be? */
+static khs_handler *handler_of_wide(uint32_t number, const uint64_t *a)
 {
-    if (number >= KHS_HYPERCALLS)
-        return unknown;
-    uint32_t needed = khs_hypercall_privilege[number], wide = 0;
-    if ((core->cfg_partitions[self].privileges & needed) != needed)
-        return unprivileged;
+    uint32_t wide = 0;
     for (uint32_t i = 0; i < khs_hypercall_arguments[number]; i++)
         wide |= (uint32_t)(a[i] > UINT32_MAX) << i;
     wide &= khs_hypercall_values[number];
     if (wide == 0)
         return handlers[number];
     return wide & ~(uint32_t)khs_hypercall_lengths[number] ? wide_value : wide_length;
+}
+
+/* Privilege first, then the width of the arguments, then the handler, which asks KSS before
+ * it acts. */
+static khs_handler *handler_for(const khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
+{
+    if (number >= KHS_HYPERCALLS)
+        return unknown;
+    uint32_t needed = khs_hypercall_privilege[number];
+    uint64_t bits = 0;
+    if ((core->cfg_partitions[self].privileges & needed) != needed)
+        return unprivileged;
+    for (uint32_t i = 0; i < khs_hypercall_arguments[number]; i++)
+        bits |= a[i];
+    return bits > UINT32_MAX ? handler_of_wide(number, a) : handlers[number];
 }
 
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)

@@ -28,7 +28,8 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);
-        khs_copy((uint8_t *)at + record->size, record->info, record->info_size);
+        if (record->info_size)
+            khs_copy((uint8_t *)at + record->size, record->info, record->info_size);
     }
     core->ring_used += size;
 }

@@ -45,7 +45,7 @@ security src=bank.Vault, method=Clear { life.fini { sid : message.h.handle } }
 """
 SHOWN = """\
 kind      from          to             endpoint and method  verdict
-execute   kl.core.Core  Einit                               granted security.psl:10
+execute   kl.core.Core  Einit                               granted  security.psl:10
 execute   Einit         bank.Teller                         conditional
     life.init {{ sid : dst_sid }}  security.psl:11
 request   bank.Teller   bank.Vault     back.bolt.Turn       conditional
@@ -61,11 +61,11 @@ request   bank.Teller   bank.Vault     door.Open            conditional
     message.amount <= 100  security.psl:15
     message.small <= 200  security.psl:16
     message.delta >= 0  security.psl:16
-request   bank.Teller   bank.Vault     door.Close           denied security.psl:19
+request   bank.Teller   bank.Vault     door.Close           denied  security.psl:19
 request   bank.Teller   bank.Vault     interface.mode       denied: these never hold together
     message.message < 5  security.psl:28
     message.message > 4  security.psl:29
-response  bank.Vault    (every class)  door.Open            granted security.psl:32
+response  bank.Vault    (every class)  door.Open            granted  security.psl:32
 security  bank.Vault                   Clear                conditional
     life.fini {{ sid : message.h.handle }}  security.psl:33
 {untold} more are denied: no rule is for them (--denied lists them)

@@ -49,7 +49,8 @@ def query(
     `granted` and `denied` hold for every message that conforms to its interface, and for every
     state. Below what is conditional stand the conditions, all of which must hold, each with the
     place of its rule; one that cannot be evaluated does not hold. Of what is denied because no rule
-    is for it only the number is told, unless --denied asks for it.
+    is for it only the number is told, unless --denied asks for it. Of classes that --stub takes on
+    trust nothing is known but their starts.
 
         kss query security.psl -I interfaces
         kss query security.psl --dst yard.Gate --conditional
@@ -81,13 +82,17 @@ def _print(rows: list[Row], questions: Query, defaults: bool) -> None:
 
     shown = [row for row in rows if defaults or not row.by_default]
     merged = _merged(shown, questions.classes)
-    cells = [_cells(row, peer, questions.describer) for row, peer in merged]
+    cells = [_cells(row, peer) for row, peer in merged]
     room = columns.width()
     widths = columns.fitted([_HEAD, *cells], room)
     for line in columns.lines(_HEAD, widths) if shown else ():
         print(line)
     for (row, _), cell in zip(merged, cells, strict=True):
-        for line in columns.lines(cell, widths):
+        *above, last = columns.lines(cell, widths)
+        for line in above:
+            print(line)
+        place = _place(row, questions.describer)
+        for line in _placed(last, f"    {place}" if place else "", room):
             print(line)
         for line in _conditions(lines(row.conditions), room):
             print(line)
@@ -117,29 +122,39 @@ ANYBODY = "(every class)"
 _HEAD = ("kind", "from", "to", "endpoint and method", "verdict")
 
 
-def _cells(row: Row, peer: str, describer: Describer) -> tuple[str, ...]:
+def _cells(row: Row, peer: str) -> tuple[str, ...]:
     kind, _, _, endpoint, method = row.interaction.key
     server = row.interaction.operation.server.name
     ends = (server, peer) if row.interaction.kind.server_is_source else (peer, server)
     word = row.verdict.value
     if row.by_default:
         word = f"{word}: no rule"
-    elif not row.conditions.conditions:
-        at = describer.place(row.rules[0])
-        word = f"{word} {at.file}:{at.line}"
-    elif word != "conditional":
+    elif row.conditions.conditions and word != "conditional":
         holding = "always hold" if word == "granted" else "never hold together"
         word = f"{word}: these {holding}"
     return (kind, *ends, ".".join(name for name in (endpoint, method) if name), word)
 
 
+def _place(row: Row, describer: Describer) -> str:
+    """Where the rule stands that grants or denies alone, "" if there is none such."""
+    if row.by_default or row.conditions.conditions:
+        return ""
+    at = describer.place(row.rules[0])
+    return f"{at.file}:{at.line}"
+
+
 def _conditions(lines: Iterable[tuple[int, str, Location | None]], room: int) -> Iterable[str]:
-    """Each with its place behind, or below if there is no room."""
     for indent, text, at in lines:
-        place = f"{at.file}:{at.line}" if at else ""
         begin = "    " + "  " * indent
-        if len(begin) + len(text) + len(place) + 2 <= room:
-            yield f"{begin}{text}  {place}".rstrip()
-        else:
-            yield f"{begin}{text}"
-            yield f"{begin}  {place}"
+        place = f"{begin}  {at.file}:{at.line}" if at else ""
+        yield from _placed(f"{begin}{text}", place, room)
+
+
+def _placed(line: str, place: str, room: int) -> Iterable[str]:
+    """A line with a place behind, or below if there is no room."""
+    beside = f"{line}  {place.strip()}".rstrip()
+    if len(beside) <= room:
+        yield beside
+    else:
+        yield line
+        yield place

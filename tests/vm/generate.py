@@ -209,6 +209,7 @@ class Policy:
 
 def policy(rng: Random) -> PolicyTree:
     """A policy of any kind."""
-    if rng.random() < 0.2:
+    kind = rng.random()
+    if kind > 0.85:
         return Records(rng).tree()
-    return Operations(rng).tree() if rng.random() < 0.4 else Policy(rng).tree()
+    return Operations(rng).tree() if kind < 0.4 else Policy(rng).tree()

@@ -84,6 +84,7 @@ def explain(policy: MonitorPolicy, judged: Judged, *, everything: bool = False) 
     except (EventError, MessageError) as error:
         raise KhsError(f"the trace does not fit the policy: {error}") from None
     names = {sid: processes.get(name, name) for sid, name in evaluation.processes.items()}
+    assert engine.last is not None
     report = Report(engine.last, names, sections(tree))
     return Answer(report.json(), tuple(report.lines(everything)))
 

@@ -157,6 +157,12 @@ class TestText:
     def test_a_denial_in_one_sentence(self, event: Any, sentence: str, ask: Any) -> None:
         assert ask(event).splitlines()[0] == sentence
 
+    def test_the_last_of_the_events(self, kss: Command) -> None:
+        lines = "\n".join(json.dumps(each) for each in (START, {**ASK, "method": "Close"}))
+        policy = kss.policy(POLICY.replace("_ : size (message)", "_ : grant ()"))
+        assert kss("explain", policy, "--events", "-", stdin=lines) == 0
+        assert kss.out.startswith("denied by security.psl:26: choice (life.query")
+
     def test_levels_by_name(self, ask: Any) -> None:
         assert '      level.query_level { source : src_sid } = "HIGH"\n' in ask(
             {**ASK, "method": "mode"}
@@ -214,10 +220,13 @@ class TestWrongUse:
                 "did you mean 'bank.Teller'",
             ),
             (["--event", "{}", "--events", "nowhere"], "cannot read nowhere"),
+            ([], "which event? Give --event JSON, or --events FILE"),
+            (["--events", "empty"], "--events empty: there is no event"),
             (["--event", "{}", "--events", "-"], "--events -: line 2: event is missing"),
         ],
     )
     def test_is_told(self, arguments: list[str], words: str, kss: Command) -> None:
+        (kss.folder / "empty").touch()
         assert kss("explain", kss.policy(""), *arguments, stdin="\n{}\n") == 2
         assert words in kss.err and kss.out == ""
 
@@ -244,6 +253,7 @@ def test_it_judges_as_the_engines_do(seed: int, library: Path) -> None:
         assert all(engine.judge(event) == decision for engine in engines)
         assert explainer.state() == engines[0].state() == engines[1].state()
         told = explainer.last
+        assert told is not None
         report = Report(told, {1: "one"}, conditions)
         json.dumps(report.json())
         assert next(report.lines()) == report.sentence()

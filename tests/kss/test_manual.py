@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from kss.source import PACKAGE, Source
 from kss.template import Template
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
-LANGUAGES = {"idl", "edl", "cdl", "psl", "jsonl", "console", "yaml", "text", "python"}
+LANGUAGES = {"idl", "edl", "cdl", "psl", "json", "jsonl", "console", "yaml", "text", "python"}
 PRELUDE = "".join(f"use {file}._\n" for file in FILES) + (
     "use EDL kl.core.Core\nuse EDL Einit\nuse EDL yard.Gate\nuse EDL yard.Panel\n"
     "use EDL demo.Server\nexecute { grant () }\n"
@@ -102,7 +103,7 @@ def test_commands(
     monkeypatch.chdir(folder)
     monkeypatch.setenv("KSS_LIBRARY", str(library))
     for command, output in re.findall(r"(?m)^\$ (kss .*)\n((?:[^$].*\n)*)", block.text):
-        monkeypatch.setattr("sys.argv", command.split())
+        monkeypatch.setattr("sys.argv", shlex.split(command))
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
         with pytest.raises(SystemExit):
             cli.main()

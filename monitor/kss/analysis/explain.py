@@ -37,7 +37,7 @@ class Explanation:
 class Explainer(Reference):
     """A reference interpreter that can tell how it judged the last event."""
 
-    last: Explanation
+    last: Explanation | None = None
 
     def judge(self, event: Event) -> Decision:
         self._watched: Watched | None = None

@@ -60,8 +60,9 @@ def _no_path(answer: Answer, start: str, end: str) -> Iterator[str]:
 def _ways(step: Step, flows: Flows) -> Iterator[str]:
     for way in step.ways[:MOST_WAYS]:
         yield f"    {_way(way, flows)}"
-    if len(step.ways) > MOST_WAYS:
-        yield f"    and in {len(step.ways) - MOST_WAYS} more ways"
+    more = len(step.ways) - MOST_WAYS
+    if more > 0:
+        yield f"    and in {more} more way{'s'[: more != 1]}"
 
 
 def _way(way: Way, flows: Flows) -> str:

@@ -12,8 +12,9 @@ from kss.cli import common, options
 def explain(
     file: options.Policy,
     event: Annotated[
-        str, typer.Option("--event", metavar="JSON", help="The event, a line as kss eval takes it.")
-    ],
+        str | None,
+        typer.Option("--event", metavar="JSON", help="The event, a line as kss eval takes it."),
+    ] = None,
     events: Annotated[
         str | None,
         typer.Option("--events", metavar="FILE", help="Events judged before it; - is stdin."),
@@ -28,12 +29,15 @@ def explain(
 ) -> int:
     """Why an event is granted or denied.
 
-    First in a sentence. Then every binding that matches, with its rules: what each decided, the
+    The event is that of --event, judged after those of --events, or the last of these.
+
+    First it is told in a sentence. Then every binding that matches, with its rules: what each decided, the
     values of the message fields and SIDs in it, and the state of policy objects before and after.
     Then the bindings that come near, and which of their selectors do not hold.
 
         kss explain security.psl --event '{"event": "execute", "dst": "Einit"}'
-        kss explain security.psl --events before.jsonl --event "$(tail -n 1 events.jsonl)" --json
+        kss explain security.psl -I interfaces --events events.jsonl
+        khs trace run.trace --events | head -n 20 | kss explain security.psl --events - --json
     """
     from kss.analysis.explain import Explainer
     from kss.analysis.explain_report import Report
@@ -41,6 +45,8 @@ def explain(
     from kss.errors import MessageError
     from kss.evaluate import Evaluation, EventError, parse
 
+    if event is None and events is None:
+        raise common.BadInputError("which event? Give --event JSON, or --events FILE")
     policy = inputs.policy(file, include, define, stub)
     engine = Explainer(policy.tree)
     evaluation = Evaluation(policy, engine)
@@ -50,9 +56,12 @@ def explain(
                 if "error" in result:
                     raise common.BadInputError(f"--events {events}: {result['error']}")
     try:
-        evaluation.judge(parse(event))
+        if event is not None:
+            evaluation.judge(parse(event))
     except (EventError, MessageError) as error:
         raise common.BadInputError(f"--event: {error}") from None
+    if engine.last is None:
+        raise common.BadInputError(f"--events {events}: there is no event")
     report = Report(engine.last, evaluation.processes, policy.sections)
     if as_json:
         common.print_json(report.json())

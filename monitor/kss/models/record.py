@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from kss import syntax
 from kss.binary import CLAIM_WRITES, DROP_WRITES, Op
-from kss.codegen.assembler import Assembler
+from kss.codegen.assembler import Assembler, TooComplexError
 from kss.codegen.object import Arguments, Label, ObjectCode
 from kss.errors import DescriptionError, Findings
 from kss.models.config import Reader
@@ -62,8 +62,8 @@ class RecordCode(ObjectCode):
         bodies = Bodies(to.out, self.layout, lambda *call: self._emit(to, *call))
         try:
             bodies.into(bodies.method(method, given, d, free), d)
-        except TooLongError:  # short enough with all arguments unknown
-            raise AssertionError(method) from None
+        except TooLongError:  # just short enough with all arguments unknown
+            raise TooComplexError(f"a call of {self.thing.name}.{method} is too long") from None
 
     def _emit(self, to: Expressions, method: str, d: int, a: int, operand: int) -> None:
         self.emit(to, method, d, a, operand)

@@ -70,6 +70,12 @@ def read_source(path: Path, findings: Findings) -> Source | None:
         reason = getattr(error, "strerror", None) or error
         findings.error("SRC-001", start, f"cannot read {path}: {reason}", "is it there?")
         return None
+    return source_of(str(path), data, findings)
+
+
+def source_of(name: str, data: bytes, findings: Findings) -> Source | None:
+    """What the bytes say, line ends as \\n; None (and a finding) as for `read_source`."""
+    start = Location(name, 1, 1)
     if len(data) > MAX_FILE:
         message = f"the file has more than {MAX_FILE >> 20} MiB"
         findings.error("SRC-006", start, message, "split it: a policy may include others")
@@ -79,12 +85,12 @@ def read_source(path: Path, findings: Findings) -> Source | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8").split("\n")
-        at = Location(str(path), len(before), len(before[-1]) + 1)
+        at = Location(name, len(before), len(before[-1]) + 1)
         utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         help = "save the file as UTF-8" + (": this is UTF-16" if utf16 else "")
         findings.error("SRC-002", at, f"byte 0x{data[error.start]:02x} is not UTF-8", help)
         return None
-    source = Source(str(path), text.replace("\r\n", "\n"))
+    source = Source(name, text.replace("\r\n", "\n"))
     _must_show_what_it_says(source, findings)
     return source
 

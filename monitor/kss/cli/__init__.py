@@ -23,6 +23,7 @@ from kss.cli import (
     evaluate,
     explain,
     flow,
+    fmt,
     layout,
     mutate,
     query,
@@ -43,6 +44,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Policies": {
         "check": check.check,
         "rules": rules.rules,
+        "fmt": fmt.fmt,
         "compile": compile.compile,
         "eval": evaluate.evaluate,
         "test": test.test,

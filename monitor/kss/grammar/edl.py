@@ -39,7 +39,7 @@ class DescriptionText:
 
 def parse_description(source: Source, findings: Findings) -> DescriptionText | None:
     """What an .edl or .cdl file says; None after a syntax error."""
-    parser = _DescriptionParser(source, findings)
+    parser = DescriptionParser(source, findings)
     try:
         kind, name = parser.head()
     except SyntaxStop:
@@ -48,7 +48,7 @@ def parse_description(source: Source, findings: Findings) -> DescriptionText | N
     return DescriptionText(kind, name, parts) if parser.sound else None
 
 
-class _DescriptionParser(Parser):
+class DescriptionParser(Parser):
     operators: ClassVar[list[str]] = IDL_OPERATORS
     starters = frozenset(("components", "endpoints", "interfaces", "security"))
 

@@ -93,20 +93,23 @@ class PackageText:
 
 def parse_package(source: Source, findings: Findings) -> PackageText | None:
     """What an .idl file says; None after a syntax error."""
-    parser = _PackageParser(source, findings)
+    parser = PackageParser(source, findings)
     try:
-        parser.need_word("package")
-        name = parser.word()
+        name = parser.head()
     except SyntaxStop:
         return None
     declarations = tuple(parser.declarations(parser.declaration))
     return PackageText(name, declarations) if parser.sound else None
 
 
-class _PackageParser(Parser):
+class PackageParser(Parser):
     operators: ClassVar[list[str]] = IDL_OPERATORS
     integer_rule = "IDL-006"
     starters = frozenset(("import", "const", "typedef", "struct", "union", "interface"))
+
+    def head(self) -> Word:
+        self.need_word("package")
+        return self.word()
 
     def declaration(self) -> Declaration:
         start = self.start()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
 
 from khs.abi import emit_c
-from khs.abi.table import Argument, Hypercall, Service, Table, is_length
+from khs.abi.table import Hypercall, Service, Table, is_length
 
 
 def header(table: Table) -> str:
@@ -28,11 +27,7 @@ def header(table: Table) -> str:
             *_services(table),
             "",
             *emit_c.structs(table),
-            *_arguments(table),
-            "",
-            *_masks(table),
-            "",
-            *_privileges(table),
+            *_rows(table),
             "",
             "#endif",
             "",
@@ -68,43 +63,26 @@ def _upper(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
 
 
-def _arguments(table: Table) -> list[str]:
-    rows = [f"    [{emit_c.macro(row)}] = {len(row.arguments)}," for row in table.hypercalls]
-    return [
-        "/* Arguments of each hypercall. */",
-        "static const uint8_t khs_hypercall_arguments[KHS_HYPERCALLS] = {",
-        *rows,
-        "};",
-    ]
-
-
-def _masks(table: Table) -> list[str]:
-    values = {row: {a for a in row.arguments if a.kind == "u32"} for row in table.hypercalls}
-    lengths = {row: {a for a in row.arguments if is_length(row, a)} for row in table.hypercalls}
-    return [
-        "/* Which arguments have 32 bits, a bit each, and which of those are lengths. */",
-        *_mask("khs_hypercall_values", values),
-        *_mask("khs_hypercall_lengths", lengths),
-    ]
-
-
-def _mask(name: str, chosen: Mapping[Hypercall, Set[Argument]]) -> list[str]:
-    rows = []
-    for row, arguments in chosen.items():
-        bits = sum(1 << n for n, each in enumerate(row.arguments) if each in arguments)
-        rows += [f"    [{emit_c.macro(row)}] = {bits:#x},"] if bits else []
-    return [f"static const uint8_t {name}[KHS_HYPERCALLS] = {{", *rows, "};"]
-
-
-def _privileges(table: Table) -> list[str]:
+def _rows(table: Table) -> list[str]:
     rows = [
-        f"    [{emit_c.macro(row)}] = KHS_PRIV_{row.privilege.replace('-', '_').upper()},"
+        f"    X({', '.join([row.name.removeprefix('khs_'), *_row(row)])})"
         for row in table.hypercalls
-        if row.privilege
     ]
     return [
-        "/* The privilege a hypercall needs, a bit of enum khs_privilege; 0 = none. */",
-        "static const uint8_t khs_hypercall_privilege[KHS_HYPERCALLS] = {",
-        *rows,
-        "};",
+        "/* Each hypercall: its number of arguments, which of them have 32 bits, which of those",
+        " * are lengths (a bit each), and the privilege it needs, of enum khs_privilege. */",
+        "#define KHS_HYPERCALL_ROWS(X) \\",
+        *(f"{row} \\" for row in rows[:-1]),
+        rows[-1],
     ]
+
+
+def _row(row: Hypercall) -> list[str]:
+    values = [each.kind == "u32" for each in row.arguments]
+    lengths = [is_length(row, each) for each in row.arguments]
+    privilege = f"KHS_PRIV_{row.privilege.replace('-', '_').upper()}" if row.privilege else "0"
+    return [str(len(row.arguments)), _bits(values), _bits(lengths), privilege]
+
+
+def _bits(flags: list[bool]) -> str:
+    return f"{sum(1 << n for n, flag in enumerate(flags) if flag):#x}"

@@ -63,7 +63,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A struct that the kernel writes; `size` includes trailing padding."""
+    """A struct that the kernel writes; `size` is that of its fields, there is no padding."""
 
     name: str
     fields: tuple[Field, ...]
@@ -134,11 +134,14 @@ def _struct(name: str, fields: list[str]) -> Struct:
             raise ValueError(f"{name}: field '{text}': want 'name: u32|u64|u8[N]'")
         field, bits, count = match.groups()
         alignment = int(bits) // 8 if bits else 1
-        offset = -(-end // alignment) * alignment
         size = alignment * int(count or 1)
-        placed.append(Field(field, text.partition(": ")[2], offset, size))
-        end, widest = offset + size, max(widest, alignment)
-    return Struct(name, tuple(placed), -(-end // widest) * widest)
+        placed.append(Field(field, text.partition(": ")[2], end, size))
+        if end % alignment:
+            raise ValueError(f"{name}: padding before '{field}'")
+        end, widest = end + size, max(widest, alignment)
+    if end % widest:
+        raise ValueError(f"{name}: padding at its end")
+    return Struct(name, tuple(placed), end)
 
 
 def _services(hypercalls: tuple[Hypercall, ...]) -> tuple[Service, ...]:

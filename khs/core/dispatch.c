@@ -1,37 +1,14 @@
 /* Hypercall dispatch: the one place where a handler's outcome is carried out and charged. */
 #include "internal.h"
 
-static khs_handler *const handlers[KHS_HYPERCALLS] = {
-    [KHS_HC_NOP] = khs_do_nop,
-    [KHS_HC_TIME_GET] = khs_do_time_get,
-    [KHS_HC_PERIOD_WAIT] = khs_do_period_wait,
-    [KHS_HC_WAIT] = khs_do_wait,
-    [KHS_HC_PARTITION_STATUS] = khs_do_partition_status,
-    [KHS_HC_PARTITION_MODE_SET] = khs_do_partition_mode_set,
-    [KHS_HC_PARTITION_RESTART] = khs_do_partition_restart,
-    [KHS_HC_SCHEDULE_SWITCH] = khs_do_schedule_switch,
-    [KHS_HC_SCHEDULE_STATUS] = khs_do_schedule_status,
-    [KHS_HC_ERROR_RAISE] = khs_do_error_raise,
-    [KHS_HC_MODULE_STOP] = khs_do_module_stop,
-    [KHS_HC_CONSOLE_WRITE] = khs_do_console_write,
-    [KHS_HC_POLICY_SWAP] = khs_do_policy_swap,
-    [KHS_HC_CALL] = khs_do_call,
-    [KHS_HC_RECV] = khs_do_recv,
-    [KHS_HC_REPLY] = khs_do_reply,
-    [KHS_HC_PORT_WRITE] = khs_do_port_write,
-    [KHS_HC_PORT_READ] = khs_do_port_read,
-    [KHS_HC_PORT_SEND] = khs_do_port_send,
-    [KHS_HC_PORT_RECEIVE] = khs_do_port_receive,
-    [KHS_HC_PORT_STATUS] = khs_do_port_status,
-    [KHS_HC_INPUT_RECEIVE] = khs_do_input_receive,
-    [KHS_HC_TIMER_SET] = khs_do_timer_set,
-    [KHS_HC_INTERRUPT_ATTACH] = khs_do_interrupt_attach,
-    [KHS_HC_INTERRUPT_MASK] = khs_do_interrupt_mask,
-    [KHS_HC_INTERRUPT_RETURN] = khs_do_interrupt_return,
-    [KHS_HC_SECURITY] = khs_do_security,
-    [KHS_HC_POLICY_INSTALL] = khs_do_policy_install,
-    [KHS_HC_ERROR_STATUS] = khs_do_error_status,
-};
+/* What the table says of a hypercall, and who handles it. */
+typedef struct row {
+    khs_handler *handler;
+    uint8_t arguments, values, lengths, privilege;
+} row;
+
+#define ROW(name, ...) {khs_do_##name, __VA_ARGS__},
+static const row rows[KHS_HYPERCALLS] = {KHS_HYPERCALL_ROWS(ROW)};
 
 khs_outcome khs_do_nop(khs_core *core, uint32_t self, const uint64_t *a)
 {
@@ -60,55 +37,32 @@ khs_outcome khs_do_period_wait(khs_core *core, uint32_t self, const uint64_t *a)
     return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_PERIOD, .until = KHS_NEVER}};
 }
 
-static khs_outcome unknown(khs_core *core, uint32_t self, const uint64_t *a)
-{
-    (void)core, (void)self, (void)a;
-    return khs_done(KHS_CODE_UNKNOWN);
-}
-
-static khs_outcome unprivileged(khs_core *core, uint32_t self, const uint64_t *a)
-{
-    (void)core, (void)self, (void)a;
-    return khs_done(KHS_CODE_INVALID_CONFIG);
-}
-
-static khs_outcome wide_value(khs_core *core, uint32_t self, const uint64_t *a)
-{
-    (void)core, (void)self, (void)a;
-    return khs_done(KHS_CODE_INVALID_PARAM);
-}
-
-static khs_outcome wide_length(khs_core *core, uint32_t self, const uint64_t *a)
-{
-    (void)core, (void)self, (void)a;
-    return khs_done(KHS_CODE_BAD_LENGTH);
-}
-
-/* Some argument is wider than 32 bits, as x64 registers can be: may it be? */
-static khs_handler *handler_of_wide(uint32_t number, const uint64_t *a)
+/* Whether arguments that should have 32 bits are wider, as x64 registers can be. */
+static uint32_t width(const row *r, const uint64_t *a)
 {
     uint32_t wide = 0;
-    for (uint32_t i = 0; i < khs_hypercall_arguments[number]; i++)
+    for (uint32_t i = 0; i < r->arguments; i++)
         wide |= (uint32_t)(a[i] > UINT32_MAX) << i;
-    wide &= khs_hypercall_values[number];
+    wide &= r->values;
     if (wide == 0)
-        return handlers[number];
-    return wide & ~(uint32_t)khs_hypercall_lengths[number] ? wide_value : wide_length;
+        return KHS_CODE_OK;
+    return wide & ~(uint32_t)r->lengths ? KHS_CODE_INVALID_PARAM : KHS_CODE_BAD_LENGTH;
 }
 
 /* Privilege first, then the width of the arguments, then the handler, which asks KSS before
  * it acts. */
-static khs_handler *handler_for(const khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
+static khs_outcome handle(khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
 {
     if (number >= KHS_HYPERCALLS)
-        return unknown;
-    uint32_t needed = khs_hypercall_privilege[number];
+        return khs_done(KHS_CODE_UNKNOWN);
+    const row *r = &rows[number];
     uint64_t bits = 0;
-    if ((core->cfg_partitions[self].privileges & needed) != needed)
-        return unprivileged;
-    for (uint32_t i = 0; i < khs_hypercall_arguments[number]; i++)
+    if (r->privilege & ~core->cfg_partitions[self].privileges)
+        return khs_done(KHS_CODE_INVALID_CONFIG);
+    for (uint32_t i = 0; i < r->arguments; i++)
         bits |= a[i];
-    return bits > UINT32_MAX ? handler_of_wide(number, a) : handlers[number];
+    uint32_t code = bits > UINT32_MAX ? width(r, a) : KHS_CODE_OK;
+    return code == KHS_CODE_OK ? r->handler(core, self, a) : khs_done(code);
 }
 
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
@@ -154,11 +108,11 @@ static void hypercall(khs_core *core, uint32_t self, uint32_t number)
 {
     khs_partition *p = &core->partitions[self];
     uint64_t a[KHS_EVENT_ARGS_MAX] = {number}; /* unknown: wider than the record's `number` */
-    uint32_t count = number < KHS_HYPERCALLS ? khs_hypercall_arguments[number] : 1;
+    uint32_t count = number < KHS_HYPERCALLS ? rows[number].arguments : 1;
     if (count && number < KHS_HYPERCALLS)
         khs_port_arguments(core->port, self, count, a);
     p->hypercalls++;
-    khs_outcome outcome = handler_for(core, self, number, a)(core, self, a);
+    khs_outcome outcome = handle(core, self, number, a);
     charge(core, self, &outcome);
     record(core, self, number, &outcome, a, count);
     if (outcome.kind == OUT_DONE)

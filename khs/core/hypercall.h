@@ -106,7 +106,6 @@
 struct khs_time {
     _Alignas(8) uint64_t ns;
 };
-_Static_assert(offsetof(struct khs_time, ns) == 0, "ns");
 _Static_assert(sizeof(struct khs_time) == 8, "khs_time");
 
 struct khs_partition_status {
@@ -117,12 +116,6 @@ struct khs_partition_status {
     _Alignas(8) uint64_t period_ns;
     _Alignas(8) uint64_t deadline_ns;
 };
-_Static_assert(offsetof(struct khs_partition_status, mode) == 0, "mode");
-_Static_assert(offsetof(struct khs_partition_status, start_condition) == 4, "start_condition");
-_Static_assert(offsetof(struct khs_partition_status, restarts) == 8, "restarts");
-_Static_assert(offsetof(struct khs_partition_status, partition) == 12, "partition");
-_Static_assert(offsetof(struct khs_partition_status, period_ns) == 16, "period_ns");
-_Static_assert(offsetof(struct khs_partition_status, deadline_ns) == 24, "deadline_ns");
 _Static_assert(sizeof(struct khs_partition_status) == 32, "khs_partition_status");
 
 struct khs_schedule_status {
@@ -130,9 +123,6 @@ struct khs_schedule_status {
     uint32_t next;
     _Alignas(8) uint64_t began_ns;
 };
-_Static_assert(offsetof(struct khs_schedule_status, current) == 0, "current");
-_Static_assert(offsetof(struct khs_schedule_status, next) == 4, "next");
-_Static_assert(offsetof(struct khs_schedule_status, began_ns) == 8, "began_ns");
 _Static_assert(sizeof(struct khs_schedule_status) == 16, "khs_schedule_status");
 
 struct khs_recv_info {
@@ -141,10 +131,6 @@ struct khs_recv_info {
     uint32_t riid;
     uint32_t mid;
 };
-_Static_assert(offsetof(struct khs_recv_info, token) == 0, "token");
-_Static_assert(offsetof(struct khs_recv_info, port) == 4, "port");
-_Static_assert(offsetof(struct khs_recv_info, riid) == 8, "riid");
-_Static_assert(offsetof(struct khs_recv_info, mid) == 12, "mid");
 _Static_assert(sizeof(struct khs_recv_info) == 16, "khs_recv_info");
 
 struct khs_port_info {
@@ -152,9 +138,6 @@ struct khs_port_info {
     uint32_t valid;
     _Alignas(8) uint64_t age_ns;
 };
-_Static_assert(offsetof(struct khs_port_info, length) == 0, "length");
-_Static_assert(offsetof(struct khs_port_info, valid) == 4, "valid");
-_Static_assert(offsetof(struct khs_port_info, age_ns) == 8, "age_ns");
 _Static_assert(sizeof(struct khs_port_info) == 16, "khs_port_info");
 
 struct khs_port_status {
@@ -165,12 +148,6 @@ struct khs_port_status {
     uint32_t fill;
     uint32_t overflows;
 };
-_Static_assert(offsetof(struct khs_port_status, kind) == 0, "kind");
-_Static_assert(offsetof(struct khs_port_status, direction) == 4, "direction");
-_Static_assert(offsetof(struct khs_port_status, message_size) == 8, "message_size");
-_Static_assert(offsetof(struct khs_port_status, depth) == 12, "depth");
-_Static_assert(offsetof(struct khs_port_status, fill) == 16, "fill");
-_Static_assert(offsetof(struct khs_port_status, overflows) == 20, "overflows");
 _Static_assert(sizeof(struct khs_port_status) == 24, "khs_port_status");
 
 struct khs_error_status {
@@ -181,93 +158,39 @@ struct khs_error_status {
     _Alignas(8) uint64_t time_ns;
     uint8_t text[128];
 };
-_Static_assert(offsetof(struct khs_error_status, error) == 0, "error");
-_Static_assert(offsetof(struct khs_error_status, detail) == 4, "detail");
-_Static_assert(offsetof(struct khs_error_status, lost) == 8, "lost");
-_Static_assert(offsetof(struct khs_error_status, length) == 12, "length");
-_Static_assert(offsetof(struct khs_error_status, time_ns) == 16, "time_ns");
-_Static_assert(offsetof(struct khs_error_status, text) == 24, "text");
 _Static_assert(sizeof(struct khs_error_status) == 152, "khs_error_status");
 
-/* Arguments of each hypercall. */
-static const uint8_t khs_hypercall_arguments[KHS_HYPERCALLS] = {
-    [KHS_HC_NOP] = 0,
-    [KHS_HC_TIME_GET] = 1,
-    [KHS_HC_PERIOD_WAIT] = 0,
-    [KHS_HC_WAIT] = 0,
-    [KHS_HC_PARTITION_STATUS] = 1,
-    [KHS_HC_PARTITION_MODE_SET] = 1,
-    [KHS_HC_PARTITION_RESTART] = 2,
-    [KHS_HC_SCHEDULE_SWITCH] = 1,
-    [KHS_HC_SCHEDULE_STATUS] = 1,
-    [KHS_HC_ERROR_RAISE] = 3,
-    [KHS_HC_MODULE_STOP] = 0,
-    [KHS_HC_CONSOLE_WRITE] = 2,
-    [KHS_HC_POLICY_SWAP] = 1,
-    [KHS_HC_CALL] = 6,
-    [KHS_HC_RECV] = 4,
-    [KHS_HC_REPLY] = 3,
-    [KHS_HC_PORT_WRITE] = 3,
-    [KHS_HC_PORT_READ] = 4,
-    [KHS_HC_PORT_SEND] = 3,
-    [KHS_HC_PORT_RECEIVE] = 4,
-    [KHS_HC_PORT_STATUS] = 2,
-    [KHS_HC_INPUT_RECEIVE] = 4,
-    [KHS_HC_TIMER_SET] = 2,
-    [KHS_HC_INTERRUPT_ATTACH] = 2,
-    [KHS_HC_INTERRUPT_MASK] = 1,
-    [KHS_HC_INTERRUPT_RETURN] = 0,
-    [KHS_HC_SECURITY] = 2,
-    [KHS_HC_POLICY_INSTALL] = 2,
-    [KHS_HC_ERROR_STATUS] = 1,
-};
-
-/* Which arguments have 32 bits, a bit each, and which of those are lengths. */
-static const uint8_t khs_hypercall_values[KHS_HYPERCALLS] = {
-    [KHS_HC_PARTITION_MODE_SET] = 0x1,
-    [KHS_HC_PARTITION_RESTART] = 0x3,
-    [KHS_HC_SCHEDULE_SWITCH] = 0x1,
-    [KHS_HC_ERROR_RAISE] = 0x5,
-    [KHS_HC_CONSOLE_WRITE] = 0x2,
-    [KHS_HC_POLICY_SWAP] = 0x1,
-    [KHS_HC_CALL] = 0x35,
-    [KHS_HC_RECV] = 0xa,
-    [KHS_HC_REPLY] = 0x5,
-    [KHS_HC_PORT_WRITE] = 0x5,
-    [KHS_HC_PORT_READ] = 0x5,
-    [KHS_HC_PORT_SEND] = 0x5,
-    [KHS_HC_PORT_RECEIVE] = 0xd,
-    [KHS_HC_PORT_STATUS] = 0x1,
-    [KHS_HC_INPUT_RECEIVE] = 0xd,
-    [KHS_HC_TIMER_SET] = 0x3,
-    [KHS_HC_INTERRUPT_ATTACH] = 0x2,
-    [KHS_HC_INTERRUPT_MASK] = 0x1,
-    [KHS_HC_SECURITY] = 0x2,
-    [KHS_HC_POLICY_INSTALL] = 0x2,
-};
-static const uint8_t khs_hypercall_lengths[KHS_HYPERCALLS] = {
-    [KHS_HC_ERROR_RAISE] = 0x4,
-    [KHS_HC_CONSOLE_WRITE] = 0x2,
-    [KHS_HC_CALL] = 0x14,
-    [KHS_HC_RECV] = 0x2,
-    [KHS_HC_REPLY] = 0x4,
-    [KHS_HC_PORT_WRITE] = 0x4,
-    [KHS_HC_PORT_READ] = 0x4,
-    [KHS_HC_PORT_SEND] = 0x4,
-    [KHS_HC_PORT_RECEIVE] = 0x4,
-    [KHS_HC_INPUT_RECEIVE] = 0x4,
-    [KHS_HC_SECURITY] = 0x2,
-    [KHS_HC_POLICY_INSTALL] = 0x2,
-};
-
-/* The privilege a hypercall needs, a bit of enum khs_privilege; 0 = none. */
-static const uint8_t khs_hypercall_privilege[KHS_HYPERCALLS] = {
-    [KHS_HC_PARTITION_RESTART] = KHS_PRIV_PARTITION_CONTROL,
-    [KHS_HC_SCHEDULE_SWITCH] = KHS_PRIV_SCHEDULE_SWITCH,
-    [KHS_HC_ERROR_RAISE] = KHS_PRIV_HEALTH_LOG,
-    [KHS_HC_MODULE_STOP] = KHS_PRIV_MODULE_STOP,
-    [KHS_HC_POLICY_SWAP] = KHS_PRIV_POLICY_SWAP,
-    [KHS_HC_POLICY_INSTALL] = KHS_PRIV_POLICY_SWAP,
-};
+/* Each hypercall: its number of arguments, which of them have 32 bits, which of those
+ * are lengths (a bit each), and the privilege it needs, of enum khs_privilege. */
+#define KHS_HYPERCALL_ROWS(X) \
+    X(nop, 0, 0x0, 0x0, 0) \
+    X(time_get, 1, 0x0, 0x0, 0) \
+    X(period_wait, 0, 0x0, 0x0, 0) \
+    X(wait, 0, 0x0, 0x0, 0) \
+    X(partition_status, 1, 0x0, 0x0, 0) \
+    X(partition_mode_set, 1, 0x1, 0x0, 0) \
+    X(partition_restart, 2, 0x3, 0x0, KHS_PRIV_PARTITION_CONTROL) \
+    X(schedule_switch, 1, 0x1, 0x0, KHS_PRIV_SCHEDULE_SWITCH) \
+    X(schedule_status, 1, 0x0, 0x0, 0) \
+    X(error_raise, 3, 0x5, 0x4, KHS_PRIV_HEALTH_LOG) \
+    X(module_stop, 0, 0x0, 0x0, KHS_PRIV_MODULE_STOP) \
+    X(console_write, 2, 0x2, 0x2, 0) \
+    X(policy_swap, 1, 0x1, 0x0, KHS_PRIV_POLICY_SWAP) \
+    X(call, 6, 0x35, 0x14, 0) \
+    X(recv, 4, 0xa, 0x2, 0) \
+    X(reply, 3, 0x5, 0x4, 0) \
+    X(port_write, 3, 0x5, 0x4, 0) \
+    X(port_read, 4, 0x5, 0x4, 0) \
+    X(port_send, 3, 0x5, 0x4, 0) \
+    X(port_receive, 4, 0xd, 0x4, 0) \
+    X(port_status, 2, 0x1, 0x0, 0) \
+    X(input_receive, 4, 0xd, 0x4, 0) \
+    X(timer_set, 2, 0x3, 0x0, 0) \
+    X(interrupt_attach, 2, 0x2, 0x0, 0) \
+    X(interrupt_mask, 1, 0x1, 0x0, 0) \
+    X(interrupt_return, 0, 0x0, 0x0, 0) \
+    X(security, 2, 0x2, 0x2, 0) \
+    X(policy_install, 2, 0x2, 0x2, KHS_PRIV_POLICY_SWAP) \
+    X(error_status, 1, 0x0, 0x0, 0)
 
 #endif

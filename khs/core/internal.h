@@ -284,14 +284,8 @@ void khs_input_arrived(khs_core *core, const khs_input *input);
 
 /* Handlers, one a hypercall; `a` holds its arguments. */
 typedef khs_outcome khs_handler(khs_core *core, uint32_t self, const uint64_t *a);
-khs_handler khs_do_nop, khs_do_time_get, khs_do_period_wait, khs_do_wait, khs_do_partition_status,
-    khs_do_partition_mode_set, khs_do_partition_restart, khs_do_schedule_switch,
-    khs_do_schedule_status, khs_do_error_raise, khs_do_module_stop, khs_do_console_write,
-    khs_do_policy_swap, khs_do_call, khs_do_recv, khs_do_reply, khs_do_port_write,
-    khs_do_port_read, khs_do_port_send, khs_do_port_receive, khs_do_port_status,
-    khs_do_input_receive, khs_do_timer_set, khs_do_interrupt_attach, khs_do_interrupt_mask,
-    khs_do_interrupt_return, khs_do_security, khs_do_policy_install,
-    khs_do_error_status;
+#define KHS_DECLARE(name, ...) khs_handler khs_do_##name;
+KHS_HYPERCALL_ROWS(KHS_DECLARE)
 
 /* Outcomes. */
 static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code = code}; }

@@ -51,6 +51,10 @@ def test_python_table_equals_the_source() -> None:
         ('arguments = ["status: out:khs_nothing"]', "'khs_nothing' of 'status' is unknown"),
         ('errors = ["NO_SUCH_CODE"]', "unknown error codes"),
         ("number = 77", "without a gap"),
+        ('arguments = ["mode: u32"]', "khs_nop: its errors lack that of a wide 'mode'"),
+        ('khs_time = ["low: u32", "ns: u64"]', "khs_time: padding before 'ns'"),
+        ('khs_time = ["ns: u64", "low: u32"]', "khs_time: padding at its end"),
+        ('khs_time = ["ns: u128"]', "want 'name: u32|u64"),
     ],
 )
 def test_a_wrong_row_is_refused(tmp_path: Path, change: str, message: str) -> None:
@@ -118,9 +122,13 @@ def test_kernel_header_compiles_without_a_warning(tmp_path: Path) -> None:
     source = tmp_path / "table.c"
     source.write_text(
         '#include "hypercall.h"\n'
-        "int main(void) { return khs_hypercall_arguments[KHS_HC_CALL] == 6"
-        " && khs_hypercall_privilege[KHS_HC_MODULE_STOP] == KHS_PRIV_MODULE_STOP"
-        " && khs_hypercall_privilege[KHS_HC_NOP] == 0 ? 0 : 1; }\n"
+        "#define ROW(name, ...) {__VA_ARGS__},\n"
+        "static const int rows[][4] = {KHS_HYPERCALL_ROWS(ROW)};\n"
+        "int main(void) { const int *call = rows[KHS_HC_CALL];\n"
+        "return sizeof rows / sizeof *rows == KHS_HYPERCALLS"
+        " && call[0] == 6 && call[1] == 0x35 && call[2] == 0x14"
+        " && rows[KHS_HC_MODULE_STOP][3] == KHS_PRIV_MODULE_STOP"
+        " && rows[KHS_HC_NOP][3] == 0 ? 0 : 1; }\n"
     )
     program = tmp_path / "table"
     flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion"]

@@ -95,7 +95,6 @@ _Static_assert(sizeof(khs_result) == 8, "khs_result");
 struct khs_time {
     _Alignas(8) uint64_t ns;
 };
-_Static_assert(offsetof(struct khs_time, ns) == 0, "ns");
 _Static_assert(sizeof(struct khs_time) == 8, "khs_time");
 
 struct khs_partition_status {
@@ -106,12 +105,6 @@ struct khs_partition_status {
     _Alignas(8) uint64_t period_ns;
     _Alignas(8) uint64_t deadline_ns;
 };
-_Static_assert(offsetof(struct khs_partition_status, mode) == 0, "mode");
-_Static_assert(offsetof(struct khs_partition_status, start_condition) == 4, "start_condition");
-_Static_assert(offsetof(struct khs_partition_status, restarts) == 8, "restarts");
-_Static_assert(offsetof(struct khs_partition_status, partition) == 12, "partition");
-_Static_assert(offsetof(struct khs_partition_status, period_ns) == 16, "period_ns");
-_Static_assert(offsetof(struct khs_partition_status, deadline_ns) == 24, "deadline_ns");
 _Static_assert(sizeof(struct khs_partition_status) == 32, "khs_partition_status");
 
 struct khs_schedule_status {
@@ -119,9 +112,6 @@ struct khs_schedule_status {
     uint32_t next;
     _Alignas(8) uint64_t began_ns;
 };
-_Static_assert(offsetof(struct khs_schedule_status, current) == 0, "current");
-_Static_assert(offsetof(struct khs_schedule_status, next) == 4, "next");
-_Static_assert(offsetof(struct khs_schedule_status, began_ns) == 8, "began_ns");
 _Static_assert(sizeof(struct khs_schedule_status) == 16, "khs_schedule_status");
 
 struct khs_recv_info {
@@ -130,10 +120,6 @@ struct khs_recv_info {
     uint32_t riid;
     uint32_t mid;
 };
-_Static_assert(offsetof(struct khs_recv_info, token) == 0, "token");
-_Static_assert(offsetof(struct khs_recv_info, port) == 4, "port");
-_Static_assert(offsetof(struct khs_recv_info, riid) == 8, "riid");
-_Static_assert(offsetof(struct khs_recv_info, mid) == 12, "mid");
 _Static_assert(sizeof(struct khs_recv_info) == 16, "khs_recv_info");
 
 struct khs_port_info {
@@ -141,9 +127,6 @@ struct khs_port_info {
     uint32_t valid;
     _Alignas(8) uint64_t age_ns;
 };
-_Static_assert(offsetof(struct khs_port_info, length) == 0, "length");
-_Static_assert(offsetof(struct khs_port_info, valid) == 4, "valid");
-_Static_assert(offsetof(struct khs_port_info, age_ns) == 8, "age_ns");
 _Static_assert(sizeof(struct khs_port_info) == 16, "khs_port_info");
 
 struct khs_port_status {
@@ -154,12 +137,6 @@ struct khs_port_status {
     uint32_t fill;
     uint32_t overflows;
 };
-_Static_assert(offsetof(struct khs_port_status, kind) == 0, "kind");
-_Static_assert(offsetof(struct khs_port_status, direction) == 4, "direction");
-_Static_assert(offsetof(struct khs_port_status, message_size) == 8, "message_size");
-_Static_assert(offsetof(struct khs_port_status, depth) == 12, "depth");
-_Static_assert(offsetof(struct khs_port_status, fill) == 16, "fill");
-_Static_assert(offsetof(struct khs_port_status, overflows) == 20, "overflows");
 _Static_assert(sizeof(struct khs_port_status) == 24, "khs_port_status");
 
 struct khs_error_status {
@@ -170,12 +147,6 @@ struct khs_error_status {
     _Alignas(8) uint64_t time_ns;
     uint8_t text[128];
 };
-_Static_assert(offsetof(struct khs_error_status, error) == 0, "error");
-_Static_assert(offsetof(struct khs_error_status, detail) == 4, "detail");
-_Static_assert(offsetof(struct khs_error_status, lost) == 8, "lost");
-_Static_assert(offsetof(struct khs_error_status, length) == 12, "length");
-_Static_assert(offsetof(struct khs_error_status, time_ns) == 16, "time_ns");
-_Static_assert(offsetof(struct khs_error_status, text) == 24, "text");
 _Static_assert(sizeof(struct khs_error_status) == 152, "khs_error_status");
 
 /* The trap, by number of arguments. The kernel keeps every register but the two of the

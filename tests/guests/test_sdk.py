@@ -11,7 +11,7 @@ from elftools.elf.elffile import ELFFile
 from khs import config, image, monitor
 from khs.config.model import Arch
 from khs.resources import shipped
-from khs.toolchain import read_program, zig
+from khs.toolchain import find_program, read_program, zig
 from khs.trace import events
 from tests.guests.systems import BOARDS, built, run
 
@@ -34,6 +34,7 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 PROGRAMS = sorted(path for path in PARTITIONS.iterdir() if path.name != "sdk")
+PROGRAMS += sorted(IMAGES.glob("*/partitions/*"))
 
 
 @pytest.mark.parametrize("folder", [PARTITIONS / "sdk/src", *PROGRAMS], ids=lambda path: path.name)
@@ -65,8 +66,12 @@ def test_programs_compile_without_a_warning(
 
 
 def test_every_program_is_part_of_a_system() -> None:
-    used = {part.program for folder in SYSTEMS for part in config.load(folder).partitions}
-    assert {path.name for path in PROGRAMS} == used
+    used = {
+        find_program(part.program or "", folder, PARTITIONS)
+        for folder in SYSTEMS
+        for part in config.load(folder).partitions
+    }
+    assert set(PROGRAMS) == used
 
 
 #: The hostile partition and its partner call each other: that is one of the cases.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kss.analysis.guard import Cases, Evaluable, Grants, Guard, Holds
 from kss.events import Event, Kind, Result
 from kss.models.model import EvaluationError
-from kss.reference import Evaluation, Reference, called_method
+from kss.reference import Evaluation, Reference, StopError, called_method
 from kss.tree import PolicyTree
 
 
@@ -25,7 +25,7 @@ def evaluation(tree: PolicyTree, engine: Reference, event: Event) -> Evaluation:
 def granted(run: Evaluation, guard: Guard) -> bool:
     try:
         holds, called = _run(run, guard)
-    except EvaluationError:
+    except (EvaluationError, StopError):
         return False
     return holds and called
 

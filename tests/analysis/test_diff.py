@@ -218,6 +218,34 @@ class TestState:
         first, second = (two + OPEN + "{" + "\n".join(each) + "}" for each in (rules, rules[::-1]))
         assert compare(kss, first, second) == []
 
+    def test_effects_alone_are_no_change(self, kss: Command) -> None:
+        """What a rule leaves behind is for those to tell that look at it."""
+        old = (
+            "use nk.staticmap._ policy object quota : StaticMap { type Value = UInt32\n"
+            'config = { keys : { "n" : 7 }, pool_size : 2 } }\n'
+            f'{OPEN}{{ quota.set {{ sid : src_sid, key : "n", value : 5 }} }}'
+        )
+        assert compare(kss, old, old.replace("value : 5", "value : message.amount")) == []
+        seen = old + (
+            OPEN + "{ quota.commit { sid : src_sid }\n"
+            'assert (quota.get { sid : src_sid, key : "n" } == 5) }'
+        )
+        assert compare(kss, seen, seen.replace("value : 5", "value : 6")) != []
+
+    def test_a_larger_pool(self, kss: Command) -> None:
+        """Only the rule that a pool is for has changed."""
+        old = (
+            "use nk.hashmap._ policy object seen : HashSet { type Entry = UInt32\n"
+            "config = { set_size : 2, pool_size : 1 } }\n"
+            "execute dst=bank.Vault { seen.init { sid : dst_sid } }\n"
+            f"{OPEN}{{ seen.add {{ sid : dst_sid, entry : message.amount }} }}"
+        )
+        changes = compare(kss, old, old.replace("pool_size : 1", "pool_size : 2"))
+        assert {change["event"]["event"] for change in changes} == {"execute"}
+        assert {(c["old"], c["new"], len(c["history"])) for c in changes} == {
+            ("denied", "granted", 1)
+        }
+
     def test_unknown_is_said(self, kss: Command) -> None:
         """Nothing leads to the state in which it would matter."""
         old = (
@@ -331,7 +359,7 @@ def test_examples_are_lines_of_eval(load: Load) -> None:
     (change,) = Diff(*(Replay(each, Reference(each.tree)) for each in policies)).changes()
     line = json.loads(json.dumps(change.example))
     message = line["message"]
-    assert message["raw"] == "00fe" and message["delta"] == -5 and len(message["pin"]) == 1
+    assert message["raw"].startswith("00fe") and message["delta"] == -5 and len(message["pin"]) == 1
     assert message["items"][2]["value"] == -9 and message["either"] == {"text": "é"}
     assert Evaluation(policies[1], Reference(policies[1].tree)).judge(line)["verdict"] == "granted"
     assert LIB.is_dir()

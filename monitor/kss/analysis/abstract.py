@@ -80,12 +80,14 @@ class Abstract:
         self.box = box
         self.open: list[tuple[Hashable, Domain]] = []
         self.picked: dict[Hashable, Domain] = {}
+        self.looks = 0  # how often a quantity was looked up
         self._pick = pick
         self._effects: Effects = {}
         self._places = Places(self.look, self.value, policy.texts)
 
     def look(self, key: Hashable, domain: Domain) -> Domain:
         """A quantity, which is of this domain unless the box knows more."""
+        self.looks += 1
         found = self.picked.get(key) or self.box.get(key, domain)
         if is_single(found):
             return found

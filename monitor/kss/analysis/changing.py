@@ -13,9 +13,8 @@ from kss.analysis.guards import Guards
 from kss.analysis.interactions import Interaction
 from kss.analysis.keys import parts, queries
 from kss.analysis.observed import Observed
-from kss.analysis.outcome import Outcome
 from kss.analysis.replay import Line
-from kss.analysis.search import Open, Pick, Search
+from kss.analysis.search import Search
 from kss.analysis.values import Numbers
 from kss.analysis.words import Words
 from kss.tree import Expression, Place, PolicyObject, PolicyTree, Rule
@@ -63,15 +62,11 @@ def _lines(
     seen.add(guard, things)
     policy = Policy(things, seen.texts(), seen.labels)
 
-    def ask(box: Box, pick: Pick | None) -> tuple[bool | None, Open, Box]:
-        outcome = Outcome(policy, box, pick)
-        return outcome.granted(guard), outcome.open, outcome.picked
-
     words = Words(things)
     given = dict(_integers(guard, words))
     for start in _starts(given, numbers):
         count = 0
-        for box, granted in Search(ask, seen.numbers, BUDGET).leaves(start):
+        for box, (granted,) in Search([(policy, guard)], seen.numbers, BUDGET).leaves(start):
             line = example(interaction, box) if granted else None
             if line is not None:
                 yield line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,14 +12,15 @@ from kss.analysis.guard import Guard, expressions
 from kss.analysis.interactions import Interaction
 from kss.analysis.keys import Keys, parts
 from kss.analysis.observed import Observed
-from kss.analysis.outcome import Outcome, guard_key
-from kss.analysis.search import Open, Pick, Search
+from kss.analysis.outcome import guard_key
+from kss.analysis.search import Search
 from kss.analysis.values import Numbers
 from kss.events import Kind
 from kss.layout import MessageType, WireType
 from kss.tree import Expression, FieldStep, Place, PolicyObject, Query, Sid
 
-BUDGET = 1500  # boxes that a comparison is worth
+BUDGET = 6000  # boxes that a comparison is worth
+MORE = 1000  # after one with a difference
 MOST_CANDIDATES = 8  # of each way
 
 Verdicts: TypeAlias = tuple[bool, bool]  # granted by the old policy, by the new one
@@ -49,53 +50,42 @@ def compare(interaction: Interaction, old: Side, new: Side) -> Comparison:
     alike = _alike(old, new)
     if alike and _key(old) == _key(new):
         return Comparison(equal=True)
-    search = _Search(old, new)
-    complete = search.explore(_sids(interaction))
+    found = Comparison()
+    search = _search(old, new)
+    complete = _explore(search(), _sids(interaction), found)
     if any(_compares_sids(side.guard) for side in (old, new)):
-        complete = search.explore({})
-    for boxes in search.found.candidates.values():
+        complete = _explore(search(), {}, found)
+    for boxes in found.candidates.values():
         boxes.sort(key=_asked)
-    search.found.equal = alike and complete and not any(search.found.candidates.values())
-    return search.found
+    found.equal = alike and complete and not any(found.candidates.values())
+    return found
 
 
 def _key(side: Side) -> Hashable:
     return guard_key(side.guard, Keys(side.objects))
 
 
-class _Search:
-    def __init__(self, old: Side, new: Side) -> None:
-        seen = Observed()
-        for side in (old, new):
-            seen.add(side.guard, side.objects)
-        self._numbers = seen.numbers
-        texts = seen.texts()
-        self._sides = [(Policy(s.objects, texts, seen.labels), s.guard) for s in (old, new)]
-        self.found = Comparison()
+def _search(old: Side, new: Side) -> Callable[[], Search]:
+    """Makes searches that look first at what only one of the guards tells apart."""
+    one, other = Observed(), Observed()
+    for seen, side in ((one, old), (other, new)):
+        seen.add(side.guard, side.objects)
+    labels = (*one.labels, *other.labels)
+    texts = one.texts(other)
+    guards = [(Policy(side.objects, texts, labels), side.guard) for side in (old, new)]
+    numbers = one.numbers | other.numbers
+    return lambda: Search(guards, numbers, BUDGET, one.numbers ^ other.numbers)
 
-    def explore(self, start: Box) -> bool:
-        """Whether everything within the start has been covered."""
-        search = Search(self._ask, self._numbers, BUDGET)
-        for box, verdicts in search.leaves(start):
-            if verdicts in self.found.candidates:
-                boxes = self.found.candidates[verdicts]
-                if len(boxes) < MOST_CANDIDATES:
-                    boxes.append(box)
-                elif all(len(each) == MOST_CANDIDATES for each in self.found.candidates.values()):
-                    return False
-        return search.complete
 
-    def _ask(self, box: Box, pick: Pick | None) -> tuple[Verdicts | None, Open, Box]:
-        answers: list[bool | None] = []
-        open: Open = []
-        picked: Box = {}
-        for policy, guard in self._sides:
-            outcome = Outcome(policy, {**box, **picked}, pick)
-            answers.append(outcome.granted(guard))
-            open += outcome.open
-            picked = {**picked, **outcome.picked}
-        old, new = answers
-        return (None if old is None or new is None else (old, new)), open, picked
+def _explore(search: Search, start: Box, found: Comparison) -> bool:
+    """Whether everything within the start has been covered."""
+    for box, (old, new) in search.leaves(start):
+        if old != new:
+            search.budget = min(search.budget, MORE)
+            boxes = found.candidates[old, new]
+            if len(boxes) < MOST_CANDIDATES:
+                boxes.append(box)
+    return search.complete
 
 
 def _asked(box: Box) -> tuple[int, int]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from kss.analysis.abstract import Box, Policy
+from kss.analysis.abstract import Policy
 from kss.analysis.guard import Guard
 from kss.analysis.observed import Observed
-from kss.analysis.outcome import Outcome
-from kss.analysis.search import Open, Pick, Search
+from kss.analysis.search import Search
 from kss.tree import PolicyObject
 
 BUDGET = 48  # boxes that a guard is worth
@@ -33,13 +32,9 @@ def verdict(guard: Guard, objects: Sequence[PolicyObject]) -> Verdict:
     seen.add(guard, objects)
     policy = Policy(objects, seen.texts(), seen.labels)
 
-    def ask(box: Box, pick: Pick | None) -> tuple[bool | None, Open, Box]:
-        outcome = Outcome(policy, box, pick)
-        return outcome.granted(guard), outcome.open, outcome.picked
-
-    search = Search(ask, seen.numbers, BUDGET)
+    search = Search([(policy, guard)], seen.numbers, BUDGET)
     found: set[bool] = set()
-    for _, granted in search.leaves({}):
+    for _, (granted,) in search.leaves({}):
         found.add(granted)
         if len(found) == 2:
             return Verdict.CONDITIONAL

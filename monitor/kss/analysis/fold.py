@@ -17,6 +17,7 @@ from kss.analysis.interactions import Facts, holds
 from kss.analysis.outcome import Outcome
 from kss.analysis.values import Choices, Fails, Known, Numbers, is_certain
 from kss.models import MODELS
+from kss.recursion import deep_recursion
 from kss.tree import Apply, Constant, Expression, Item
 from kss.types import BOOLEAN
 
@@ -41,9 +42,10 @@ class Folder:
     def guard(self, bindings: Iterable[tree.Binding], facts: Facts) -> Guard:
         """The guard of an event of which selectors see these facts."""
         found = _Parts()
-        for binding in bindings:
-            if holds(binding.condition, facts):
-                self._items(binding.items, facts, found)
+        with deep_recursion():
+            for binding in bindings:
+                if holds(binding.condition, facts):
+                    self._items(binding.items, facts, found)
         guard = found.guard()
         calls = guard.called or any(isinstance(part, Cases) for part in guard.parts)
         return guard if calls else Guard()

@@ -4,6 +4,7 @@ from different policies."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 
 from kss.models import MODELS
 from kss.tree import (
@@ -58,10 +59,19 @@ class Keys:
                 return ("query", str(expression.type), *self._call(expression))
 
     def rule(self, rule: Rule) -> Hashable:
+        """What a rule does."""
         found = self._known.get(id(rule))
         if found is None:
             found = self._known[id(rule)] = (rule, ("rule", *self._call(rule)))
         return found[1]
+
+    def answer(self, rule: Rule) -> Hashable:
+        """What a rule answers."""
+        without = MODELS[self._objects[rule.object].model].undecided_by(rule.method)
+        if not without:
+            return self.rule(rule)
+        given = tuple((name, value) for name, value in rule.arguments if name not in without)
+        return ("answer", *self._call(replace(rule, arguments=given)))
 
     def _call(self, call: Rule | Query) -> tuple[Hashable, ...]:
         thing = self._objects[call.object]

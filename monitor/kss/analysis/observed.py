@@ -17,7 +17,7 @@ from kss.tree import Apply, Constant, Expression, PolicyObject
 
 @dataclass
 class Observed:
-    """Collected from guards, also those of several policies."""
+    """Collected from the guards of a policy."""
 
     numbers: set[int] = field(default_factory=lambda: {0, 1})
     languages: list[Language] = field(default_factory=list)
@@ -30,8 +30,16 @@ class Observed:
         for choice in cases(guard):
             self._labels(choice, objects)
 
-    def texts(self) -> Texts:
-        return Texts(self.languages, self.numbers, self.plain_sizes)
+    def texts(self, other: Observed | None = None) -> Texts:
+        """Examples for these guards, and those of another policy: for what only one of the two
+        tells apart first."""
+        if other is None:
+            return Texts(self.languages, self.numbers, self.plain_sizes)
+        mine, theirs = set(self.languages), set(other.languages)
+        both = (*self.languages, *other.languages)
+        ordered = [language for language in both if language in mine ^ theirs] + [*both]
+        numbers = self.numbers | other.numbers
+        return Texts(ordered, numbers, self.plain_sizes and other.plain_sizes)
 
     def _expression(self, expression: Expression, objects: Sequence[PolicyObject]) -> None:
         for each, around in _within(expression, None):

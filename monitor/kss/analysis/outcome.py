@@ -8,7 +8,7 @@ from typing import Any
 from kss import tree
 from kss.analysis.abstract import Abstract, Effects
 from kss.analysis.guard import Cases, Evaluable, Grants, Guard, Holds, Part
-from kss.analysis.keys import Keys
+from kss.analysis.keys import Keys, queries
 from kss.analysis.values import BOTH, Choices, Fails, Numbers, Value, truth
 from kss.models import MODELS
 from kss.models.model import Contexts, Label, is_label
@@ -16,19 +16,28 @@ from kss.models.model import Contexts, Label, is_label
 _COMPUTED = {Fails.NEVER: True, Fails.MAYBE: None, Fails.ALWAYS: False}
 
 
+REFUSING = Guard(called=True, refused=-1)
+
+
 class Outcome(Abstract):
     """The evaluation of one guard."""
 
     def granted(self, guard: Guard) -> bool | None:
-        """Whether an event with this guard is granted; None if that is not certain."""
-        holds, called = self._guard(guard)
+        """Whether an event with this guard is granted; None if that is not certain. `rest` is what
+        is left of the guard within the box."""
+        kept: list[Part] = []
+        holds, called = self._guard(guard, kept)
+        self.rest = Guard(tuple(kept), called is True)
         if holds is False or called is False:
+            self.rest = REFUSING
             self.open.clear()
             return False
         return True if holds and called else None
 
-    def _guard(self, guard: Guard) -> tuple[bool | None, bool | None]:
-        """Whether its parts hold, and whether a rule is called."""
+    def _guard(
+        self, guard: Guard, kept: list[Part] | None = None
+    ) -> tuple[bool | None, bool | None]:
+        """Whether its parts hold, and whether a rule is called; keeps what still counts."""
         if guard.refused is not None:
             return False, True
         holds: bool | None = True
@@ -38,8 +47,11 @@ class Outcome(Abstract):
             held, counted = self._part(part)
             if held is False:
                 return False, True
-            if held and counted is not None:
+            certain = held is True and counted is not None
+            if certain:
                 del self.open[mark:]
+            if kept is not None and not (certain and _changes_nothing(part)):
+                kept.append(part)
             holds = held and holds
             called = True if called or counted else None if None in (called, counted) else False
         return holds, called
@@ -67,10 +79,10 @@ class Outcome(Abstract):
         fails = max((self.value(value).fails for _, value in rule.arguments), default=Fails.NEVER)
         if fails is Fails.ALWAYS:
             return False
-        key = (self.policy.keys.rule(rule), self._context(rule))
-        granted = truth(self.look(key, BOTH))
-        owner = self.policy.keys.owner(rule)
-        self._effects[owner] = (*self._effects.get(owner, ()), key)
+        keys, context = self.policy.keys, self._context(rule)
+        granted = truth(self.look((keys.answer(rule), context), BOTH))
+        owner, effect = keys.owner(rule), (keys.rule(rule), context)
+        self._effects[owner] = (*self._effects.get(owner, ()), effect)
         return None if granted and fails else granted
 
     def _cases(self, part: Cases) -> tuple[bool | None, bool | None]:
@@ -144,18 +156,32 @@ def _branch(labels: list[Label], value: Any) -> int | None:
     return next((i for i, label in enumerate(labels) if is_label(label, value)), None)
 
 
+def _changes_nothing(part: Part) -> bool:
+    """Whether a part has no effects."""
+    if isinstance(part, Cases):
+        return all(_changes_nothing(inner) for guard in part.guards for inner in guard.parts)
+    return not isinstance(part, Grants)
+
+
 def guard_key(guard: Guard, keys: Keys) -> Hashable:
-    """Equal for guards that grant the same events, wherever their rules stand."""
-    found: list[Hashable] = [guard.called, guard.refused is not None]
+    """Equal for guards that grant the same events, wherever their rules stand. The order counts of
+    what asks or changes objects."""
+    any_order: set[Hashable] = set()
+    in_order: list[Hashable] = []
     for part in guard.parts:
         match part:
             case Holds(_, value) | Evaluable(_, value):
-                found.append((type(part).__name__, keys.of(value)))
+                key: Hashable = (type(part).__name__, keys.of(value))
+                if any(queries(value)):
+                    in_order.append(key)
+                else:
+                    any_order.add(key)
             case Grants(_, rule):
-                found.append(keys.rule(rule))
+                in_order.append(keys.rule(rule))
             case Cases():
-                found.append(_choice_key(part, keys))
-    return tuple(found)
+                in_order.append(_choice_key(part, keys))
+    refused = guard.refused is not None
+    return guard.called, refused, frozenset(any_order), tuple(in_order)
 
 
 def _choice_key(part: Cases, keys: Keys) -> Hashable:

@@ -1,72 +1,142 @@
 """Search over boxes: from everything to smaller boxes until each is certain or the budget is gone.
 
 A box is cut where its quantities meet a number that the guards compare with, for between such
-numbers seldom anything changes; only then in halves, and corners are tried. Boxes with fewer
-halvings come first, of those the latest.
+numbers seldom anything changes; only then in halves, and corners are tried. Boxes that took fewer
+halvings come first, of those the latest. What a box makes certain is not looked at again in it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from heapq import heappop, heappush
-from typing import Generic, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
-from kss.analysis.abstract import Box
+from kss.analysis.abstract import Box, Policy
+from kss.analysis.guard import Guard
+from kss.analysis.outcome import Outcome
 from kss.analysis.values import Choices, Domain, Numbers
 
-T = TypeVar("T")
-Pick: TypeAlias = Callable[[Domain], Domain]
+USUAL = 16  # quantities that a guard of usual size looks up
+
 Open: TypeAlias = list[tuple[Hashable, Domain]]
+Guards: TypeAlias = tuple[Guard, ...]
+Verdicts: TypeAlias = tuple[bool, ...]
 
 
-@dataclass
-class Search(Generic[T]):
-    """`ask` evaluates a box, or a point of it if it is to pick values: it answers what is certain
-    (None: nothing), what that hangs on, and the values picked. After `leaves` has run out,
-    `complete` tells whether it has covered everything."""
+class Cut(NamedTuple):
+    """A quantity in parts, which are all of it if `exhaustive`. `rank` is 0 at one of the first
+    numbers, 1 at another one, and grows with the number of halvings."""
 
-    ask: Callable[[Box, Pick | None], tuple[T | None, Open, Box]]
-    numbers: Iterable[int]
-    budget: int
-    complete: bool = True
+    key: Hashable
+    parts: list[Domain]
+    exhaustive: bool
+    rank: int
 
-    def leaves(self, start: Box) -> Iterator[tuple[Box, T]]:
-        """Boxes in which something is certain; those that are points may lie within others."""
-        cuts = sorted({cut for number in self.numbers for cut in (number, number + 1)})
-        waiting: list[tuple[int, int, Box]] = [(0, 0, start)]
+
+class Search:
+    """Which of some guards grant, by box. `numbers` are those that they compare with, `first` some
+    of them at which boxes are cut before. After `leaves` has run out, `complete` tells whether it
+    has covered everything."""
+
+    def __init__(
+        self,
+        guards: Sequence[tuple[Policy, Guard]],
+        numbers: Collection[int],
+        budget: int,
+        first: Collection[int] = (),
+    ) -> None:
+        self._policies = [policy for policy, _ in guards]
+        self._guards = tuple(guard for _, guard in guards)
+        self._cuts = [_cuts(first), _cuts(numbers)]
+        self.budget = budget  # boxes of guards of usual size
+        self.complete = True
+
+    def leaves(self, start: Box) -> Iterator[tuple[Box, Verdicts]]:
+        """Boxes in which all verdicts are certain; those that are points may lie within others."""
+        waiting: list[tuple[int, int, Box, Guards]] = [(0, 0, start, self._guards)]
         count = 0
         while waiting:
-            halvings, _, box = heappop(waiting)
+            rank, _, box, guards = heappop(waiting)
             if self.budget <= 0:
                 self.complete = False
                 return
-            self.budget -= 1
-            certain, open, _ = self.ask(box, None)
+            certain, open, rest = self._look(box, guards)
             if certain is not None:
                 yield box, certain
                 continue
-            cut = _cut(open, cuts)
+            cut = self._cut(open)
             if cut is None:
-                yield from self._corners(box)
-                cut = _halves(open)
-                halvings += 1
+                yield from self._corners(box, rest)
+                cut = _halved(open, max(rank, 1) + 1)
             if cut is None:
                 self.complete = False
                 continue
-            key, parts, exhaustive = cut
-            self.complete &= exhaustive
-            for part in reversed(parts):
+            self.complete &= cut.exhaustive
+            for part in reversed(cut.parts):
                 count -= 1
-                heappush(waiting, (halvings, count, {**box, key: part}))
+                heappush(waiting, (max(rank, cut.rank), count, {**box, cut.key: part}, rest))
 
-    def _corners(self, box: Box) -> Iterator[tuple[Box, T]]:
+    def _look(self, box: Box, guards: Guards) -> tuple[Verdicts | None, Open, Guards]:
+        """The verdicts if they are certain, what that hangs on, and what is left of the guards."""
+        verdicts: list[bool | None] = []
+        open: Open = []
+        rest: list[Guard] = []
+        for policy, guard in zip(self._policies, guards, strict=True):
+            outcome = Outcome(policy, box)
+            verdicts.append(outcome.granted(guard))
+            self.budget -= 1 + outcome.looks // USUAL
+            open += outcome.open
+            rest.append(outcome.rest)
+        return _all(verdicts), open, tuple(rest)
+
+    def _corners(self, box: Box, guards: Guards) -> Iterator[tuple[Box, Verdicts]]:
+        """Two points of a box."""
         for pick in (_lowest, _highest):
-            self.budget -= 1
-            certain, _, picked = self.ask(box, pick)
+            point = dict(box)
+            verdicts: list[bool | None] = []
+            for policy, guard in zip(self._policies, guards, strict=True):
+                outcome = Outcome(policy, point, pick)
+                verdicts.append(outcome.granted(guard))
+                self.budget -= 1 + outcome.looks // USUAL
+                point |= outcome.picked
+            certain = _all(verdicts)
             if certain is not None:
-                yield {**box, **picked}, certain
+                yield point, certain
+
+    def _cut(self, open: Open) -> Cut | None:
+        """The first quantity that has alternatives, or bounds on both sides of a cut."""
+        for rank, cuts in enumerate(self._cuts):
+            for key, domain in open:
+                if isinstance(domain, Choices):
+                    parts: list[Domain] = [Choices((value,)) for value in domain.values]
+                    return Cut(key, parts, not domain.partial, rank)
+                low, high = bisect_right(cuts, domain.low), bisect_left(cuts, domain.high + 1)
+                if low < high:
+                    return Cut(key, _split(domain, cuts[(low + high) // 2]), True, rank)
+        return None
+
+
+def _all(verdicts: list[bool | None]) -> Verdicts | None:
+    certain = tuple(verdict for verdict in verdicts if verdict is not None)
+    return certain if len(certain) == len(verdicts) else None
+
+
+def _cuts(numbers: Collection[int]) -> list[int]:
+    return sorted({cut for number in numbers for cut in (number, number + 1)})
+
+
+def _halved(open: Open, rank: int) -> Cut | None:
+    """The first number in two halves."""
+    for key, domain in open:
+        if isinstance(domain, Numbers):
+            middle = (domain.low + domain.high) // 2 + 1
+            return Cut(key, _split(domain, middle), True, rank)
+    return None
+
+
+def _split(domain: Numbers, at: int) -> list[Domain]:
+    return [Numbers(domain.low, at - 1), Numbers(at, domain.high)]
 
 
 def _lowest(domain: Domain) -> Domain:
@@ -79,31 +149,3 @@ def _highest(domain: Domain) -> Domain:
     if isinstance(domain, Numbers):
         return Numbers(domain.high, domain.high)
     return Choices(domain.values[-1:])
-
-
-Cut: TypeAlias = tuple[Hashable, list[Domain], bool]
-
-
-def _cut(open: Open, cuts: list[int]) -> Cut | None:
-    """The first quantity that has alternatives, or bounds on both sides of a cut; its parts, and
-    whether they are all of it."""
-    for key, domain in open:
-        if isinstance(domain, Choices):
-            return key, [Choices((value,)) for value in domain.values], not domain.partial
-        inside = cuts[bisect_right(cuts, domain.low) : bisect_left(cuts, domain.high + 1)]
-        if inside:
-            middle = inside[len(inside) // 2]
-            return key, _split(domain, middle), True
-    return None
-
-
-def _halves(open: Open) -> Cut | None:
-    """The first number in two halves."""
-    for key, domain in open:
-        if isinstance(domain, Numbers):
-            return key, _split(domain, (domain.low + domain.high) // 2 + 1), True
-    return None
-
-
-def _split(domain: Numbers, at: int) -> list[Domain]:
-    return [Numbers(domain.low, at - 1), Numbers(at, domain.high)]

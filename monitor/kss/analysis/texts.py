@@ -16,7 +16,7 @@ from kss.regex.syntax import Expression as Language
 from kss.regex.terms import TooLargeError
 
 MOST_STEPS = 50_000
-MOST_EXAMPLES = 48
+MOST_EXAMPLES = 600
 
 _States = tuple[int, ...]
 
@@ -65,13 +65,19 @@ class Texts:
                 seen |= set(layer)
             steps += len(layer) * len(self._bytes)
             if steps > MOST_STEPS:
-                return self._choices(found.values(), partial=True)
+                return self._choices(found.values(), limit, partial=True)
             layer = self._longer(layer)
-        return self._choices(found.values(), partial=not self._exact)
+        return self._choices(found.values(), limit, partial=not self._exact)
 
-    def _choices(self, texts: Iterable[bytes], partial: bool) -> Choices:
-        listed = tuple(texts)
-        return Choices(listed[:MOST_EXAMPLES], partial or len(listed) > MOST_EXAMPLES)
+    def _choices(self, found: Iterable[bytes], limit: int, partial: bool) -> Choices:
+        """If these are not all, with examples of the first languages before them."""
+        texts = tuple(found)
+        if not partial and len(texts) <= MOST_EXAMPLES:
+            return Choices(texts)
+        examples = (each.example(0) for each in self._automata[:MOST_EXAMPLES])
+        first = [text for text in examples if text is not None and len(text) <= limit]
+        listed = dict.fromkeys((*(text for text in first if b"\0" not in text), *texts))
+        return Choices(tuple(listed)[:MOST_EXAMPLES], partial=True)
 
     def _longer(self, layer: dict[_States, bytes]) -> dict[_States, bytes]:
         found: dict[_States, bytes] = {}

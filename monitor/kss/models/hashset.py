@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -157,6 +157,14 @@ class HashSet(Model):
             return False
         contexts[sid] = entries | {entry}
         return True
+
+    def meaning(self, config: object, method: str) -> str | None:
+        assert isinstance(config, HashSetConfig)
+        bound = {"init": config.pool_size, "add": config.set_size}.get(method, 0)
+        return f"{bound} of {config.entry}"
+
+    def undecided_by(self, method: str) -> Collection[str]:
+        return ("entry",) if method == "remove" else ()
 
     def show(self, config: object, context: Any) -> Any:
         entry = cast(HashSetConfig, config).entry

@@ -13,7 +13,7 @@ How objects are compiled, the model's `code` says. monitor/README.md tells how t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
@@ -295,6 +295,10 @@ class Model:
         """What of the configuration a method depends on, its effect included: methods of objects
         with equal contexts do alike if it is equal. None: on all of it."""
         return None
+
+    def undecided_by(self, method: str) -> Collection[str]:
+        """Arguments of a rule that count for its effect alone, not for its answer."""
+        return ()
 
     def spoken(self, config: object, value: Value) -> Value:
         """The value of an expression method as people call it, such as a level by its name."""

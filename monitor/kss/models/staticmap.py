@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -218,6 +218,15 @@ class StaticMap(Model):
         else:
             contexts[sid] = (base, base)
         return True
+
+    def meaning(self, config: object, method: str) -> str | None:
+        assert isinstance(config, StaticMapConfig)
+        if method == "init":
+            return str(config)
+        return f"{config.value} {[name for name, _ in config.keys]}"
+
+    def undecided_by(self, method: str) -> Collection[str]:
+        return ("value",) if method == "set" else ()
 
     def show(self, config: object, context: Any) -> Any:
         return _shown([name for name, _ in cast(StaticMapConfig, config).keys], *context)

@@ -152,22 +152,23 @@ class Monitor:
         delivered if granted (none for execute); anything at all is judged, what does not conform is
         denied. `released` (execute only) is the dead SID whose contexts go in the same transaction.
         A `trial` changes no state: the caller will not carry the event out even if it is granted.
+        Raises KssError for a SID that is none.
         """
         event = Event(
             _kind(kind),
             self._classes.get(src.class_name),
             self._classes.get(dst.class_name) if dst else None,
-            src.sid,
-            dst.sid if dst else 0,
+            _sid(src.sid),
+            _sid(dst.sid) if dst else 0,
             message,
-            released,
+            _sid(released) if released else 0,
             trial,
         )
         return self.told(event, self._judged(event, src, dst), src, dst)
 
     def release(self, sid: int) -> None:
-        """Drops all state of a process that is gone."""
-        self._engine.release(sid)
+        """Drops all state of a process that is gone. Raises KssError for a SID that is none."""
+        self._engine.release(_sid(sid))
 
     @property
     def audit_level(self) -> int:
@@ -316,6 +317,13 @@ def _names(monitor: Monitor, event: Event, src: Subject, dst: Subject | None) ->
         found["interface"], found["component"] = endpoint.interface.name, endpoint.component
         found["endpoint"], found["method"] = endpoint.name, method.name
     return found
+
+
+def _sid(given: int) -> int:
+    """A wider number would be another process's to the policy VM, which has 32 bits."""
+    if type(given) is not int or not 1 <= given < 1 << 32:
+        raise KssError(f"{given!r} is no SID: SIDs are integers from 1 to 2^32 - 1")
+    return given
 
 
 def _kind(name: str) -> Kind:

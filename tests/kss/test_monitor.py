@@ -250,3 +250,16 @@ def test_importing_kss_alone_is_quick() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kss.nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("sid", [0, -1, 1 << 32, (1 << 32) + 3, True, 3.0, "3", None])
+@pytest.mark.parametrize("engine", ["vm", "reference"])
+def test_what_is_no_sid_is_refused(engine: Any, sid: Any, file: Path) -> None:
+    """One that is too wide must not stand for another process."""
+    monitor = kss.load(file, [LIB], engine=engine)
+    good, bad = Subject("bank.Teller", 7), Subject("bank.Vault", sid)
+    for pair in ((good, bad), (bad, good)):
+        with pytest.raises(KssError, match="is no SID"):
+            monitor.judge("request", *pair)
+    with pytest.raises(KssError, match="is no SID"):
+        monitor.release(sid)

@@ -81,13 +81,14 @@ def test_an_engine_that_aborts_is_named_with_its_case(arch: Arch) -> None:
 
 @ARCHS
 def test_a_bystander_that_is_stopped(arch: Arch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under a policy that lets the hostile partition stop it."""
+    """Under a policy that lets the hostile partition stop it. The warden sees it by the age of what
+    it reads from the bystander's port: its trace holds all that it observes."""
     monkeypatch.setattr(system, "RULES", systems.EVERYTHING + "execute src=test.D { grant () }\n")
     stop = hypercall(arch, 6, BYSTANDER, 0).hex()
     outcome = batch.run(Job(arch, 1, 64, replaced={9: stop}))
     assert f"partition {BYSTANDER} noticed something" in outcome.wrong
     assert "the bystander's memory is not that of the benign run" in outcome.wrong
-    assert f"partition {WARDEN} noticed something" not in outcome.wrong
+    assert f"partition {WARDEN} noticed something" in outcome.wrong
 
 
 @ARCHS

@@ -232,6 +232,12 @@ class TestState:
         )
         assert compare(kss, seen, seen.replace("value : 5", "value : 6")) != []
 
+    def test_arguments_that_may_fail(self, kss: Command) -> None:
+        """A rule whose argument cannot be evaluated denies."""
+        rule = "life.fini { sid : math.uint32 (message.items.[0].id) }"
+        old = f"use nk.basic._\n{LIFE}{OPEN}{{ assert (size (message.items) > 0) {rule} }}"
+        assert compare(kss, old, old.replace("assert (size (message.items) > 0)", "")) == []
+
     def test_a_larger_pool(self, kss: Command) -> None:
         """Only the rule that a pool is for has changed."""
         old = (
@@ -269,23 +275,45 @@ class TestInterfaces:
             ("denied", "granted", None)
         }
 
-    def test_a_type_that_changed(self, kss: Command) -> None:
-        """An example is a message of both interfaces."""
-        for name, kind in (("one", "UInt8"), ("two", "UInt16")):
+    def across(self, kss: Command, *sides: tuple[str, str]) -> list[Any]:
+        """The changes between two policies with interfaces of their own: (parameter, condition)."""
+        for name, (parameter, condition) in zip(("one", "two"), sides, strict=True):
             folder = kss.folder / name
-            (folder / "x").mkdir(parents=True)
+            (folder / "x").mkdir(parents=True, exist_ok=True)
             (folder / "x/S.edl").write_text("task class x.S\nendpoints { e : x.I }\n")
-            (folder / "x/I.idl").write_text(f"package x.I\ninterface {{ M(in {kind} a); }}\n")
-            bound = 5 if name == "one" else 300
+            types, _, parameter = parameter.rpartition("; ")
+            interface = f"package x.I\n{types}\ninterface {{ M(in {parameter}); }}\n"
+            (folder / "x/I.idl").write_text(interface)
             (folder / "security.psl").write_text(
                 "use nk.base._ use EDL x.S use EDL Einit use EDL kl.core.Core\n"
-                f"request src=Einit, dst=x.S, endpoint=e, method=M {{ assert (message.a < {bound}) }}"
+                f"request src=Einit, dst=x.S, endpoint=e, method=M {{ assert ({condition}) }}"
             )
         files = ("one/security.psl", "two/security.psl")
         assert kss("diff", *files, "--engine", "reference", "--json") == 0
-        (change,) = json.loads(kss.out)["changed"]
+        found: list[Any] = json.loads(kss.out)["changed"]
+        return found
+
+    def test_a_type_that_changed(self, kss: Command) -> None:
+        """An example is a message of both interfaces."""
+        sides = (("UInt8 a", "message.a < 5"), ("UInt16 a", "message.a < 300"))
+        (change,) = self.across(kss, *sides)
         assert (change["old"], change["new"]) == ("denied", "granted")
         assert 5 <= change["example"]["message"]["a"] < 256
+
+    def test_a_wider_type_alone_is_no_change(self, kss: Command) -> None:
+        rule = "message.a < 5"
+        assert self.across(kss, ("UInt8 a", rule), ("UInt16 a", rule)) == []
+        moved = "string<4> before, in UInt8 a"
+        assert self.across(kss, ("UInt8 a", rule), (moved, rule)) == []
+
+    def test_members_of_a_union_that_changed_places(self, kss: Command) -> None:
+        """What is certain of their numbers is not of their names."""
+        first = "union U { UInt8 a; UInt8 b; }; U u"
+        second = "union U { UInt8 b; UInt8 a; }; U u"
+        changes = self.across(kss, (first, "message.u.a == 1"), (second, "message.u.a == 1"))
+        assert [change["example"] for change in changes] == [None]
+        changes = self.across(kss, (first, "message.u.a >= 0"), (second, "message.u.b >= 0"))
+        assert len(changes) == 1
 
     def test_stubs(self, kss: Command) -> None:
         text = "use EDL sdk.Thing\nrequest dst=sdk.Thing { grant () }"

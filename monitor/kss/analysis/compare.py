@@ -47,8 +47,7 @@ class Comparison:
 
 def compare(interaction: Interaction, old: Side, new: Side) -> Comparison:
     """Looks with the SIDs first that processes have where nothing else was started."""
-    alike = _alike(old, new)
-    if alike and _key(old) == _key(new):
+    if _alike(old, new, _type) and _key(old) == _key(new):
         return Comparison(equal=True)
     found = Comparison()
     search = _search(old, new)
@@ -57,7 +56,8 @@ def compare(interaction: Interaction, old: Side, new: Side) -> Comparison:
         complete = _explore(search(), {}, found)
     for boxes in found.candidates.values():
         boxes.sort(key=_asked)
-    found.equal = alike and complete and not any(found.candidates.values())
+    differs = any(found.candidates.values()) or not _alike(old, new, _kind)
+    found.equal = complete and not differs
     return found
 
 
@@ -116,10 +116,10 @@ def _compares_sids(guard: Guard) -> bool:
 # ---- messages ------------------------------------------------------------------
 
 
-def _alike(old: Side, new: Side) -> bool:
+def _alike(old: Side, new: Side, of: Callable[[WireType], Hashable]) -> bool:
     """Whether what the guards look at of the message has the same types on both sides."""
     names = {name for side in (old, new) for name in _fields(side.guard)}
-    return all(_shape(old.message, name) == _shape(new.message, name) for name in names)
+    return all(_shape(old.message, name, of) == _shape(new.message, name, of) for name in names)
 
 
 def _fields(guard: Guard) -> Iterator[str]:
@@ -133,10 +133,10 @@ def _fields(guard: Guard) -> Iterator[str]:
         waiting += parts(expression)
 
 
-def _shape(message: MessageType | None, name: str) -> Hashable:
+def _shape(message: MessageType | None, name: str, of: Callable[[WireType], Hashable]) -> Hashable:
     """The type of a parameter, wherever it lies; None if there is none."""
     fields = message.fields if message else ()
-    return next((_type(field.type) for field in fields if field.name == name), None)
+    return next((of(field.type) for field in fields if field.name == name), None)
 
 
 def _type(wire: WireType) -> Hashable:
@@ -150,3 +150,16 @@ def _type(wire: WireType) -> Hashable:
         case layout.Sequence(element, limit):
             return ("sequence", _type(element), limit)
     return str(wire)
+
+
+def _kind(wire: WireType) -> Hashable:
+    """The type but for widths and bounds: messages of both interfaces are what both types hold. A
+    union's members have numbers."""
+    match wire:
+        case layout.Struct(_, fields):
+            return ("struct", frozenset((field.name, _kind(field.type)) for field in fields))
+        case layout.Union(_, members):
+            return ("union", tuple((member.name, _kind(member.type)) for member in members))
+        case layout.Array(element) | layout.Sequence(element):
+            return ("list", _kind(element))
+    return type(wire).__name__

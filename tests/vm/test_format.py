@@ -106,7 +106,7 @@ def test_disassembling_corrupt_policies_never_fails_otherwise() -> None:
 def test_the_vm_is_small() -> None:
     """The trusted base counts; this is the monitor's share, headers and all."""
     lines = sum(_code_lines(path) for path in [*VM.glob("*.c"), *VM.glob("*.h")])
-    assert lines < 2200
+    assert lines < 2250
 
 
 def _code_lines(path: Path) -> int:

@@ -31,9 +31,9 @@ def explain(
 
     The event is that of --event, judged after those of --events, or the last of these.
 
-    First it is told in a sentence. Then every binding that matches, with its rules: what each decided, the
-    values of the message fields and SIDs in it, and the state of policy objects before and after.
-    Then the bindings that come near, and which of their selectors do not hold.
+    First it is told in a sentence. Then every binding that matches, with its rules: what each
+    decided, the values of the message fields and SIDs in it, and the state of policy objects before
+    and after. Then the bindings that come near, and which of their selectors do not hold.
 
         kss explain security.psl --event '{"event": "execute", "dst": "Einit"}'
         kss explain security.psl -I interfaces --events events.jsonl

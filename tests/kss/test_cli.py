@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kss import cli
 from kss.rules import RULES
+from kss.trail import Trail
 
 import khs
 from tests.kss.conftest import LIB, PRELUDE
@@ -422,3 +423,26 @@ class TestHelp:
     def test_version_is_that_of_khs(self, monkeypatch: Any, capsys: Any) -> None:
         assert run(monkeypatch, "--version") == 0
         assert capsys.readouterr().out == f"kss {khs.__version__}\n"
+
+
+def test_an_unknown_rule_is_told_with_every_beginning(monkeypatch: Any, capsys: Any) -> None:
+    assert run(monkeypatch, "rules", "NOPE-1") == 2
+    error = capsys.readouterr().err
+    for beginning in {rule.partition("-")[0] for rule in RULES}:
+        assert beginning in error
+
+
+def test_a_reader_that_has_enough_of_a_trail_is_no_error(
+    monkeypatch: Any, capsys: Any, tmp_path: Path
+) -> None:
+    with Trail(tmp_path / "trail.jsonl") as trail:
+        trail.append({"decision": "denied"})
+
+    def closed(record: object) -> str:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("kss.trail.text.line", closed)
+    monkeypatch.setattr("os.dup2", lambda *descriptors: None)
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
+    assert run(monkeypatch, "audit", "show", tmp_path / "trail.jsonl") == 0
+    assert "cannot read" not in capsys.readouterr().err

@@ -79,6 +79,8 @@ def show(
     except ChainError as error:
         common.note(f"error: {error}")
         return common.FINDINGS
+    except BrokenPipeError:  # `kss audit show FILE | head`, see common.command
+        raise
     except OSError as error:
         raise _unreadable(file, error) from None
     return common.OK

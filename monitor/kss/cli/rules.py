@@ -29,7 +29,7 @@ def rules(
 
     found = {rule: text for rule, text in RULES.items() if rule.startswith(beginning.upper())}
     if not found:
-        help = did_you_mean(beginning.upper(), RULES, "ids begin with SRC, IDL, EDL or PSL")
+        help = did_you_mean(beginning.upper(), RULES, f"ids begin with {_beginnings()}")
         raise common.BadInputError(f"there is no rule {beginning}\n  help: {help}")
     if as_json:
         common.print_json({"rules": [{"rule": rule, "text": text} for rule, text in found.items()]})
@@ -37,3 +37,9 @@ def rules(
         for rule, text in found.items():
             print(f"{rule}  {text}")
     return common.OK
+
+
+def _beginnings() -> str:
+    from kss.rules import RULES
+
+    return ", ".join(dict.fromkeys(rule.partition("-")[0] for rule in RULES))

@@ -6,7 +6,8 @@
     images       images/            khs/_data/images/         bootable systems
     docs         docs/              khs/_data/docs/           the manual
     templates    khs/new/templates/ khs/new/templates/
-    cache        -                  khs/_data/cache/          prebuilt guest programs
+    cache        -                  khs/_data/cache/          prebuilt guest programs, firmware
+    sources      .                  khs/_data/sources/        what firmware is built from
     syscalls     khs/abi/syscalls/  khs/abi/syscalls/         names for gdb
 
 A leaf: it imports nothing of KHS.
@@ -19,7 +20,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["boards", "partitions", "images", "docs", "templates", "cache", "syscalls"]
+Kind = Literal[
+    "boards", "partitions", "images", "docs", "templates", "cache", "sources", "syscalls"
+]
 
 _IN_PACKAGE = {"templates": "new/templates", "syscalls": "abi/syscalls"}
 
@@ -36,6 +39,8 @@ def shipped(kind: Kind) -> Path:
     if kind in _IN_PACKAGE:
         return _package() / _IN_PACKAGE[kind]
     root = project()
+    if root and kind == "sources":
+        return root
     return root / kind if root and kind != "cache" else _package() / "_data" / kind
 
 

@@ -52,8 +52,8 @@ def count_project(root: Path) -> dict[str, int]:
         "vm": [root / "monitor" / "vm"],
         "host": [root / "khs" / "host"],
     }
-    for name in ("armv7", "x64", "x86"):
-        parts[f"port/{name}"] = [firmware / "common", firmware / name]
+    for name, folders in (("armv7", ("armv7",)), ("x64", ("x64", "pc")), ("x86", ("x86", "pc"))):
+        parts[f"port/{name}"] = [firmware / "common", *(firmware / folder for folder in folders)]
     return {name: count_folders(folders) for name, folders in parts.items()}
 
 

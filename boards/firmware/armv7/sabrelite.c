@@ -1,0 +1,126 @@
+/* Boundary Devices SABRE Lite: i.MX 6Dual/6Quad Applications Processor Reference Manual
+ * (UART, chapter 64); Cortex-A9 MPCore Technical Reference Manual (timers, interrupt
+ * controller). */
+#include "../common/board.h"
+
+#define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
+
+/* UART */
+#define UART_EVENTS 0x02020000u  /* UART1 */
+#define UART_CONSOLE 0x021e8000u /* UART2, the board's console */
+#define UTXD 0x40u
+#define UCR1 0x80u
+#define UCR2 0x84u
+#define USR1 0x94u
+#define USR2 0x98u
+#define UCR1_ENABLE 0x1u
+#define UCR2_TRANSMIT 0x4005u /* ignore RTS, transmitter on, out of reset */
+#define USR1_READY 0x2000u
+#define USR2_SENT 0x8u
+
+/* Global timer: the clock */
+#define CLOCK_LOW 0x00a00200u
+#define CLOCK_CONTROL 0x00a00208u
+
+/* Private timer of the CPU and its interrupt */
+#define TIMER_LOAD 0x00a00600u
+#define TIMER_CONTROL 0x00a00608u
+#define TIMER_STATUS 0x00a0060cu
+#define TIMER_RUN 0x5u /* enable, interrupt, once, no prescaler */
+#define TIMER_IRQ 29u
+
+/* Interrupt controller */
+#define GICD 0x00a01000u
+#define GICD_ISENABLER (GICD + 0x100u)
+#define GICD_ICPENDR (GICD + 0x280u)
+#define GICC_CTLR 0x00a00100u
+#define GICC_PMR 0x00a00104u
+#define GICC_IAR 0x00a0010cu
+#define GICC_EOIR 0x00a00110u
+#define GICC_ID 0x3ffu
+#define GICC_NONE 1020u
+
+/* Watchdog: a software reset is how the board ends */
+#define WDOG1_WCR (*(volatile uint16_t *)(uintptr_t)0x020bc000u)
+
+const uintptr_t board_ram = 0x10000000u;
+const uintptr_t board_ram_end = KERNEL_END;
+const uintptr_t board_image = 0x12000000u;
+
+static void uart_open(uint32_t base)
+{
+    REGISTER(base + UCR1) = UCR1_ENABLE;
+    REGISTER(base + UCR2) = UCR2_TRANSMIT;
+}
+
+void board_open(void)
+{
+    uart_open(UART_EVENTS);
+    uart_open(UART_CONSOLE);
+    REGISTER(TIMER_CONTROL) = 0;
+    REGISTER(GICD_ISENABLER) = 1u << TIMER_IRQ;
+    REGISTER(GICC_PMR) = 0xff;
+    REGISTER(GICC_CTLR) = 1;
+    REGISTER(GICD) = 1;
+    REGISTER(CLOCK_CONTROL) = 1;
+}
+
+void board_timer_start(uint32_t counts)
+{
+    REGISTER(TIMER_LOAD) = counts; /* sets the counter too */
+    REGISTER(TIMER_CONTROL) = TIMER_RUN;
+}
+
+void board_timer_stop(void)
+{
+    REGISTER(TIMER_CONTROL) = 0;
+    REGISTER(TIMER_STATUS) = 1;
+    REGISTER(GICD_ICPENDR) = 1u << TIMER_IRQ; /* what came meanwhile is nobody else's */
+}
+
+uint32_t board_clock(void) { return REGISTER(CLOCK_LOW); }
+
+bool board_interrupt(void)
+{
+    uint32_t active = REGISTER(GICC_IAR);
+    if ((active & GICC_ID) < GICC_NONE)
+        REGISTER(GICC_EOIR) = active;
+    return REGISTER(TIMER_STATUS) & 1;
+}
+
+static void put(uint32_t base, uint8_t byte)
+{
+    while (!(REGISTER(base + USR1) & USR1_READY)) {
+    }
+    REGISTER(base + UTXD) = byte;
+}
+
+void board_event_byte(uint8_t byte) { put(UART_EVENTS, byte); }
+
+void board_console_byte(uint8_t byte)
+{
+    if (byte == '\n')
+        put(UART_CONSOLE, '\r');
+    put(UART_CONSOLE, byte);
+}
+
+static void wait_until_sent(uint32_t base)
+{
+    while (!(REGISTER(base + USR2) & USR2_SENT)) {
+    }
+}
+
+/* Arm semihosting, SYS_EXIT_EXTENDED; elsewhere the watchdog resets the board. */
+void board_exit(uint32_t code, bool emulated)
+{
+    const uint32_t arguments[] = {0x20026u /* ADP_Stopped_ApplicationExit */, code};
+    register uint32_t operation __asm__("r0") = 0x20;
+    register const uint32_t *block __asm__("r1") = arguments;
+    wait_until_sent(UART_EVENTS);
+    wait_until_sent(UART_CONSOLE);
+    if (emulated)
+        __asm__ volatile("svc 0x123456" : : "r"(operation), "r"(block) : "memory");
+    WDOG1_WCR = 4;
+    for (;;) {
+    }
+}

@@ -1,0 +1,84 @@
+/* Out of the board: event records, whole and in order, as packets {u32 kind, u32 size, bytes}
+ * on a UART of their own; and text for people on the console. Virtual time stands still
+ * while they leave. */
+#include "channel.h"
+#include "firmware.h"
+
+static void put(const void *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        board_event_byte(((const uint8_t *)data)[i]);
+}
+
+static void packet(uint32_t kind, uint32_t size)
+{
+    const uint32_t header[] = {kind, size};
+    put(header, sizeof header);
+}
+
+static void echo_console(const uint8_t *records, size_t size)
+{
+    for (const uint8_t *r = records; r < records + size;) {
+        const khs_event *event = (const void *)r;
+        const uint8_t *text = r + sizeof *event + event->args * sizeof(uint64_t);
+        for (uint32_t i = 0; event->type == KHS_EV_CONSOLE && i < event->data; i++)
+            board_console_byte(text[i]);
+        r += event->size;
+    }
+}
+
+void channel_drain(firmware *f)
+{
+    const uint8_t *records;
+    size_t size;
+    while ((size = khs_events(f->core, &records)) > 0) {
+        packet(CHANNEL_EVENTS, (uint32_t)size);
+        put(records, size);
+        echo_console(records, size);
+        khs_drained(f->core);
+    }
+}
+
+void channel_report(const firmware *f, uint32_t kind, uint32_t boot_status)
+{
+    channel_status status = {.boot_status = boot_status, .partitions = f->config->partitions.count};
+    bool booted = boot_status == KHS_OK_STATUS;
+    if (booted) {
+        status.tick = khs_now(f->core);
+        status.frames = khs_frames(f->core);
+        status.schedule = khs_schedule(f->core);
+        status.stopped = khs_has_stopped(f->core);
+    }
+    packet(kind, sizeof status + status.partitions * (uint32_t)sizeof(khs_partition_view));
+    put(&status, sizeof status);
+    for (uint32_t i = 0; i < status.partitions; i++) {
+        khs_partition_view view = {0};
+        if (booted)
+            khs_view(f->core, i, &view);
+        put(&view, sizeof view);
+    }
+}
+
+void console_text(const char *text)
+{
+    while (*text)
+        board_console_byte((uint8_t)*text++);
+}
+
+void console_hex(uint64_t value)
+{
+    console_text("0x");
+    for (int shift = 60; shift >= 0; shift -= 4)
+        if (shift == 0 || value >> shift)
+            board_console_byte((uint8_t)"0123456789abcdef"[value >> shift & 15]);
+}
+
+void firmware_fail(const char *why, uint64_t value)
+{
+    console_text("khs: ");
+    console_text(why);
+    console_text(" ");
+    console_hex(value);
+    console_text("\n");
+    board_exit(EXIT_REFUSED, true);
+}

@@ -1,0 +1,67 @@
+/* The common firmware's own types. */
+#ifndef FIRMWARE_H
+#define FIRMWARE_H
+
+#include "board.h"
+#include "image.h"
+
+/* One partition's processor. */
+typedef struct cpu {
+    cpu_context context;
+    cpu_vector vector;
+    cpu_context interrupted; /* kept for khs_port_interrupt_return */
+    cpu_vector interrupted_vector;
+    space *space;
+    uint32_t ahead; /* ticks it ran beyond what it was charged */
+} cpu;
+
+typedef struct firmware {
+    const image_header *image;
+    const khs_config *config;
+    const khs_cfg_partition *partitions;
+    const khs_cfg_map *maps;
+    const khs_cfg_region *regions;
+    khs_core *core;
+    uint8_t **memory; /* by region */
+    bool *writable;   /* by region */
+    cpu *cpus;        /* by partition */
+    cpu *running;     /* whose address space is in force */
+    cpu *vector_of;   /* whose vector registers are in the CPU */
+    uint64_t cycles_per_tick; /* fixed point, see run.c */
+    uint64_t ticks_per_cycle;
+    uint64_t counts_per_tick;
+    uint32_t call_cycles;  /* of the kernel, in a measurement that a hypercall ends */
+    uint32_t timer_cycles; /* and in one that the timer ends */
+    uint32_t start_ticks;  /* from the timer's start to the guest's first instruction */
+} firmware;
+
+static inline const void *image_at(const firmware *f, image_part part)
+{
+    return (const uint8_t *)f->image + part.offset;
+}
+
+static inline const void *config_table(const firmware *f, khs_table table)
+{
+    return (const uint8_t *)f->config + table.offset;
+}
+
+/* memory.c */
+void memory_open(firmware *f);
+void memory_reset(firmware *f, uint32_t region);
+uint8_t *memory_at(const firmware *f, uint32_t partition, uint64_t address, uint64_t size, uint32_t rights);
+bool memory_is_mapped(const firmware *f, uint32_t partition, uint64_t address);
+
+/* run.c */
+void run_open(firmware *f);
+void run_partition(firmware *f, uint32_t partition, uint64_t budget);
+/* Puts what the calling convention wants on the guest's stack. */
+void run_call_frame(firmware *f, uint32_t partition, uint64_t argument);
+
+/* channel.c */
+void channel_drain(firmware *f);
+/* `kind`: CHANNEL_STATUS or CHANNEL_END. */
+void channel_report(const firmware *f, uint32_t kind, uint32_t boot_status);
+void console_text(const char *text);
+void console_hex(uint64_t value);
+
+#endif

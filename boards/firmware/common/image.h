@@ -1,0 +1,58 @@
+/* The boot image: a built system as one block in the board's memory.
+ *
+ * The runner (or the boot loader of a real board) puts it at BOARD_IMAGE; the same
+ * firmware starts every system. Little-endian, no pointers; offsets count from the
+ * start of the image and are multiples of 8. khs/engine/qemu/boot.py writes it.
+ */
+#ifndef FIRMWARE_IMAGE_H
+#define FIRMWARE_IMAGE_H
+
+#include <stdint.h>
+
+#define IMAGE_MAGIC 0x4942534bu /* "KSBI" */
+#define IMAGE_VERSION 1u
+
+enum image_flag {
+    IMAGE_EMULATED = 1, /* leave through the emulator's exit device at the end */
+};
+
+typedef struct image_part {
+    uint64_t offset;
+    uint64_t size; /* bytes, or records of a table */
+} image_part;
+
+/* An outside input. */
+typedef struct image_input {
+    uint64_t tick;
+    uint32_t target;
+    uint32_t pad;
+    image_part data;
+} image_input;
+
+/* A policy that comes into force at the beginning of a major frame. */
+typedef struct image_swap {
+    uint64_t frame;
+    uint32_t policy;
+    uint32_t pad;
+} image_swap;
+
+typedef struct image_header {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t size;     /* of the whole image */
+    uint64_t ram_size; /* bytes of the board's memory */
+    uint64_t frames;   /* major frames to run; 0 = for ever */
+    uint32_t clock_hz; /* of the counter that measures guests */
+    uint32_t timer_hz; /* of the timer that ends windows */
+    uint32_t flags;    /* bits of enum image_flag */
+    uint32_t pad;
+    image_part config;
+    image_part memory;
+    image_part policies; /* image_part each */
+    image_part inputs;   /* image_input each, ascending tick */
+    image_part swaps;    /* image_swap each */
+} image_header;
+
+_Static_assert(sizeof(image_header) == 128 && sizeof(image_input) == 32, "layout");
+
+#endif

@@ -1,0 +1,158 @@
+/* Runs one partition for its budget. The timer ends it and a free running counter measures
+ * it; what the kernel itself takes in between is found once, at the start, and taken off.
+ * A timer coarser than an instruction lets a guest run a little too far: that is charged
+ * when it runs next, so that nothing is lost and no neighbour's windows show in it. */
+#include "../../../khs/core/internal.h"
+#include "firmware.h"
+
+#define FRACTION 32u /* bits after the point of the ratios */
+#define MOST_TICKS 0x10000000u /* that one start of the timer measures */
+
+/* ------------------------------------------------------------ measuring the kernel */
+
+#define CALIBRATION 0x40000000u /* where the code to measure with lies */
+#define NOPS 800u
+#define STEPS 400u /* ticks until the timer comes */
+
+static uint32_t counts_for(const firmware *f, uint32_t ticks)
+{
+    const uint64_t up = (1ull << FRACTION) - 1;
+    return (uint32_t)((ticks * f->counts_per_tick + up) >> FRACTION);
+}
+
+static uint32_t ticks_of(const firmware *f, uint32_t cycles)
+{
+    const uint64_t half = 1ull << (FRACTION - 1);
+    return (uint32_t)((cycles * f->ticks_per_cycle + half) >> FRACTION);
+}
+
+static uint32_t cycles_of(const firmware *f, uint32_t ticks)
+{
+    return (uint32_t)((ticks * f->cycles_per_tick) >> FRACTION);
+}
+
+/* Some instructions that do nothing, then a hypercall. */
+static void lay_code(uint8_t *page)
+{
+    for (uint32_t i = 0; i < NOPS; i++)
+        khs_copy(page + i * cpu_nop_size, cpu_nop_code, cpu_nop_size);
+    khs_copy(page + NOPS * cpu_nop_size, cpu_trap_code, cpu_trap_size);
+    board_code_written(page, PAGE);
+}
+
+static trap run_from(cpu_context *context, uint64_t pc, uint32_t counts)
+{
+    cpu_start(context, pc, CALIBRATION + PAGE, 0);
+    board_timer_start(counts);
+    trap t = cpu_run(context);
+    board_timer_stop();
+    return t;
+}
+
+static void calibrate(firmware *f)
+{
+    cpu_context context;
+    uint8_t *page = memory_pages(PAGE, PAGE);
+    space *s = space_new();
+    lay_code(page);
+    space_map(s, CALIBRATION, (uintptr_t)page, PAGE, KHS_R | KHS_X);
+    space_enter(s);
+    trap call = run_from(&context, CALIBRATION + NOPS * cpu_nop_size, counts_for(f, MOST_TICKS));
+    f->call_cycles = call.cycles - cycles_of(f, 1);
+    trap timer = run_from(&context, CALIBRATION, counts_for(f, STEPS));
+    uint32_t done = (uint32_t)(cpu_pc(&context) - CALIBRATION) / cpu_nop_size;
+    if (call.kind != TRAP_HYPERCALL || timer.kind != TRAP_TIMER || done > STEPS)
+        firmware_fail("the board's timer does not suit its clock; instructions before it came", done);
+    f->timer_cycles = timer.cycles - cycles_of(f, done);
+    f->start_ticks = STEPS - done;
+}
+
+void run_open(firmware *f)
+{
+    uint64_t clock = f->image->clock_hz, timer = f->image->timer_hz, ticks = f->config->clock_hz;
+    if (clock == 0 || timer == 0 || ticks >> 32)
+        firmware_fail("the boot image is wrong about the clock, hertz", clock);
+    f->cycles_per_tick = (clock << FRACTION) / ticks;
+    f->ticks_per_cycle = (ticks << FRACTION) / clock;
+    f->counts_per_tick = (timer << FRACTION) / ticks;
+    if ((f->cycles_per_tick | f->ticks_per_cycle | f->counts_per_tick) >> (FRACTION + 4))
+        firmware_fail("the board's clock and the system's are too far apart, hertz", clock);
+    calibrate(f);
+}
+
+/* ------------------------------------------------------------ running */
+
+/* Where there is no stack to write to, the guest will find out by itself. */
+void run_call_frame(firmware *f, uint32_t partition, uint64_t argument)
+{
+    uint64_t sp;
+    uint32_t frame[2], size = cpu_call_frame(&f->cpus[partition].context, argument, frame, &sp);
+    uint8_t *to = size ? memory_at(f, partition, sp, size, KHS_W) : NULL;
+    if (to != NULL)
+        khs_copy(to, frame, size);
+}
+
+static void switch_to(firmware *f, cpu *c)
+{
+    if (f->running != c)
+        space_enter(c->space);
+    f->running = c;
+    if (f->vector_of == c)
+        return;
+    if (f->vector_of != NULL)
+        cpu_save_vector(&f->vector_of->vector);
+    cpu_load_vector(&c->vector);
+    f->vector_of = c;
+}
+
+/* Runs for about `ticks`; says how many it were, but for what the clock cannot tell. */
+static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
+{
+    switch_to(f, c);
+    board_timer_start(counts_for(f, ticks + f->start_ticks));
+    trap t = cpu_run(&c->context);
+    board_timer_stop();
+    uint32_t kernel = t.kind == TRAP_TIMER ? f->timer_cycles : f->call_cycles;
+    *ran = t.cycles > kernel ? ticks_of(f, t.cycles - kernel) : 0;
+    if (t.kind == TRAP_TIMER && *ran < ticks)
+        *ran = ticks; /* the timer never comes early */
+    return t;
+}
+
+/* A page that is mapped was refused for its rights; the MMU would say so of the kernel's too. */
+static uint32_t fault_detail(const firmware *f, uint32_t partition, const trap *t)
+{
+    bool memory = t->fault == KHS_FAULT_READ || t->fault == KHS_FAULT_WRITE || t->fault == KHS_FAULT_EXECUTE;
+    return memory ? memory_is_mapped(f, partition, t->address) : t->detail;
+}
+
+static void describe(const firmware *f, uint32_t partition, const trap *t, khs_return *why)
+{
+    if (t->kind == TRAP_HYPERCALL) {
+        why->kind = KHS_RET_HYPERCALL;
+        why->number = cpu_number(&f->cpus[partition].context);
+    } else if (t->kind == TRAP_FAULT) {
+        why->kind = KHS_RET_FAULT;
+        why->fault.kind = t->fault;
+        why->fault.detail = fault_detail(f, partition, t);
+        why->fault.pc = t->pc;
+        why->fault.address = t->address;
+    }
+}
+
+void run_partition(firmware *f, uint32_t partition, uint64_t budget)
+{
+    cpu *c = &f->cpus[partition];
+    uint32_t piece = (uint32_t)khs_min(budget, MOST_TICKS), ran = 0;
+    khs_return why = {.kind = KHS_RET_BUDGET};
+    if (c->ahead < piece) {
+        trap t = run_for(f, c, piece - c->ahead, &ran);
+        describe(f, partition, &t, &why);
+    }
+    c->ahead += ran;
+    why.ticks = khs_min(c->ahead, piece);
+    c->ahead -= (uint32_t)why.ticks;
+    if (why.kind == KHS_RET_HYPERCALL && why.ticks == 0)
+        why.ticks = 1; /* the trap instruction itself */
+    khs_returned(f->core, partition, &why);
+}

@@ -1,0 +1,108 @@
+/* A PC: serial ports (16550), the local APIC's timer (Intel SDM volume 3, 10.5) and, on an
+ * emulator, its exit device. */
+#include "../common/board.h"
+#include "machine.h"
+#include "pc.h"
+
+#define COM_EVENTS 0x3f8u  /* uart1 */
+#define COM_CONSOLE 0x2f8u /* uart2, the board's console */
+#define COM_LINE_CONTROL 3u
+#define COM_LINE_STATUS 5u
+#define COM_READY 0x20u
+#define COM_EMPTY 0x40u
+#define EXIT_PORT 0xf4u
+
+#define APIC 0x3fe00000u /* where start.S shows it */
+#define REGISTER(offset) (*(volatile uint32_t *)(uintptr_t)(APIC + (offset)))
+#define APIC_EOI 0x0b0u
+#define APIC_SPURIOUS 0x0f0u
+#define APIC_LVT_TIMER 0x320u
+#define APIC_LVT_LINT0 0x350u
+#define APIC_LVT_LINT1 0x360u
+#define APIC_INITIAL 0x380u
+#define APIC_CURRENT 0x390u
+#define APIC_DIVIDE 0x3e0u
+#define APIC_ENABLED 0x100u
+#define APIC_MASKED 0x10000u
+#define APIC_DIVIDE_BY_1 0xbu
+
+const uintptr_t board_ram = 0;
+const uintptr_t board_ram_end = APIC;
+const uintptr_t board_image = 0x02000000u;
+
+static void uart_open(uint16_t port)
+{
+    out8(port + 1, 0);
+    out8(port + COM_LINE_CONTROL, 0x80);
+    out8(port, 1); /* 115200 baud */
+    out8(port + 1, 0);
+    out8(port + COM_LINE_CONTROL, 0x03);
+    out8(port + 2, 0x07);
+}
+
+void board_open(void)
+{
+    uart_open(COM_EVENTS);
+    uart_open(COM_CONSOLE);
+    pc_descriptors();
+    out8(0x21, 0xff); /* the old interrupt controllers stay silent */
+    out8(0xa1, 0xff);
+    REGISTER(APIC_LVT_LINT0) = APIC_MASKED;
+    REGISTER(APIC_LVT_LINT1) = APIC_MASKED;
+    REGISTER(APIC_SPURIOUS) = APIC_ENABLED | VECTOR_SPURIOUS;
+    REGISTER(APIC_DIVIDE) = APIC_DIVIDE_BY_1;
+    REGISTER(APIC_LVT_TIMER) = VECTOR_TIMER; /* once */
+}
+
+void board_timer_start(uint32_t counts)
+{
+    REGISTER(APIC_INITIAL) = counts;
+}
+
+void board_timer_stop(void) { REGISTER(APIC_INITIAL) = 0; }
+
+/* The time stamp counter; guests have no access. */
+uint32_t board_clock(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return low;
+}
+
+bool board_interrupt(void)
+{
+    REGISTER(APIC_EOI) = 0;
+    return REGISTER(APIC_CURRENT) == 0;
+}
+
+static void put(uint16_t port, uint8_t byte)
+{
+    while (!(in8(port + COM_LINE_STATUS) & COM_READY)) {
+    }
+    out8(port, byte);
+}
+
+void board_event_byte(uint8_t byte) { put(COM_EVENTS, byte); }
+
+void board_console_byte(uint8_t byte)
+{
+    if (byte == '\n')
+        put(COM_CONSOLE, '\r');
+    put(COM_CONSOLE, byte);
+}
+
+static void wait_until_sent(uint16_t port)
+{
+    while (!(in8(port + COM_LINE_STATUS) & COM_EMPTY)) {
+    }
+}
+
+void board_exit(uint32_t code, bool emulated)
+{
+    wait_until_sent(COM_EVENTS);
+    wait_until_sent(COM_CONSOLE);
+    if (emulated)
+        out8(EXIT_PORT, (uint8_t)code); /* the emulator's exit status is 2 * code + 1 */
+    for (;;)
+        __asm__ volatile("hlt");
+}

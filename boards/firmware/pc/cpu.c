@@ -1,0 +1,193 @@
+/* The guest's processor: Intel 64 and IA-32 Architectures Software Developer's Manual,
+ * volume 3, chapters 5 (protection), 6 (interrupts) and 8 (task state). */
+#include "../common/board.h"
+#include "machine.h"
+#include "pc.h"
+
+#define FLAGS_START 0x202u /* interrupts on */
+
+enum { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, OVERFLOW = 4, UNDEFINED = 6, INVALID_TSS = 10, PROTECTION = 13,
+       PAGE_FAULT = 14, X87_ERROR = 16, ALIGNMENT = 17, SIMD_ERROR = 19 };
+#define PAGE_FAULT_WRITE 0x2u
+#define PAGE_FAULT_FETCH 0x10u
+/* Error code of a refused `int n`: n is the index of its gate. */
+#define ERROR_EXTERNAL 0x1u
+#define ERROR_GATE 0x2u
+
+const uint8_t cpu_nop_code[] = {0x90};
+const uint32_t cpu_nop_size = sizeof cpu_nop_code;
+
+uintptr_t cpu_enter(cpu_context *context);
+_Noreturn void kernel_trapped(uintptr_t vector, uintptr_t pc);
+
+static trap fault_of(uint32_t fault, uint32_t detail, uint64_t pc, uint64_t address)
+{
+    return (trap){.kind = TRAP_FAULT, .fault = fault, .detail = detail, .pc = pc, .address = address};
+}
+
+static trap page_fault(const cpu_context *context)
+{
+    uintptr_t address = read_cr2();
+    uint32_t fault = context->error & PAGE_FAULT_FETCH   ? KHS_FAULT_EXECUTE
+                     : context->error & PAGE_FAULT_WRITE ? KHS_FAULT_WRITE
+                                                         : KHS_FAULT_READ;
+    return fault_of(fault, 0, context->ip, address);
+}
+
+static trap protection(const cpu_context *context)
+{
+    if ((context->error & (ERROR_GATE | ERROR_EXTERNAL)) == ERROR_GATE)
+        return fault_of(KHS_FAULT_TRAP, (uint32_t)context->error >> 3, context->ip, 0);
+    return fault_of(KHS_FAULT_PRIVILEGED, PROTECTION, context->ip, 0);
+}
+
+static trap exception(const cpu_context *context)
+{
+    uint32_t vector = (uint32_t)context->vector;
+    switch (vector) {
+    case VECTOR_HYPERCALL: return (trap){.kind = TRAP_HYPERCALL};
+    case DIVIDE:
+    case X87_ERROR:
+    case SIMD_ERROR: return fault_of(KHS_FAULT_DIVIDE, vector, context->ip, 0);
+    case DEBUG: return fault_of(KHS_FAULT_BREAKPOINT, vector, context->ip, 0);
+    case BREAKPOINT: return fault_of(KHS_FAULT_BREAKPOINT, vector, context->ip - 1, 0);
+    case OVERFLOW: return fault_of(KHS_FAULT_TRAP, vector, context->ip - 1, 0);
+    case UNDEFINED: return fault_of(KHS_FAULT_UNDEFINED, 0, context->ip, 0);
+    case PAGE_FAULT: return page_fault(context);
+    case PROTECTION: return protection(context);
+    case ALIGNMENT: return fault_of(KHS_FAULT_ALIGNMENT, 0, context->ip, 0);
+    default:
+        return fault_of(vector >= INVALID_TSS && vector < PROTECTION ? KHS_FAULT_PRIVILEGED : KHS_FAULT_TRAP, vector,
+                        context->ip, 0);
+    }
+}
+
+trap cpu_run(cpu_context *context)
+{
+    pc_context(&context->ss + 1);
+    uint32_t entered = board_clock();
+    for (;;) {
+        cpu_enter(context);
+        uint32_t cycles = board_clock() - entered;
+        bool interrupt = context->vector >= EXCEPTIONS && context->vector != VECTOR_HYPERCALL;
+        /* One that came while the kernel was on its way to this guest is not this guest's. */
+        if (interrupt && !board_interrupt())
+            continue;
+        trap t = interrupt ? (trap){.kind = TRAP_TIMER} : exception(context);
+        t.cycles = cycles;
+        return t;
+    }
+}
+
+void cpu_save_vector(cpu_vector *vector) { __asm__ volatile("fxsave %0" : "=m"(*vector)); }
+void cpu_load_vector(const cpu_vector *vector) { __asm__ volatile("fxrstor %0" : : "m"(*vector)); }
+
+void kernel_trapped(uintptr_t vector, uintptr_t pc)
+{
+    (void)vector;
+    firmware_fail("the kernel trapped at", pc);
+}
+
+/* ------------------------------------------------------------ calling convention */
+
+static void reset(cpu_context *context, uint64_t pc)
+{
+    context->ip = (uintptr_t)pc;
+    context->flags = FLAGS_START;
+}
+
+#ifdef __x86_64__
+const uint8_t cpu_trap_code[] = {0x0f, 0x05}; /* syscall */
+#define RED_ZONE 128u
+
+static void enter(cpu_context *context, uint64_t pc, uint64_t sp, uint64_t argument)
+{
+    reset(context, pc);
+    context->sp = (sp & ~15ull) - 8;
+    context->rdi = argument;
+}
+
+void cpu_interrupt(cpu_context *context, uint64_t handler, uint32_t irq)
+{
+    enter(context, handler, context->sp - RED_ZONE, irq);
+}
+
+/* As after a call from nowhere: a return address of 0 on an aligned stack. */
+uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t frame[2], uint64_t *sp)
+{
+    (void)argument;
+    frame[0] = frame[1] = 0;
+    *sp = context->sp;
+    return 8;
+}
+
+/* What is wider than a number is none. */
+uint32_t cpu_number(const cpu_context *context)
+{
+    return context->rax >> 32 ? UINT32_MAX : (uint32_t)context->rax;
+}
+
+void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments)
+{
+    const uint64_t all[] = {context->rdi, context->rsi, context->rdx, context->r10, context->r8, context->r9};
+    for (uint32_t i = 0; i < count; i++)
+        arguments[i] = all[i];
+}
+
+void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
+{
+    context->rax = code;
+    context->rdx = value;
+}
+#else
+const uint8_t cpu_trap_code[] = {0xcd, VECTOR_HYPERCALL}; /* int 0x80 */
+
+static void enter(cpu_context *context, uint64_t pc, uint64_t sp, uint64_t argument)
+{
+    reset(context, pc);
+    context->sp = (((uint32_t)sp - 16u) & ~15u) - 4u;
+    context->eax = (uint32_t)argument;
+}
+
+void cpu_interrupt(cpu_context *context, uint64_t handler, uint32_t irq)
+{
+    enter(context, handler, context->sp, irq);
+}
+
+/* As after a call from nowhere: a return address of 0 on an aligned stack, and the argument. */
+uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t frame[2], uint64_t *sp)
+{
+    frame[0] = 0;
+    frame[1] = (uint32_t)argument;
+    *sp = context->sp;
+    return 8;
+}
+
+uint32_t cpu_number(const cpu_context *context) { return context->eax; }
+
+void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments)
+{
+    const uint32_t all[] = {context->ebx, context->ecx, context->edx, context->esi, context->edi, context->ebp};
+    for (uint32_t i = 0; i < count; i++)
+        arguments[i] = all[i];
+}
+
+void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
+{
+    context->eax = code;
+    context->edx = value;
+}
+#endif
+
+uint64_t cpu_pc(const cpu_context *context) { return context->ip; }
+
+const uint32_t cpu_trap_size = sizeof cpu_trap_code;
+
+void cpu_start(cpu_context *context, uint64_t entry, uint64_t sp, uint64_t argument)
+{
+    *context = (cpu_context){.cs = USER_CODE, .ss = USER_DATA};
+#ifdef __i386__
+    context->ds = context->es = USER_DATA;
+#endif
+    enter(context, entry, sp, argument);
+}

@@ -1,0 +1,27 @@
+/* x86: what of a guest's CPU is kept while it does not run. pc/trap.S knows the order: the
+ * CPU itself pushes from `error` or `ip` on, the stub the rest. */
+#ifndef FIRMWARE_CPU_H
+#define FIRMWARE_CPU_H
+
+#include <stdint.h>
+
+typedef struct cpu_context {
+    uint32_t es, ds; /* and fs, gs: all hold the one data segment or nothing */
+    uint32_t edi, esi, ebp, esp_of_pushad, ebx, edx, ecx, eax;
+    uint32_t vector, error;
+    uint32_t ip, cs, flags, sp, ss;
+    uint32_t pad[3];
+} __attribute__((aligned(16))) cpu_context;
+
+/* FXSAVE area */
+typedef struct cpu_vector {
+    uint16_t fcw;
+    uint8_t legacy[22];
+    uint32_t mxcsr;
+    uint8_t rest[484];
+} __attribute__((aligned(16))) cpu_vector;
+
+#define CPU_ARCH KHS_X86
+#define CPU_VECTOR_START {.fcw = 0x37f, .mxcsr = 0x1f80}
+
+#endif

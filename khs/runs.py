@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from khs.audit import Auditor, AuditPlan
+from khs.config.model import Arch
+from khs.engine import unicorn
 from khs.engine.result import Result
-from khs.engine.unicorn import Machine
 from khs.errors import KhsError
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
 from khs.swaps import Swap
+from khs.toolchain.firmware import build_firmware
 from khs.trace import Names, Writer
 from khs.trace.console import ConsoleLines
 from khs.trace.header import header
@@ -23,13 +26,39 @@ from khs.trace.summary import Summary
 Progress = Callable[[int, int], None]
 
 
+class Machine(Protocol):
+    """What the engines have in common."""
+
+    def run(
+        self,
+        frames: int,
+        *,
+        sink: Callable[[memoryview], None] | None = None,
+        notable: Callable[[memoryview], None] | None = None,
+        progress: Progress | None = None,
+    ) -> Result: ...
+
+    def stop(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What to run, and how. `trace` is a file to write, `audit` what becomes of audit records."""
+    """What to run, and how. `engine`: "unicorn" or "qemu". `trace` is a file to write, `audit` what
+    becomes of audit records."""
 
     archive: Archive
     frames: int
     seed: int
+    engine: str = "unicorn"
     swaps: Sequence[Swap] = ()
     isolate: bool = False
     trace: Path | None = None
@@ -45,7 +74,7 @@ class Plan:
             names=names,
             policies=[*archive.policy_maps, *(swap.map for swap in self.swaps)],
             elfs=archive.elfs,
-            run={"engine": Machine.engine, "seed": self.seed},
+            run={"engine": self.engine, "seed": self.seed},
         )
         object.__setattr__(self, "header", content)
 
@@ -55,14 +84,19 @@ def plan(
     *,
     frames: int | None = None,
     seed: int | None = None,
+    engine: str = "unicorn",
     swaps: Sequence[Swap] = (),
     isolate: bool = False,
     trace: Path | None = None,
     audit: Path | None = None,
 ) -> Plan:
     """A plan; frames and seed default to what the system's description says. There is room for the
-    state of every swap. KhsError if a policy would come after the run's end, or if the kernel has
-    no room for it."""
+    state of every swap. KhsError if a policy would come after the run's end, if the kernel has no
+    room for it, or if the engine cannot do what is asked."""
+    if isolate and engine != "unicorn":
+        raise KhsError(
+            f"--isolate is for the unicorn engine: guests of {engine} run in a process of its own"
+        )
     declared = archive.manifest["run"]
     wanted = declared["frames"] if frames is None else frames
     for swap in swaps:
@@ -80,6 +114,7 @@ def plan(
         archive.reserving(max((swap.state for swap in swaps), default=0)),
         wanted,
         declared["seed"] if seed is None else seed,
+        engine,
         sorted(swaps, key=lambda swap: swap.frame),
         isolate,
         trace,
@@ -118,15 +153,12 @@ def run(
     cannot be begun."""
     names = Names.from_header(plan.header)
     summary = Summary(names)
-    policies = {swap.frame: swap.binary for swap in plan.swaps}
     with ExitStack() as stack:
         if console is not None:
             lines = ConsoleLines(names, console)
             stack.callback(lines.close)
             summary.on_console = lines.add
-        machine = stack.enter_context(
-            Machine(plan.archive, seed=plan.seed, policy_at=policies, isolate=plan.isolate)
-        )
+        machine = stack.enter_context(open_machine(plan))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
@@ -154,7 +186,20 @@ def _begin(plan: Plan) -> dict[str, Any]:
     manifest = plan.archive.manifest
     about = {key: manifest[key] for key in ("system", "board")} | {"archive": manifest["sha256"]}
     policies = plan.header["names"]["policies"]
-    return {"by": "khs run", **about, "engine": Machine.engine, "policy": policies[0]}
+    return {"by": "khs run", **about, "engine": plan.engine, "policy": policies[0]}
+
+
+def open_machine(plan: Plan, say: Callable[[str], None] | None = None) -> Machine:
+    """The plan's system on its engine. EngineError or ImageError if it cannot be had."""
+    policies = {swap.frame: swap.binary for swap in plan.swaps}
+    if plan.engine == "unicorn":
+        return unicorn.Machine(
+            plan.archive, seed=plan.seed, policy_at=policies, isolate=plan.isolate
+        )
+    from khs.engine import qemu
+
+    firmware = build_firmware(Arch[plan.archive.manifest["arch"].upper()], say)
+    return qemu.Machine(plan.archive, firmware, seed=plan.seed, policy_at=policies)
 
 
 def remarks(plan: Plan) -> list[str]:
@@ -167,4 +212,4 @@ def remarks(plan: Plan) -> list[str]:
     if not owners:
         return []
     told = "; ".join(f"{name}: {', '.join(devices)}" for name, devices in sorted(owners.items()))
-    return [f"the {Machine.engine} engine has no devices, partitions will not find theirs ({told})"]
+    return [f"the {plan.engine} engine has no devices, partitions will not find theirs ({told})"]

@@ -20,6 +20,7 @@ class Engine(Enum):
     """What the kernel runs on."""
 
     unicorn = "unicorn"
+    qemu = "qemu"
 
 
 Frames: TypeAlias = Annotated[
@@ -50,7 +51,9 @@ ShowConsole: TypeAlias = Annotated[
 def run(
     system: options.System,
     board: options.Board = None,
-    engine: Annotated[Engine, typer.Option(help="What the kernel runs on.")] = Engine.unicorn,
+    engine: Annotated[
+        Engine, typer.Option(help="This process, or a whole board in QEMU.")
+    ] = Engine.unicorn,
     frames: Frames = None,
     seed: Seed = None,
     trace: TraceFile = None,
@@ -69,6 +72,7 @@ def run(
 
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
+        khs run iot-gateway --engine qemu
         khs run iot-gateway --with attack.toml
         khs run mysystem --trace run.trace
         khs run mysystem --audit audit.jsonl
@@ -86,6 +90,7 @@ def run(
             archive,
             frames=frames,
             seed=seed,
+            engine=engine.value,
             swaps=policies,
             isolate=isolate,
             trace=trace,

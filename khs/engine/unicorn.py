@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
@@ -89,7 +89,7 @@ class Machine:
 
     # ------------------------------------------------------------ life
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -125,7 +125,7 @@ class Machine:
         told one by one, denials and faults above all, are given to `notable`. None of this changes
         what happens. Raises EngineError if the system does not boot.
         """
-        take = _taker(sink, notable)
+        take = take_for(sink, notable)
         self._interrupted = False
         began = time.perf_counter()
         if self._isolate:
@@ -193,7 +193,7 @@ class Machine:
         return tally, status, views
 
 
-def _taker(sink: Sink | None, notable: Sink | None) -> Taker:
+def take_for(sink: Sink | None, notable: Sink | None) -> Taker:
     """Gives each what it wants of drained events."""
 
     def take(drained: Drained) -> None:

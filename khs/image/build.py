@@ -260,6 +260,7 @@ def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
         "board": system.board.name,
         "arch": system.board.arch.name.lower(),
         "clock_hz": system.board.clock_hz,
+        "hardware": {**system.board.qemu, "memory": system.board.memory_size},
         "release": release,
         "run": dataclasses.asdict(system.run),
         "names": _names(parts),

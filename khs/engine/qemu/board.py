@@ -1,0 +1,112 @@
+"""How each board is emulated: the command line, and what the firmware expects of it.
+
+QEMU counts instructions (icount, 8 ns each), so that a run is the same each time, byte for byte;
+it skips idle time, and its clock is virtual too.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from khs.config.model import Arch
+from khs.errors import EngineError
+
+#: 2 ** 3 ns an instruction: 125 MHz, the boards' nominal clock.
+ICOUNT = ("-icount", "shift=3,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`image`: where the boot image is loaded; `hz` of clock and timer as emulated;
+    `exit_status` of QEMU for an exit code of the firmware."""
+
+    binary: str
+    package: str
+    arguments: tuple[str, ...]
+    image: int
+    hz: int
+    scale: int = 1
+    offset: int = 0
+
+    def exit_status(self, code: int) -> int:
+        return code * self.scale + self.offset
+
+
+_PC = ("-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-vga", "none", "-no-reboot")
+PROFILES = {
+    Arch.ARMV7: Profile(
+        "qemu-system-arm",
+        "qemu-system-arm",
+        ("-semihosting-config", "enable=on,target=native"),
+        0x1200_0000,
+        100_000_000,
+    ),
+    Arch.X64: Profile(
+        "qemu-system-x86_64", "qemu-system-x86", _PC, 0x0200_0000, 1_000_000_000, 2, 1
+    ),
+    Arch.X86: Profile("qemu-system-i386", "qemu-system-x86", _PC, 0x0200_0000, 1_000_000_000, 2, 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One board to emulate, as an archive's manifest describes it."""
+
+    name: str
+    arch: Arch
+    machine: str
+    cpu: str
+    ram_size: int
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Board:
+        """EngineError if the archive does not say how its board is emulated."""
+        try:
+            hardware = manifest["hardware"]
+            return cls(
+                str(manifest["board"]),
+                Arch[str(manifest["arch"]).upper()],
+                str(hardware["machine"]),
+                str(hardware["cpu"]),
+                int(hardware["memory"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineError(
+                "the archive does not say how its board is emulated\n"
+                "  help: build it again with khs build"
+            ) from error
+
+    @property
+    def profile(self) -> Profile:
+        return PROFILES[self.arch]
+
+    def find_qemu(self) -> str:
+        """The emulator's path; EngineError with the command that installs it."""
+        found = shutil.which(self.profile.binary)
+        if found is None:
+            raise EngineError(
+                f"{self.profile.binary} is not installed\n"
+                f"  help: apt-get install {self.profile.package}, or run without --engine qemu"
+            )
+        return found
+
+    def command(self, qemu: str, firmware: Path, image: Path, memory: Path) -> list[str]:
+        """QEMU's arguments but for the channels. `memory`: file that the board's memory is."""
+        profile = self.profile
+        return [
+            qemu,
+            *("-M", f"{self.machine},memory-backend=ram", "-cpu", self.cpu),
+            *("-m", str(self.ram_size // 2**20)),
+            "-object",
+            f"memory-backend-file,id=ram,size={self.ram_size},mem-path={memory},share=on",
+            *("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
+            *profile.arguments,
+            *ICOUNT,
+            *("-kernel", str(firmware)),
+            "-device",
+            f"loader,file={image},addr={profile.image:#x},force-raw=on",
+        ]

@@ -1,0 +1,59 @@
+"""The boot image: an archive as one block in a board's memory (boards/firmware/common/image.h).
+
+Everything is little-endian; offsets count from the start of the image and are multiples of 8.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+MAGIC = 0x4942_534B
+VERSION = 1
+EMULATED = 1
+
+_PART = struct.Struct("<QQ")
+_INPUT = struct.Struct("<QI4x16s")
+_SWAP = struct.Struct("<QI4x")
+_HEADER = struct.Struct("<IIQQQIII4x16s16s16s16s16s")
+
+
+def boot_image(
+    *,
+    config: bytes,
+    memory: bytes,
+    policies: Sequence[bytes],
+    inputs: Sequence[tuple[int, int, bytes]],
+    swaps: Mapping[int, int],
+    ram_size: int,
+    frames: int,
+    clock_hz: int,
+    timer_hz: int,
+    emulated: bool,
+) -> bytes:
+    """The image of a built system.
+
+    `ram_size` bytes of board memory; `frames` major frames to run, 0 for ever; `clock_hz` of the
+    counter that measures guests, `timer_hz` of the timer that ends windows; `emulated`: leave
+    through the emulator's exit device at the end. `inputs`: tick, number of the input and bytes, in
+    the order of their ticks. `swaps`: numbers of policies by the major frame at whose beginning
+    they come into force.
+    """
+    body = bytearray(_HEADER.size)
+
+    def add(data: bytes, count: int | None = None) -> bytes:
+        body.extend(bytes(-len(body) % 8))
+        offset = len(body)
+        body.extend(data)
+        return _PART.pack(offset, len(data) if count is None else count)
+
+    parts = [add(config), add(memory)]
+    parts.append(add(b"".join([add(policy) for policy in policies]), len(policies)))
+    records = [_INPUT.pack(tick, target, add(data)) for tick, target, data in inputs]
+    parts.append(add(b"".join(records), len(records)))
+    parts.append(add(b"".join(_SWAP.pack(*swap) for swap in sorted(swaps.items())), len(swaps)))
+    body.extend(bytes(-len(body) % 4096))
+    flags = EMULATED if emulated else 0
+    header = (MAGIC, VERSION, len(body), ram_size, frames, clock_hz, timer_hz, flags)
+    body[: _HEADER.size] = _HEADER.pack(*header, *parts)
+    return bytes(body)

@@ -1,0 +1,223 @@
+"""Runs an archive on an emulated board: the same interface as the machine on Unicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from khs.engine.native import Host, LoadError
+from khs.engine.qemu.board import Board
+from khs.engine.qemu.boot import boot_image
+from khs.engine.qemu.channel import Kind, Report, packets, report
+from khs.engine.qemu.process import Process
+from khs.engine.result import Result, Tally
+from khs.engine.unicorn import Image, Progress, Sink, Taker, take_for
+from khs.errors import EngineError
+
+#: Exit codes of the firmware: enum channel_exit.
+DONE, REFUSED = 32, 33
+#: Bytes of the console that are kept.
+CONSOLE = 64 << 10
+
+
+@dataclass
+class _Run:
+    """What is known of a run so far."""
+
+    tally: Tally
+    report: Report
+    ended: bool = False
+    interrupted: bool = False
+    console: bytearray = field(default_factory=bytearray)
+
+
+class Machine:
+    """A system for an emulated board. Each `run` boots it anew, from tick 0.
+
+    `firmware`: the ELF of the board's firmware. `patience`: seconds of silence
+    after which the board counts as dead.
+    """
+
+    engine = "qemu"
+
+    def __init__(
+        self,
+        archive: Image,
+        firmware: bytes,
+        *,
+        seed: int = 0,
+        policy_at: Mapping[int, bytes] | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        """Raises EngineError if there is no QEMU, or the archive cannot be run."""
+        manifest = archive.manifest
+        self._archive = archive
+        self._system = str(manifest["system"])
+        self._names = [str(name) for name in manifest["names"]["partitions"]]
+        self.board = Board.of(manifest)
+        self.seed = seed
+        self._patience = patience
+        self._swaps = sorted((policy_at or {}).items())
+        self._qemu = self.board.find_qemu()
+        self._firmware = firmware
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        #: What the board wrote on its console, of the last run.
+        self.console = b""
+        try:  # knows the system, and splits its event stream
+            self._host = Host(archive.config, archive.memory, self._policies)
+        except LoadError as error:
+            raise EngineError(f"{self._system} is refused: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees what is left; nothing of QEMU is."""
+        self._host.close()
+
+    def stop(self) -> None:
+        """Ends `run` soon, with results so far; from any thread."""
+        if self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    # ------------------------------------------------------------ the boot image
+
+    @property
+    def _policies(self) -> list[bytes]:
+        return [*self._archive.policies, *(policy for _, policy in self._swaps)]
+
+    def _boot_image(self, frames: int) -> bytes:
+        return boot_image(
+            config=self._archive.config,
+            memory=self._archive.memory,
+            policies=self._policies,
+            inputs=sorted(self._archive.inputs, key=lambda row: row[0]),
+            swaps={
+                frame: number
+                for number, (frame, _) in enumerate(self._swaps, len(self._archive.policies))
+            },
+            ram_size=self.board.ram_size,
+            frames=frames,
+            clock_hz=self.board.profile.hz,
+            timer_hz=self.board.profile.hz,
+            emulated=True,
+        )
+
+    # ------------------------------------------------------------ running
+
+    def run(
+        self,
+        frames: int,
+        *,
+        sink: Sink | None = None,
+        notable: Sink | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Boots the board and runs `frames` major frames, less if the module stops or on Ctrl-C.
+
+        Raises EngineError if the board does not boot, dies, falls silent, or writes nonsense.
+        """
+        began = time.perf_counter()
+        run = _Run(Tally(self._names), Report(0, 0, ()))
+        with tempfile.TemporaryDirectory(prefix="khs-board-") as folder:
+            files = [Path(folder) / name for name in ("firmware.elf", "boot.image", "memory")]
+            files[0].write_bytes(self._firmware)
+            files[1].write_bytes(self._boot_image(frames))
+            command = self.board.command(self._qemu, *files)
+            asyncio.run(self._supervise(command, frames, run, take_for(sink, notable), progress))
+        self.console = bytes(run.console)
+        views = list(run.report.views) or [self._host.view(n) for n in range(len(self._names))]
+        return Result(
+            system=self._system,
+            board=self.board.name,
+            engine=self.engine,
+            seed=self.seed,
+            frames=run.report.frames,
+            ticks=run.report.tick,
+            reproducible=True,
+            interrupted=run.interrupted,
+            stopped=run.tally.stopped,
+            trace_sha256=run.tally.trace_sha256,
+            verdicts=run.tally.verdicts,
+            partitions=run.tally.partitions(views),
+            wall_s=time.perf_counter() - began,
+        )
+
+    async def _supervise(
+        self,
+        command: list[str],
+        frames: int,
+        run: _Run,
+        take: Taker,
+        progress: Progress | None,
+    ) -> None:
+        """Ctrl-C cancels the inner task; what came until then counts."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._board(command, frames, run, take, progress))
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            run.interrupted = True
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        finally:
+            self._loop = self._task = None
+
+    async def _board(
+        self,
+        command: list[str],
+        frames: int,
+        run: _Run,
+        take: Taker,
+        progress: Progress | None,
+    ) -> None:
+        async with Process(command, lines=2) as process:
+            events, console = process.serial
+            listening = asyncio.create_task(_keep(console, run.console))
+            await process.resume()
+            async for kind, data in packets(events, self._patience):
+                if kind is Kind.EVENTS:
+                    drained = self._host.split(data)
+                    run.tally.add(drained)
+                    take(drained)
+                    continue
+                run.report = report(data, len(self._names))
+                run.ended = kind is Kind.END
+                if progress is not None:
+                    progress(run.report.frames, frames)
+            status = await process.wait()
+            await listening
+            if not run.ended or status != self.board.profile.exit_status(DONE):
+                raise await self._death(process, status, run)
+
+    async def _death(self, process: Process, status: int, run: _Run) -> EngineError:
+        if status == self.board.profile.exit_status(REFUSED):
+            words = run.console.decode(errors="replace").strip().splitlines() or [""]
+            return EngineError(f"the board does not run {self._system}: {words[-1]}")
+        return await process.failure(
+            f"ended after frame {run.report.frames}, before the system did (exit status {status})"
+        )
+
+
+async def _keep(stream: asyncio.StreamReader, into: bytearray) -> None:
+    """The end of what comes; a board that floods its console fills nothing."""
+    while data := await stream.read(CONSOLE):
+        into += data
+        del into[:-CONSOLE]

@@ -1,0 +1,173 @@
+"""One QEMU process: started paused, controlled over QMP, ended whatever happens.
+
+Every channel is a socket pair of which QEMU inherits one end: no port, no path, no race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from khs.errors import EngineError
+
+#: Seconds that QEMU gets to answer, and to end when asked to.
+ANSWER = 20.0
+GOODBYE = 5.0
+#: Bytes of QEMU's own words that are kept for messages.
+WORDS = 4096
+
+
+class Process:
+    """Use as an asynchronous context manager. `lines` serial lines, in the board's order."""
+
+    def __init__(self, command: Sequence[str], lines: int) -> None:
+        self._command = list(command)
+        self._lines = lines
+        self._ours: list[socket.socket] = []
+        self._process: asyncio.subprocess.Process | None = None
+        self._qmp: Any = None
+        self._words = b""
+        self._listening: asyncio.Task[None] | None = None
+        self.serial: list[asyncio.StreamReader] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Process:
+        try:
+            await self._start()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._end()
+
+    async def _start(self) -> None:
+        theirs: list[socket.socket] = []
+        arguments = [*self._command, "-S"]
+        try:
+            control = self._channel(theirs)
+            arguments += ["-chardev", f"socket,id=qmp,fd={theirs[-1].fileno()}"]
+            arguments += ["-mon", "chardev=qmp,mode=control"]
+            for number in range(self._lines):
+                line = self._channel(theirs)
+                arguments += ["-chardev", f"socket,id=line{number},fd={theirs[-1].fileno()}"]
+                arguments += ["-serial", f"chardev:line{number}"]
+                reader, writer = await asyncio.open_unix_connection(sock=line)
+                self.serial.append(reader)
+                self._writers.append(writer)
+            self._process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[end.fileno() for end in theirs],
+            )
+        except OSError as error:
+            raise EngineError(f"{self._command[0]} cannot be started: {error}") from error
+        finally:
+            for end in theirs:
+                end.close()
+        self._listening = asyncio.create_task(self._listen())
+        await self._connect(control)
+
+    def _channel(self, theirs: list[socket.socket]) -> socket.socket:
+        ours, other = socket.socketpair()
+        self._ours.append(ours)
+        theirs.append(other)
+        return ours
+
+    async def _connect(self, control: socket.socket) -> None:
+        from qemu.qmp import QMPClient, QMPError
+
+        self._qmp = QMPClient("khs")
+        self._qmp.logger.disabled = True  # what goes wrong is told by us
+        try:
+            await asyncio.wait_for(self._qmp.connect(control), ANSWER)
+        except (QMPError, OSError, EOFError, TimeoutError) as error:
+            raise await self.failure("does not answer") from error
+
+    async def _listen(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        while data := await self._process.stderr.read(WORDS):
+            self._words = (self._words + data)[-WORDS:]
+
+    # ------------------------------------------------------------ control
+
+    async def execute(self, command: str, **arguments: object) -> Any:
+        """One QMP command. Raises EngineError if QEMU refuses it or is gone."""
+        from qemu.qmp import QMPError
+
+        try:
+            return await asyncio.wait_for(self._qmp.execute(command, arguments), ANSWER)
+        except (QMPError, OSError, EOFError, TimeoutError) as error:
+            raise await self.failure(f"refuses {command}: {error}") from error
+
+    async def resume(self) -> None:
+        """Lets the board run. One that ends at once is told by its channels."""
+        try:
+            await self.execute("cont")
+        except EngineError:
+            if not self._is_over:
+                raise
+
+    @property
+    def _is_over(self) -> bool:
+        from qemu.qmp import Runstate
+
+        return bool(self._qmp.runstate is not Runstate.RUNNING)
+
+    async def wait(self) -> int:
+        """QEMU's exit status, once it ends by itself; EngineError if it does not."""
+        assert self._process is not None
+        try:
+            return await asyncio.wait_for(self._process.wait(), ANSWER)
+        except TimeoutError as error:
+            raise EngineError("QEMU does not end") from error
+
+    async def failure(self, what: str) -> EngineError:
+        """An error with QEMU's own last words."""
+        if self._listening is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._listening), 1.0)
+        words = self._words.decode(errors="replace").strip()
+        return EngineError(f"QEMU {what}" + (f"\n  QEMU says: {words}" if words else ""))
+
+    # ------------------------------------------------------------ end
+
+    async def _end(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self._quit()
+        if self._qmp is not None:
+            with contextlib.suppress(Exception):  # EOFError and others if QEMU went first
+                await asyncio.wait_for(self._qmp.disconnect(), GOODBYE)
+        if self._listening is not None:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
+        for writer in self._writers:
+            writer.close()
+        for end in self._ours:
+            end.close()
+
+    async def _quit(self) -> None:
+        assert self._process is not None
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._qmp.execute("quit"), 1.0)
+        try:
+            await asyncio.wait_for(self._process.wait(), 1.0)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()

@@ -14,6 +14,7 @@ from khs.cli import (
     bench,
     build,
     check,
+    compare,
     doctor,
     explain,
     flow,
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 
 for _panel, _commands in (
-    ("Run and look", (run.run, trace.trace, explain.explain, flow.flow)),
+    ("Run and look", (run.run, trace.trace, explain.explain, flow.flow, compare.compare)),
     ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),
 ):

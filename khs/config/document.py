@@ -124,6 +124,11 @@ class RunTable(Table):
         "seed changes one",
         1,
     )
+    preemption_dependent: tuple[str, ...] = key(
+        "partitions whose hypercalls depend on the very instruction they are preempted at, which "
+        "engines that measure time differently cannot agree on: khs compare leaves them out",
+        (),
+    )
     audit_on_full: OnFullName = key(
         "when the audit trail of `khs run --audit` is full or slow: end the run, or count the "
         "records that are not written",

@@ -177,6 +177,7 @@ class Run:
 
     frames: int
     seed: int
+    preemption_dependent: tuple[str, ...]
     audit_on_full: str
     audit_limit: int | None  # bytes
 

@@ -8,7 +8,8 @@ from khs.abi.table import Struct
 from khs.trace.message import Bytes
 
 _BY_NAME = {struct.name: struct for struct in STRUCTS}
-_WRITTEN = {
+#: The struct that a hypercall writes, by the hypercall's number.
+WRITTEN = {
     row.number: _BY_NAME[argument.of]
     for row in HYPERCALLS
     for argument in row.arguments
@@ -20,7 +21,7 @@ _OK = 0
 def split(number: int, code: int, data: bytes) -> tuple[bytes, bytes]:
     """The message and the struct in the data of a hypercall that ended with `code`; ValueError if
     there is too little of it."""
-    struct = _WRITTEN.get(number)
+    struct = WRITTEN.get(number)
     if struct is None or code != _OK:
         return data, b""
     if len(data) < struct.size:
@@ -31,7 +32,7 @@ def split(number: int, code: int, data: bytes) -> tuple[bytes, bytes]:
 
 def fields(number: int | None, info: bytes) -> dict[str, int | Bytes]:
     """Its fields by name; bytes without the zeros behind them."""
-    struct = None if number is None else _WRITTEN.get(number)
+    struct = None if number is None else WRITTEN.get(number)
     return _values(struct, info) if struct and len(info) == struct.size else {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from khs.config.document import Document
-from khs.config.rules import Context, Problem, Problems, at, rule
+from khs.config.rules import Context, Problem, Problems, at, rule, suggest
 
 
 @rule("FORMAT-001", Context.whole)
@@ -41,3 +41,15 @@ def countable(c: Context, document: Document) -> Problems:
             f"a run of {document.run.frames} frames is too long to count",
             f"at most {(1 << 62) // longest}",
         )
+
+
+@rule("RUN-004", Context.whole)
+def known_partitions(c: Context, document: Document) -> Problems:
+    """The partitions that depend on preemption exist."""
+    for name in document.run.preemption_dependent:
+        if name not in document.partition:
+            yield Problem(
+                at(document.run, "preemption_dependent"),
+                f'there is no partition "{name}"',
+                suggest(name, document.partition, "partitions"),
+            )

@@ -1,0 +1,81 @@
+"""khs compare"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from khs.cli import common, options
+
+if TYPE_CHECKING:
+    from khs.compare import Comparison
+    from khs.trace import Names
+
+
+def compare(
+    system: options.System,
+    board: options.Board = None,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Major frames to run; default: run.frames.")
+    ] = None,
+    overlays: options.Overlays = None,
+    as_json: options.Json = False,
+) -> int:
+    """Run a system on Unicorn and on its board in QEMU, and compare what happened.
+
+    Per partition: every hypercall with arguments and results, and every verdict with its message;
+    times may differ. Ends with "equal", or with the first difference and what came before it
+    (exit 1).
+
+        khs compare iot-gateway
+        khs compare iot-gateway --board q35 --with attack.toml
+    """
+    from khs import compare, runs
+    from khs.cli.progress import Reporter
+    from khs.image import open_system
+
+    layers = common.layers(system, overlays)
+    with Reporter(quiet=as_json) as reporter:
+        archive = open_system(system, layers, board, progress=reporter.step)
+        plans = [runs.plan(archive, frames=frames, engine=engine) for engine in ("unicorn", "qemu")]
+        recorders = []
+        for plan in plans:
+            reporter.step(f"running {plan.frames} frames on {plan.engine}")
+            with runs.open_machine(plan, reporter.step) as machine:
+                recorders.append(compare.Recorder(len(archive.names["partitions"])))
+                result = machine.run(plan.frames, sink=recorders[-1], progress=reporter.frames)
+    names = Names.from_header(plans[0].header)
+    found = compare.compare(
+        names,
+        *recorders,
+        left_out=archive.manifest["run"]["preemption_dependent"],
+        last_frame=result.ticks - result.ticks // max(result.frames, 1),
+    )
+    _report(found, names, as_json)
+    return common.OK if found.equal else common.FINDINGS
+
+
+def _report(found: Comparison, names: Names, as_json: bool) -> None:
+    if as_json:
+        partitions = {name: {"events_compared": n} for name, n in found.compared.items()}
+        first = found.difference.to_json(names) if found.difference else None
+        common.print_json(
+            {"equal": found.equal, "partitions": partitions, "first_difference": first}
+        )
+        return
+    from khs.trace import format
+
+    for name, steps in found.compared.items():
+        print(f"{name}: {steps} events equal")
+    for name in found.left_out:
+        print(f"{name}: not compared, it depends on preemption (run.preemption_dependent)")
+    if found.difference is None:
+        print("equal")
+        return
+    difference = found.difference
+    print(f"event {difference.index} of {difference.partition} is the first that differs; before:")
+    for line in difference.before:
+        print(f"    {line}")
+    for label, step in (("unicorn", difference.a), ("qemu   ", difference.b)):
+        print(f"  {label} {format(step.event, names) if step else 'has ended'}")

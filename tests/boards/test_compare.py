@@ -1,0 +1,148 @@
+"""Both engines are one kernel: what partitions do and are told is the same on them."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from khs import compare, runs
+from khs.compare import Recorder
+from khs.config.model import Arch
+from khs.engine import qemu, unicorn
+from khs.image import Archive
+from khs.toolchain.firmware import build_firmware
+from khs.trace import Names, structs
+
+from .conftest import BOARDS, ROOT, archive, firmware
+
+SYSTEMS = [
+    ("iot-gateway", ()),
+    ("iot-gateway", ("attack.toml",)),
+    ("iot-gateway", ("overlong.toml",)),
+    ("hostile", ()),
+    ("bench", ()),
+]
+
+
+def both(
+    built: Archive, board: str, frames: int, elf: bytes | None = None
+) -> tuple[Recorder, Recorder, int]:
+    """What either engine records, and where the last frame begins."""
+    one, other = (Recorder(len(built.names["partitions"])) for _ in range(2))
+    with unicorn.Machine(built) as machine:
+        result = machine.run(frames, sink=one)
+    with qemu.Machine(built, elf or firmware(board)) as emulated:
+        emulated.run(frames, sink=other)
+    return one, other, result.ticks - result.ticks // frames
+
+
+def names(built: Archive) -> Names:
+    return Names.from_header(runs.plan(built).header)
+
+
+@pytest.mark.parametrize(("system", "overlays"), SYSTEMS)
+def test_our_systems_compare_equal(system: str, overlays: tuple[str, ...], board: str) -> None:
+    built = archive(system, board, *overlays)
+    one, other, last = both(built, board, 60)
+    left_out = built.manifest["run"]["preemption_dependent"]
+    found = compare.compare(names(built), one, other, left_out=left_out, last_frame=last)
+    assert found.difference is None
+    assert sum(found.compared.values()) > 100
+
+
+# ---- a kernel that errs is found out ------------------------------------------------------
+
+WRONG_VERDICT = (
+    "khs/core/policy.c",
+    "    record(core, event, verdict, src, dst);",
+    "    if (core->state->now > 30000000u && event->kind == KSS_REQUEST)\n"
+    "        verdict.granted = !verdict.granted;\n"
+    "    record(core, event, verdict, src, dst);",
+)
+WRONG_RESULT = (
+    "boards/firmware/common/ports.c",
+    "    cpu_result(&((firmware *)port)->cpus[partition].context, code, value);",
+    "    firmware *f = port;\n"
+    "    cpu_result(&f->cpus[partition].context, code, value + (khs_now(f->core) > 30000000u && value > 8));",
+)
+
+
+def erring_firmware(folder: Path, arch: Arch, change: tuple[str, str, str]) -> bytes:
+    for name in ("khs/core", "monitor/vm", "boards/firmware"):
+        shutil.copytree(ROOT / name, folder / name)
+    file, before, after = change
+    text = (folder / file).read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    (folder / file).write_text(text.replace(before, after), encoding="utf-8")
+    return build_firmware(arch, root=folder)
+
+
+@pytest.mark.parametrize("change", [WRONG_VERDICT, WRONG_RESULT], ids=["verdict", "result"])
+def test_a_planted_error_is_found(change: tuple[str, str, str], board: str, tmp_path: Path) -> None:
+    built = archive("iot-gateway", board)
+    wrong = erring_firmware(tmp_path, BOARDS[board], change)
+    one, other, last = both(built, board, 30, wrong)
+    found = compare.compare(names(built), one, other, left_out=(), last_frame=last)
+    assert found.difference is not None
+    assert found.difference.before
+    at = found.difference.b or found.difference.a
+    assert at is not None
+    assert at.event.tick > 29_000_000
+
+
+# ---- what counts --------------------------------------------------------------------------
+
+
+def call(number: int, tick: int, data: bytes | None = None, value: int = 0) -> memoryview:
+    """The record of a hypercall of partition 0; its struct is zeros if nothing is said."""
+    if data is None:
+        data = bytes(structs.WRITTEN[number].size if number in structs.WRITTEN else 0)
+    body = struct.pack("<QHHIIHHII", tick, 4, number, 0, value, 0, 0, len(data), 0) + data
+    body += bytes(-len(body) % 8)
+    return memoryview(struct.pack("<QIHH", tick, 16 + len(body), 0, 1) + body)
+
+
+def steps(*records: memoryview) -> Recorder:
+    recorder = Recorder(1)
+    for record in records:
+        recorder(record)
+    return recorder
+
+
+PERIOD_WAIT, NOP = compare.PERIOD_WAIT, 0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "index"),
+    [
+        ([call(NOP, 1)], [call(NOP, 7)], None),
+        ([call(NOP, 1)], [call(NOP, 1, value=1)], 0),
+        ([call(NOP, 1), call(3, 2)], [call(NOP, 1), call(4, 2)], 1),
+        # one more in the last frame, or long before
+        ([call(NOP, 1), call(NOP, 99)], [call(NOP, 1)], None),
+        ([call(NOP, 1), call(NOP, 2)], [call(NOP, 1)], 1),
+        # beyond the last period that both completed
+        ([call(PERIOD_WAIT, 1), call(3, 2)], [call(PERIOD_WAIT, 1), call(4, 2)], None),
+    ],
+)
+def test_what_differs(a: list[memoryview], b: list[memoryview], index: int | None) -> None:
+    known = names(archive("iot-gateway", "sabrelite"))
+    one, other = steps(*a), steps(*b)
+    one.steps += [[]] * (len(known.partitions) - 1)
+    other.steps += [[]] * (len(known.partitions) - 1)
+    found = compare.compare(known, one, other, left_out=(), last_frame=50)
+    assert (found.difference.index if found.difference else None) == index
+
+
+def test_times_are_masked_and_nothing_else() -> None:
+    number = 17
+    layout = structs.WRITTEN[number]
+    assert layout.size == 16
+    one = struct.pack("<IIQ", 4, 1, 1000)
+    other = struct.pack("<IIQ", 4, 1, 1008)
+    wrong = struct.pack("<IIQ", 4, 0, 1000)
+    keys = [steps(call(number, 1, b"data" + info)).steps[0][0].key for info in (one, other, wrong)]
+    assert keys[0] == keys[1] != keys[2]

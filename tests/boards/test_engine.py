@@ -1,0 +1,120 @@
+"""The kernel as firmware: the same archives boot, run, and leave the same trace each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from khs.engine import qemu, unicorn
+from khs.engine.qemu.board import Board
+from khs.errors import EngineError
+from khs.trace import decode, split
+from khs.trace.events import Console
+
+from .conftest import archive, firmware
+
+
+def test_a_system_runs_the_same_each_time(board: str) -> None:
+    with qemu.Machine(archive("iot-gateway", board), firmware(board)) as machine:
+        first, second = machine.run(12), machine.run(12)
+    assert first.trace_sha256 == second.trace_sha256
+    assert first.frames == 12
+    assert first.healthy
+    assert first.verdicts["granted"] > 30
+    hashes = {name: about.trace_sha256 for name, about in first.partitions.items()}
+    assert hashes == {name: about.trace_sha256 for name, about in second.partitions.items()}
+
+
+def test_charged_time_is_that_of_unicorn(board: str) -> None:
+    """But for what the board's timer cannot tell: 10 ns on the SABRE Lite."""
+    built = archive("iot-gateway", board)
+    with qemu.Machine(built, firmware(board)) as machine:
+        emulated = machine.run(12)
+    with unicorn.Machine(built) as exact:
+        other = exact.run(12)
+    assert emulated.ticks == other.ticks
+    for name, about in other.partitions.items():
+        found = emulated.partitions[name]
+        assert found.ticks + found.idle_ticks == about.ticks + about.idle_ticks, name
+        assert abs(found.ticks - about.ticks) <= 2 * about.hypercalls, name
+
+
+def test_consoles_come_out_as_events_and_on_the_serial_line(board: str) -> None:
+    texts = []
+
+    def listen(records: memoryview) -> None:
+        for record in split(records):
+            event = decode(record)
+            if isinstance(event, Console):
+                texts.append(event.text)
+
+    with qemu.Machine(archive("iot-gateway", board), firmware(board)) as machine:
+        machine.run(12, sink=listen)
+        line = machine.console
+    assert texts
+    assert b"".join(texts).replace(b"\n", b"\r\n") == line
+
+
+def test_progress_is_told(board: str) -> None:
+    seen = []
+    with qemu.Machine(archive("iot-gateway", board), firmware(board)) as machine:
+        machine.run(20, progress=lambda done, wanted: seen.append((done, wanted)))
+    assert seen == [(8, 20), (16, 20), (20, 20)]
+
+
+# ---- what can go wrong ------------------------------------------------------------------
+
+
+def refusal(board: str, patience: float = 30.0) -> str:
+    with (
+        qemu.Machine(archive("iot-gateway", board), firmware(board), patience=patience) as machine,
+        pytest.raises(EngineError) as caught,
+    ):
+        machine.run(5)
+    return str(caught.value)
+
+
+def test_a_missing_qemu_is_told_with_its_package(
+    board: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = archive("iot-gateway", board)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineError, match="is not installed\n  help: apt-get install qemu-system-"):
+        qemu.Machine(built, firmware(board))
+
+
+def test_a_qemu_that_dies_is_told_with_its_words(
+    board: str, fake_qemu: Callable[[str], None]
+) -> None:
+    fake_qemu("echo 'no such machine' >&2; exit 1")
+    assert "no such machine" in refusal(board)
+
+
+def test_a_qemu_that_says_nothing_is_given_up(
+    board: str, fake_qemu: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("khs.engine.qemu.process.ANSWER", 0.2)
+    fake_qemu("exec sleep 1000")
+    assert "does not answer" in refusal(board)
+
+
+def test_firmware_that_says_nothing_is_given_up(board: str) -> None:
+    """QEMU takes anything for a kernel on some boards."""
+    with (
+        qemu.Machine(archive("iot-gateway", board), b"\x7fELFnonsense", patience=0.5) as machine,
+        pytest.raises(EngineError, match=r"silent for 0\.5 s|QEMU says"),
+    ):
+        machine.run(5)
+
+
+def test_a_refused_boot_image_is_told_by_the_firmware(
+    board: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qemu.Machine, "_boot_image", lambda self, frames: bytes(4096))
+    assert "there is no boot image" in refusal(board)
+
+
+def test_a_board_without_hardware_facts_is_refused() -> None:
+    with pytest.raises(EngineError, match="how its board is emulated"):
+        Board.of({"board": "q35"})

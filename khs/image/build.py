@@ -262,7 +262,10 @@ def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
         "clock_hz": system.board.clock_hz,
         "hardware": {**system.board.qemu, "memory": system.board.memory_size},
         "release": release,
-        "run": dataclasses.asdict(system.run),
+        "run": {
+            **dataclasses.asdict(system.run),
+            "preemption_dependent": list(system.run.preemption_dependent),
+        },
         "names": _names(parts),
         "partitions": {partition.name: _about(parts, partition) for partition in system.partitions},
         "trusted_lines": lines_for(system.board.arch.name.lower()).trusted(),

@@ -20,6 +20,7 @@ COMMANDS = [
     "run",
     "trace",
     "explain",
+    "compare",
     "flow",
     "new",
     "import",

@@ -50,6 +50,7 @@ stub = false
 [run]
 frames = 100
 seed = 1
+preemption_dependent = []
 audit_on_full = "stop"
 
 [schedule.only]

@@ -2,13 +2,15 @@
 
 The format is that of vm/format.h: tables of fixed-size little-endian records, one after the other,
 each aligned to 8. Lists lie in the order of their owners, so a record has exactly one owner. The
-last table, the symbols, is JSON for people and tools; the VM does not look at it.
+last table, the symbols, is JSON for people and tools; the VM does not look at it. A CRC-32 of all
+that ends the file.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from kss import dictionary
 from kss.errors import KssError
 
 MAGIC = 0x5053534B  # "KSSP"
-VERSION = 2
+VERSION = 3
 NONE = 0xFFFFFFFF
 REGISTERS = 128
 MAX_CALLS = 0xFFFF
@@ -30,6 +32,7 @@ CLAIM_WRITES = dictionary.add_writes(1)
 
 _HEADER = struct.Struct("<10I")
 _SECTION = struct.Struct("<2I")
+CHECKSUM = struct.Struct("<I")
 
 
 class NodeKind(IntEnum):
@@ -267,10 +270,18 @@ def write(image: Image) -> bytes:
             append(b"".join(layout.pack(*record) for record in records), len(records))
     text = json.dumps(image.symbols, sort_keys=True, separators=(",", ":")).encode()
     append(text, len(text))
-    numbers = (MAGIC, VERSION, HEADER_SIZE + len(body), image.rules, image.max_sids)
+    size = HEADER_SIZE + len(body) + CHECKSUM.size
+    numbers = (MAGIC, VERSION, size, image.rules, image.max_sids)
     limits = (image.max_calls, image.max_writes, image.state_words, image.max_notes)
     header = _HEADER.pack(*numbers, *limits, image.audit_level)
-    return header + b"".join(_SECTION.pack(*section) for section in sections) + bytes(body)
+    table = b"".join(_SECTION.pack(*section) for section in sections)
+    return seal(header + table + bytes(body) + bytes(CHECKSUM.size))
+
+
+def seal(data: bytes) -> bytes:
+    """A policy.bin with the checksum that its bytes have, instead of the one at its end."""
+    content = data[: -CHECKSUM.size]
+    return content + CHECKSUM.pack(zlib.crc32(content))
 
 
 def _bad(message: str) -> KssError:
@@ -278,13 +289,15 @@ def _bad(message: str) -> KssError:
 
 
 def read(data: bytes) -> Image:
-    """Takes a policy.bin apart. Raises KssError if its tables do not lie within it; whether they
-    make sense is for `kss_verify` to say."""
+    """Takes a policy.bin apart. Raises KssError if its checksum is wrong or its tables do not lie
+    within it; whether they make sense is for `kss_verify` to say."""
     if len(data) < HEADER_SIZE:
         raise _bad(f"{len(data)} bytes are too few for a policy")
     magic, version, size, *numbers = _HEADER.unpack_from(data)
     if (magic, version, size) != (MAGIC, VERSION, len(data)):
         raise _bad("this is no policy, or one of another version or cut short")
+    if seal(data) != data:
+        raise _bad("this policy was damaged: its checksum is wrong")
     image = Image(*numbers)
     for index, (name, kind, layout) in enumerate(_RECORDS):
         offset, count = _section(data, index, layout.size)

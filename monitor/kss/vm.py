@@ -31,6 +31,7 @@ _STATUS = (
     "bad message type",
     "bad model object",
     "no memory",
+    "bad checksum, so it was damaged",
 )
 _REASONS = (Reason.RULES, Reason.DEFAULT, Reason.ERROR, Reason.MALFORMED)
 _RESULTS = (Result.DENIED, Result.GRANTED, Result.FAILED)

@@ -1,14 +1,19 @@
 /* policy.bin: tables of fixed-size records, in the order of enum section_id, each
  * aligned to 8, without gaps. Lists lie in the order of their owners, so every
- * record has exactly one owner and verification is one pass. Little-endian. */
+ * record has exactly one owner and verification is one pass. Little-endian.
+ *
+ * The last four bytes are the CRC-32 (IEEE 802.3) of all before them. At the end, and not
+ * in the header, so that no burst of up to 32 flipped bits goes unseen, wherever it lies. */
 #ifndef KSS_FORMAT_H
 #define KSS_FORMAT_H
 
 #include "kss.h"
 
 #define KSS_MAGIC 0x5053534bu /* "KSSP" */
-#define KSS_VERSION 2u
+#define KSS_VERSION 3u
 #define NONE UINT32_MAX
+#define CHECKSUM_SIZE 4u
+#define CHECKSUM_RESIDUE 0xdebb20e3u /* of an image with its CRC behind it */
 
 #define REGISTERS 128u
 #define MAX_DEPTH 32u         /* nesting of sequences, arrays and unions in a message */

@@ -115,6 +115,7 @@ typedef enum kss_status {
     KSS_BAD_LAYOUT,  /* a message type is inconsistent */
     KSS_BAD_MODEL,   /* a model object's configuration is inconsistent */
     KSS_NO_MEMORY,   /* the state block is smaller than kss_state_size */
+    KSS_BAD_CHECKSUM, /* some bit is another than when the image was made */
 } kss_status;
 
 /* A loaded policy: pointers only, no state. */
@@ -124,7 +125,8 @@ typedef struct kss_policy {
     uint8_t *state;
 } kss_policy;
 
-/* Checks every byte of `image`; nothing else may be called on an image that this
+/* Checks every byte of `image`, its checksum first (against accidents: whether it is the right
+ * image is for the caller to know, by a signature or a hash); nothing else may be called on an image that this
  * refused. `image` must be 8-byte aligned. `where`, if not NULL, receives the offset of the defect. */
 kss_status kss_verify(const void *image, size_t size, size_t *where);
 

@@ -34,6 +34,17 @@ static bool at_header(struct verifier *v, kss_status status, size_t where) {
     return false;
 }
 
+/* Bit by bit: this is done once, and a table would be more to trust. */
+static uint32_t checksum(const uint8_t *bytes, size_t size) {
+    uint32_t crc = UINT32_MAX;
+    for (; size; size--) {
+        crc ^= *bytes++;
+        for (uint32_t bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0xedb88320u & (0 - (crc & 1)));
+    }
+    return crc;
+}
+
 /* Sections follow one another without gaps; padding is zero. */
 static bool verify_sections(struct verifier *v, size_t size) {
     const struct image *image = v->image;
@@ -45,6 +56,9 @@ static bool verify_sections(struct verifier *v, size_t size) {
         return at_header(v, KSS_BAD_VERSION, offsetof(struct image, version));
     if (image->size != size)
         return at_header(v, KSS_BAD_SIZE, offsetof(struct image, size));
+    if (checksum((const uint8_t *)image, size) != CHECKSUM_RESIDUE)
+        return at_header(v, KSS_BAD_CHECKSUM, size - CHECKSUM_SIZE);
+    size -= CHECKSUM_SIZE;
     uint64_t end = sizeof *image;
     for (uint32_t i = 0; i < SECTIONS; i++) {
         const struct section *section = &image->sections[i];

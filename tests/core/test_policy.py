@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from kss.binary import seal
 
 from tests.core import host, systems
 from tests.core.host import COLD_START, IDLE, Call, Code, Guest, Script, run
@@ -113,9 +114,10 @@ def test_who_may_swap() -> None:
 
 
 def spoilt(at: int) -> bytes:
+    """Its checksum says that all is well."""
     data = bytearray(OPEN)
     data[at] ^= 0x80
-    return bytes(data)
+    return seal(bytes(data))
 
 
 STATEFUL = """
@@ -133,6 +135,7 @@ BAD = {
     "magic": spoilt(0),
     "version": spoilt(4),
     "table": spoilt(40),
+    "a flipped bit": OPEN[:-5] + bytes([OPEN[-5] ^ 1]) + OPEN[-4:],
     "too much state": LARGE,
 }
 

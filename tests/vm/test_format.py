@@ -100,7 +100,7 @@ def test_disassembling_corrupt_policies_never_fails_otherwise() -> None:
         bad = bytearray(data)
         bad[rng.randrange(len(bad))] = rng.randrange(256)
         with contextlib.suppress(KssError):
-            assert binary.disassemble(bytes(bad))
+            assert binary.disassemble(binary.seal(bytes(bad)))
 
 
 def test_the_vm_is_small() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from kss.binary import Image, read, write
+from kss.binary import Image, read, seal, write
 from kss.compiler import compile_policy
 from kss.events import Event, Kind
 from kss.message import defect
@@ -57,7 +57,7 @@ def run(harness: Path, cases: list[bytes], folder: Path) -> list[list[str]]:
 
 
 def overwrite(rng: Random, data: bytes) -> bytes:
-    """Bits flipped, words overwritten, ends cut or lengthened."""
+    """Bits flipped, words overwritten, ends cut or lengthened; the checksum says that all is well."""
     bad = bytearray(data)
     for _ in range(rng.choice([1, 1, 2, 4])):
         at = rng.randrange(len(bad))
@@ -74,7 +74,7 @@ def overwrite(rng: Random, data: bytes) -> bytes:
                 bad[at // 4 * 4 : at // 4 * 4 + 4] = bad[source : source + 4]
     if rng.random() < 0.05:
         bad = bad[: rng.randrange(len(bad))] + bytes(rng.choice([0, 1, 8]))
-    return bytes(bad)
+    return seal(bytes(bad))
 
 
 def rearrange(rng: Random, data: bytes) -> bytes:

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from kss import layout
-from kss.binary import HEADER_SIZE, NONE, EntryKind, Image, Instruction, NodeKind, Op, read, write
+from kss.binary import (
+    CHECKSUM,
+    HEADER_SIZE,
+    NONE,
+    EntryKind,
+    Image,
+    Instruction,
+    NodeKind,
+    Op,
+    read,
+    seal,
+    write,
+)
 from kss.compiler import compile_policy
+from kss.errors import KssError
 from kss.events import Kind, Result
 from kss.layout import Endpoint
 from kss.tree import ElementStep, FieldStep, Watch
 from kss.vm import PolicyRefusedError, Vm
 
-from tests.vm.build import DST, U32, Builder, apply, classes, interface, method, place, unsigned
+from tests.vm.build import (
+    DST,
+    SRC,
+    U32,
+    Builder,
+    apply,
+    classes,
+    interface,
+    method,
+    place,
+    unsigned,
+)
 
-SIZE, TABLE, PROGRAM, LAYOUT, MODEL = 3, 4, 5, 6, 7
+SIZE, TABLE, PROGRAM, LAYOUT, MODEL, CHECKSUM_WRONG = 3, 4, 5, 6, 7, 9
 PAIR = layout.make_struct("P", [("a", layout.String(3)), ("b", U32)])
 EITHER = layout.make_union("E", [("n", U32), ("s", layout.String(3))])
 PUT = method(
@@ -82,6 +108,41 @@ def test_no_prefix_and_no_longer_image_verifies(library: Path, policy: bytes) ->
     assert refusal(library, policy + bytes(8))[0] == SIZE
 
 
+def flipped(data: bytes, first: int, pattern: int) -> bytes:
+    """The bits of the pattern flipped, from bit number `first` on."""
+    number = int.from_bytes(data, "little") ^ pattern << first
+    return number.to_bytes(len(data), "little")
+
+
+def test_every_flipped_bit_is_noticed(library: Path) -> None:
+    """Some would change a verdict: they make another correct policy."""
+    builder = Builder(classes(("t.A", [], [])))
+    builder.bind(Kind.EXECUTE, builder.grant(), builder.rule("assert", apply("pred.lt", DST, SRC)))
+    policy = compile_policy(builder.tree())
+    before = 8 * HEADER_SIZE
+    harmful = 0
+    for bit in range(8 * len(policy)):
+        bad = flipped(policy, bit, 1)
+        status, _ = refusal(library, bad)
+        assert status == CHECKSUM_WRONG or bit < 8 * 12, bit
+        if bit >= before:
+            with contextlib.suppress(PolicyRefusedError, KssError):
+                harmful += bool(Vm(seal(bad), library))
+        with pytest.raises(KssError, match="build the policy again"):
+            read(bad)
+    assert harmful > 100
+
+
+def test_every_burst_up_to_32_bits_is_noticed(library: Path, policy: bytes) -> None:
+    """Also one that reaches into the checksum."""
+    rng = Random(1)
+    end = 8 * (len(policy) - CHECKSUM.size)
+    places = [*(rng.randrange(8 * 12, end - 32) for _ in range(1000)), *range(end - 32, end)]
+    for first in places:
+        burst = rng.getrandbits(32) | 1
+        assert refusal(library, flipped(policy, first, burst))[0] == CHECKSUM_WRONG
+
+
 @pytest.mark.parametrize(
     ("at", "status"),
     [
@@ -94,9 +155,9 @@ def test_header(library: Path, policy: bytes, at: int, status: int) -> None:
     offsets and counts."""
     bad = bytearray(policy)
     bad[at : at + 4] = b"\xff\xff\xff\x7f"
-    assert refusal(library, bytes(bad))[0] == status
+    assert refusal(library, seal(bytes(bad)))[0] == status
     if at == 40:
-        assert refusal(library, bytes(bad))[1] == 40
+        assert refusal(library, seal(bytes(bad)))[1] == 40
 
 
 def test_every_byte_of_padding_is_checked(library: Path, policy: bytes) -> None:
@@ -114,7 +175,7 @@ def test_every_byte_of_padding_is_checked(library: Path, policy: bytes) -> None:
             bad = bytearray(policy)
             assert bad[at] == 0
             bad[at] = 1
-            assert refusal(library, bytes(bad)) == (TABLE, at)
+            assert refusal(library, seal(bytes(bad))) == (TABLE, at)
             padded += 1
     assert padded
 

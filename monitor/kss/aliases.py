@@ -40,7 +40,12 @@ MAX_PARTS, MAX_DEPTH = 4096, 100
 class Aliases:
     """The types that a policy declares by `type Name = ...`, in any order."""
 
-    def __init__(self, declared: Iterable[syntax.TypeDeclaration], findings: Findings) -> None:
+    def __init__(
+        self,
+        declared: Iterable[syntax.TypeDeclaration],
+        findings: Findings,
+        hidden: Iterable[str] = (),
+    ) -> None:
         self._findings = findings
         self._declared: dict[str, syntax.TypeDeclaration] = {}
         self._known: dict[str, Type | None] = {}  # None: has a finding
@@ -53,6 +58,8 @@ class Aliases:
                 findings.error("PSL-065", at, message, "choose another name", name)
             else:
                 self._declared[name] = item
+        taken = {*self._declared, *BUILT_IN, *_GENERIC}
+        self._known.update(dict.fromkeys(name for name in hidden if name not in taken))
         for name in self._declared:
             self._alias(name)
 

@@ -23,6 +23,7 @@ class Audit:
         self._findings = findings
         self._objects = {item.name: item for item in objects.items}
         self._broken = objects.broken
+        self._hidden = loader.hidden
         self.profiles: dict[str, AuditProfile] = {}
         self.default: tuple[str, int] = ("empty", 0)
         for declaration in loader.of(syntax.AuditProfile):
@@ -58,6 +59,8 @@ class Audit:
         name = profile.value
         if name == "empty" or name in self.profiles:
             return True
+        if name in self._hidden:
+            return False
         help = did_you_mean(name, ["empty", *self.profiles])
         self._error("PSL-070", profile.span, f"unknown audit profile {name}", help)
         return False

@@ -26,7 +26,7 @@ from kss.tree import PolicyTree
 # The build of a solution puts lines `use EDL ...` in its place, and nothing else.
 CLASSES_PLACEHOLDER = "@INIT_EXTERNAL_ENTITIES@"
 EXECUTE_INTERFACE = "kl.core.Execute"
-# Findings that may only follow from a declaration that a syntax error (or a missing file) hides.
+# Findings that may only follow from a declaration in a file that is not there.
 _FOLLOWING = {
     "PSL-012", "PSL-013", "PSL-014", "PSL-015", "PSL-016", "PSL-018", "PSL-019", "PSL-021",
     "PSL-022", "PSL-034", "PSL-063", "PSL-070", "PAL-002", "PAL-004",
@@ -95,7 +95,7 @@ def _build(path: Path, options: Options) -> Built:
     checked = tuple(bindings.binding(node) for node in loader.of(syntax.Binding))
     checker = Tests(classes, broken, descriptions.open, stubs, findings)
     tests = tuple(checker.check(node) for node in loader.of(syntax.TestSet))
-    if not loader.sound:
+    if not loader.complete:
         kept = [item for item in findings.items[reported:] if item.rule not in _FOLLOWING]
         raise DescriptionError([*findings.items[:reported], *kept])
     findings.raise_if_failed()
@@ -127,7 +127,7 @@ def _lacking(findings: Findings, run: bool) -> bool:
 
 
 def _must_declare_something(loader: Loader, main: Location, findings: Findings) -> None:
-    if loader.sound and not loader.declarations:
+    if not loader.declarations and not findings.failed:
         message = "the policy declares nothing: no system boots with it"
         help = "name the classes (use EDL kl.core.Core, ...) and what is granted to them"
         findings.error("PSL-007", main, message, help)
@@ -169,4 +169,4 @@ def _classes(
             broken.add(name)
         else:
             classes[name] = loaded
-    return classes, broken
+    return classes, broken | loader.hidden_classes - set(classes)

@@ -15,7 +15,7 @@ from kss.stubs import Stubs
 from kss.syntax import Word
 from kss.template import Template
 
-_PARSERS = {".edl": parse_description, ".cdl": parse_description, ".idl": parse_package}
+_SUFFIXES = (".edl", ".cdl", ".idl")
 
 
 def load_described_class(what: str, include: Iterable[Path]) -> EntityClass:
@@ -71,7 +71,7 @@ def _name_and_root(
 ) -> tuple[str, list[Path]]:
     """The name to look up, and the include directories: that of the file first."""
     path = Path(what)
-    if path.suffix not in _PARSERS:
+    if path.suffix not in _SUFFIXES:
         return what, list(include)
     declared, root = _declared(path, findings, None)
     return declared.value, [root, *include]
@@ -81,11 +81,12 @@ def _declared(path: Path, findings: Findings, expand: Expand | None) -> tuple[Wo
     """The name that a file declares, and the include directory in which that name leads to it."""
     source = read_source(path, findings)
     source = expand(source, findings) if source and expand else source
-    text = _PARSERS[path.suffix](source, findings) if source else None
-    findings.raise_if_failed()
-    assert text is not None
-    parts = text.name.parts
+    parse = parse_package if path.suffix == ".idl" else parse_description
+    name = parse(source, findings).name if source else None
+    if name is None:
+        raise DescriptionError(findings.items)
+    parts = name.parts
     root = path.parent
     if path.parts[-len(parts) :] == (*parts[:-1], path.name) and path.stem == parts[-1]:
         root = Path(*path.parts[: -len(parts)])
-    return text.name, root
+    return name, root

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kss.errors import Findings, Location
-from kss.grammar.edl import DescriptionText, Entries, parse_description
+from kss.grammar.edl import DescriptionText, Entries, Head, parse_description
 from kss.layout import Endpoint, EntityClass, Interface
 from kss.packages import Packages, find
 from kss.source import Search, Source
@@ -24,7 +24,8 @@ class Description:
     """What one EDL or CDL file says, names not yet looked up."""
 
     source: Source
-    name: Word
+    name: Word | None  # None after a syntax error
+    sound: bool = True
     components: dict[str, tuple[Word, Word]] = field(default_factory=dict)
     endpoints: dict[str, tuple[Word, Word]] = field(default_factory=dict)
     security: Word | None = None
@@ -59,21 +60,17 @@ class Descriptions:
         if (name, suffix) not in self._files:
             path = self._find(name, suffix)
             source = self._search.read(path, self._findings) if path else None
-            text = parse_description(source, self._findings) if source else None
-            described = self._describe(source, text, suffix) if source and text else None
-            self._files[name, suffix] = described
+            if source is None:
+                self._files[name, suffix] = None
+            else:
+                text = parse_description(source, self._findings)
+                self._files[name, suffix] = self._describe(source, text, suffix)
         return self._files[name, suffix]
 
     def _describe(self, source: Source, text: DescriptionText, suffix: str) -> Description:
-        name = text.name
-        wanted = "component" if suffix == ".cdl" else "task class"
-        if text.kind != wanted:
-            message = f"a {suffix} file describes a {wanted}, this one a {text.kind}"
-            help = f"{wanted} {name.value}"
-            self._findings.error("EDL-001", name.span.at, message, help, name.value)
-        if not self._search.ours(Path(source.name)):
-            self.stubs.has(name.value)
-        description = Description(source, name)
+        if text.head is not None:
+            self._head(source, text.head, suffix)
+        description = Description(source, text.name, text.sound)
         seen: set[str] = set()
         for part in text.parts:
             word = part.part if isinstance(part, Entries) else "security"
@@ -86,6 +83,16 @@ class Descriptions:
             else:
                 description.security = part.interface
         return description
+
+    def _head(self, source: Source, head: Head, suffix: str) -> None:
+        name = head.name
+        wanted = "component" if suffix == ".cdl" else "task class"
+        if head.kind != wanted:
+            message = f"a {suffix} file describes a {wanted}, this one a {head.kind}"
+            help = f"{wanted} {name.value}"
+            self._findings.error("EDL-001", name.span.at, message, help, name.value)
+        if not self._search.ours(Path(source.name)):
+            self.stubs.has(name.value)
 
     def _entries(self, description: Description, part: Entries) -> None:
         known = description.components if part.part == "components" else description.endpoints
@@ -129,8 +136,8 @@ class Descriptions:
                 message = f"there is no process class {described_by}"
                 self._findings.error("EDL-009", at, message, help, described_by)
             return None
-        if name == described_by and description.name.value != name:
-            self._misnamed(description, name)
+        if name == described_by:
+            self._must_be_called(description, name)
         builder = _Builder(self, self._findings)
         builder.add(description, "", None, (description.source.name,))
         for port, interface in (ports or {}).items():
@@ -155,20 +162,21 @@ class Descriptions:
             if not self.stubs.take("component", name, word.span.at, help):
                 message = f"there is no component {name}"
                 self._findings.error("EDL-004", word.span.at, message, help, name)
-        elif description is not None and description.name.value != name:
-            self._misnamed(description, name)
+        elif description is not None:
+            self._must_be_called(description, name)
         return description
 
     def check_component(self, name: str) -> None:
         """Reports what is wrong with a component and with everything that it names."""
         description = self._load(name, ".cdl")
         if description is not None:
-            if description.name.value != name:
-                self._misnamed(description, name)
+            self._must_be_called(description, name)
             _Builder(self, self._findings).add(description, "", name, (description.source.name,))
 
-    def _misnamed(self, description: Description, name: str) -> None:
+    def _must_be_called(self, description: Description, name: str) -> None:
         declared = description.name
+        if declared is None or declared.value == name:
+            return
         self._findings.error(
             "EDL-001",
             declared.span.at,
@@ -210,6 +218,7 @@ class _Builder:
     def add(
         self, what: Description, path: str, component: str | None, stack: tuple[str, ...]
     ) -> None:
+        self.broken |= not what.sound
         for instance, kind in what.components.values():
             self._add_instance(f"{path}{instance.value}", kind, stack)
         for name, kind in what.endpoints.values():

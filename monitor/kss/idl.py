@@ -20,6 +20,7 @@ from kss.grammar.idl import (
     Typedef,
     TypeUse,
 )
+from kss.grammar.recovery import ANYTHING, Hidden
 from kss.integers import IntegerError, evaluate
 from kss.layout import Direction, WireType
 from kss.stubs import OPAQUE
@@ -64,7 +65,9 @@ class Package:
     types: dict[str, NamedType] = field(default_factory=dict)
     interface: layout.Interface | None = None
     broken: bool = False
-    stubbed: bool = False  # it imports what is not there: its unknown names are taken on trust
+    lacking: bool = False  # it imports what is not there: its unknown names are taken on trust
+    # What declarations with syntax errors may declare; `ANYTHING` among it if they do not tell.
+    hidden: set[str] = field(default_factory=set)
 
 
 class Reader:
@@ -82,14 +85,31 @@ class Reader:
         self.origin: dict[str, str] = {}
         self.declared = {d.name.value for d in text.declarations if isinstance(d, Typedef | Record)}
         self.declaring = ""  # the type whose declaration is being read
+        self.hidden: set[str] = set()  # here and in what is imported
+        for item in text.hidden:
+            self._hide(item)
 
     def error(self, rule: str, at: Word | Span, message: str, help: str = "") -> None:
         span = at.span if isinstance(at, Word) else at
         self.findings.error(rule, span.at, message, help, span.text)
 
+    def _hide(self, broken: Hidden) -> None:
+        """Uses of what a declaration with a syntax error may declare are no findings."""
+        names = broken.names - set(BUILT_IN) - self.declared
+        if broken.opener == "import":
+            self.package.lacking = True
+        elif broken.opener != "interface":
+            unknown = broken.opener == ANYTHING or not names
+            self.package.hidden |= {ANYTHING} if unknown else names
+            self.hidden |= self.package.hidden
+
+    def _excused(self, name: str) -> bool:
+        """Whether something that cannot be read may declare a name."""
+        return self.package.lacking or bool(self.hidden & {name, ANYTHING})
+
     def read(self) -> None:
         name = self.text.name
-        if name.value != self.package.name:
+        if name is not None and name.value != self.package.name:
             self.error(
                 "IDL-001",
                 name,
@@ -130,12 +150,13 @@ class Reader:
             if not self.packages.exists(name):
                 help = self.packages.suggestion(name)
                 if self.packages.stubs.take("package", name, word.span.at, help):
-                    self.package.stubbed = True
+                    self.package.lacking = True
                     return
                 self.error("IDL-011", word, f"there is no package {name}", help)
-            self.package.broken = True
+            self.package.broken = self.package.lacking = True
             return
         self.package.broken |= package.broken
+        self.hidden |= package.hidden
         for known in (*package.constants, *package.types):
             if self._fresh(word, known, f"package {name}"):
                 if known in package.constants:
@@ -267,7 +288,7 @@ class Reader:
             return self.types[name]
         if name in _LATER:
             return self._later(word)
-        if self.package.stubbed and name not in self.declared:
+        if name not in self.declared and self._excused(name):
             return NamedType(OPAQUE, 1)
         if name == self.declaring:
             self.error("IDL-016", word, f"{name} contains itself", "types do not recur")
@@ -315,7 +336,7 @@ class Reader:
         value = self.constants.get(name.value)
         if value is not None:
             return value
-        if name.value in self.constants or self.package.stubbed:
+        if name.value in self.constants or self._excused(name.value):
             raise _MissingError
         help = did_you_mean(name.value, self.constants, "declare it before this line")
         raise IntegerError(f"unknown constant {name.value}", name.span, help, "IDL-003")

@@ -7,7 +7,9 @@ from typing import TypeVar
 
 from kss import syntax
 from kss.errors import Findings, Location, did_you_mean
+from kss.grammar.pal import KINDS
 from kss.grammar.psl import parse_policy
+from kss.grammar.recovery import ANYTHING, Hidden
 from kss.models import FILES, MODELS, NOT_YET
 from kss.own.parse import SUFFIX, parse_model
 from kss.own.tree import Definition
@@ -15,6 +17,9 @@ from kss.packages import find
 from kss.source import Search, read_source
 from kss.stubs import Stubs
 from kss.syntax import Span, Word
+
+# What opens a declaration that declares no name.
+_NAMELESS = frozenset((*KINDS, "assert"))
 
 D = TypeVar("D")
 
@@ -24,7 +29,9 @@ class Loader:
 
     `declarations` are in order of evaluation: a file before the files it uses, these in the order
     in which it uses them. `provided` are the names of the built-in nk files in use, `models` the
-    users' own models by name.
+    users' own models by name. `hidden` are names that declarations with syntax errors may declare,
+    `hidden_classes` those of classes. Not `complete`: a file lacks, which may declare anything; or,
+    with `lost_models`, one of a model only.
     """
 
     def __init__(self, search: Search, findings: Findings, stubs: Stubs) -> None:
@@ -35,7 +42,10 @@ class Loader:
         self.provided: list[str] = []
         self.models: dict[str, Definition] = {}
         self._model_files: set[Path] = set()
-        self.sound = True
+        self.hidden: set[str] = set()
+        self.hidden_classes: set[str] = set()
+        self.lost_models = False
+        self.complete = True
 
     def load(self, path: Path) -> None:
         pending = [path]
@@ -47,10 +57,11 @@ class Loader:
             seen.add(current.resolve())
             source = self._search.read(current, self._findings)
             if source is None:
-                self.sound = False
+                self.complete = False
                 continue
-            declarations, sound = parse_policy(source, self._findings)
-            self.sound &= sound
+            declarations, hidden = parse_policy(source, self._findings)
+            for item in hidden:
+                self._hide(item)
             self.declarations += declarations
             used = [self._locate(d) for d in declarations if isinstance(d, syntax.UseFile)]
             pending += [found for found in reversed(used) if found is not None]
@@ -60,16 +71,34 @@ class Loader:
             self._findings.note("STUB-006", at, message, "use nk.base._")
             self.provided.append("nk.base")
 
+    def _hide(self, broken: Hidden) -> None:
+        opener, names = broken.opener, broken.names
+        if opener in ("EDL", "task", ""):
+            self.hidden_classes |= names
+        if opener in ("policy", "type", "audit", ""):
+            self.hidden |= names
+        if opener in ("use", ANYTHING) or not (names or opener in _NAMELESS):
+            self.complete = False
+
     def _locate(self, use: syntax.UseFile) -> Path | None:
         if not use.path:
-            self.sound = False
-            return None
+            return self._misspelt(use)
         if use.path.split(".")[0] == "nk":
             self._provide(use)
             return None
         found = self._search.exact(use.path, ".psl")
         if found is None and not self._is_model(use) and not self._is_class(use):
             self._missing(use)
+        return found
+
+    def _misspelt(self, use: syntax.UseFile) -> Path | None:
+        """What `use X`, which names neither a file nor a class, was meant to use."""
+        name = use.span.text
+        if find(self._search, name, ".edl") is not None:
+            self.hidden_classes.add(name)
+            return None
+        found = self._search.exact(name, ".psl")
+        self.complete &= found is not None
         return found
 
     def _is_model(self, use: syntax.UseFile) -> bool:
@@ -83,7 +112,7 @@ class Loader:
         source = read_source(path, self._findings)
         model = parse_model(source, self._findings) if source else None
         if model is None:
-            self.sound = False
+            self.lost_models = True
         elif model.name in MODELS or model.name in self.models:
             message = f"there is already a model {model.name}"
             help = f"rename the class in {path.name}"
@@ -110,7 +139,7 @@ class Loader:
             message = f"{message}: it is left out"
             self._findings.note("STUB-003", use.span.at, message, help, use.span.text)
             return
-        self.sound = False
+        self.complete = False
         self._findings.error("PSL-002", use.span.at, message, help, use.span.text)
 
     def _provide(self, use: syntax.UseFile) -> None:

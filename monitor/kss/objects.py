@@ -24,13 +24,15 @@ class Objects:
         self.known: dict[str, Known] = {}
         self.broken: set[str] = set()
         self._own = loader.models
+        self._lost_models = loader.lost_models
         self._models = {name for file in loader.provided for name in FILES[file]}
         for model in MODELS.values():
             if model.name in self._models and model.predeclared is not None:
                 self._add(model, model.predeclared, {}, None, model.name, main)
-        self._aliases = Aliases(loader.of(syntax.TypeDeclaration), findings)
+        self._aliases = Aliases(loader.of(syntax.TypeDeclaration), findings, loader.hidden)
         for declaration in loader.of(syntax.ObjectDeclaration):
             self._declare(declaration)
+        self.broken |= loader.hidden - set(self.known)
         if large := oversize(self.items, MAX_SIDS):
             findings.add(large)
 
@@ -76,6 +78,8 @@ class Objects:
         message = help = ""
         if model is None and word.value in NOT_YET.values():
             message = f"model {word.value} is not supported by this version"
+        elif model is None and self._lost_models:
+            return None
         elif model is None:
             message = f"unknown model {word.value}"
             known = [m.name for m in MODELS.values() if m.declarable]

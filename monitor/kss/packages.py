@@ -52,8 +52,7 @@ class Packages:
     def _read(self, name: str) -> Package | None:
         path = self._find(name)
         source = self._search.read(path, self._findings) if path else None
-        text = parse_package(source, self._findings) if source else None
-        if path is None or text is None:
+        if path is None or source is None:
             return None
         if not self._search.ours(path):
             self.stubs.has(name)
@@ -61,8 +60,9 @@ class Packages:
             self.partial.add(name)
         before = self._findings.errors
         package = Package(name, path)
+        text = parse_package(source, self._findings)
         Reader(text, package, self, self._findings).read()
-        package.broken |= self._findings.errors > before
+        package.broken |= not text.sound or self._findings.errors > before
         return package
 
 
@@ -80,4 +80,4 @@ def _declares(search: Search, path: Path, name: str) -> bool:
         return False
     parse = parse_package if path.suffix == ".idl" else parse_description
     text = parse(source, Findings())
-    return text is not None and text.name.value == name
+    return text.name is not None and text.name.value == name

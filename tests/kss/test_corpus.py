@@ -44,7 +44,7 @@ def test_classes_and_components() -> None:
         findings = Findings()
         source = read_source(path, findings)
         text = parse_description(source, findings) if source else None
-        assert text is not None, findings.items
+        assert text is not None and text.sound and text.name, findings.items
         if path.suffix == ".edl":
             name = text.name.value
             stubs = Stubs(findings, enabled=True)
@@ -58,4 +58,4 @@ def test_packages() -> None:
         if path.suffix == ".idl":
             findings = Findings()
             source = read_source(path, findings)
-            assert source and parse_package(source, findings), findings.items
+            assert source and parse_package(source, findings).sound, findings.items

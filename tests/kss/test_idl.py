@@ -181,8 +181,7 @@ TOKENS = st.sampled_from(
 def test_any_description_gives_a_package_or_located_findings(text: str) -> None:
     findings = Findings()
     described = parse_package(Source("P.idl", text), findings)
-    assert (described is None) == findings.failed
-    if described is not None:
-        found = Package("P", Path("P.idl"))
-        Reader(described, found, Packages(Search([LIB]), findings), findings).read()
+    assert described.sound == (not findings.failed)
+    found = Package("P", Path("P.idl"))
+    Reader(described, found, Packages(Search([LIB]), findings), findings).read()
     assert all(finding.line == 1 and finding.column >= 1 for finding in findings.items)

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 from kss import syntax
-from kss.api import load_policy
+from kss.api import check, load_policy
 from kss.errors import DescriptionError, Findings
 from kss.grammar.parser import MAX_ERRORS
 from kss.grammar.psl import parse_policy
 from kss.source import Source
 
-from tests.kss.conftest import LIB, PRELUDE
+from tests.kss.conftest import LIB, PRELUDE, Load
 
 
 def parsed(text: str) -> tuple[list[syntax.Declaration], list[tuple[int, int]]]:
     findings = Findings()
-    found, sound = parse_policy(Source("t.psl", text), findings)
-    assert sound == (not findings.failed)
+    found, hidden = parse_policy(Source("t.psl", text), findings)
+    assert bool(hidden) == findings.failed
     return found, [(finding.line, finding.column) for finding in findings.items]
 
 
@@ -105,4 +105,107 @@ def test_files_and_languages_together(tmp_path: Path) -> None:
         ("security.psl", 11, "PSL-030"),
         ("more.psl", 2, "SRC-003"),
         ("Bad.edl", 2, "SRC-003"),
+        *(("IBad.idl", line, "SRC-003") for line in (2, 3, 4)),
     }
+
+
+def rules(load: Load, text: str, **options: object) -> list[tuple[int, str]]:
+    """Lines, those of the prelude not counted, and rules of the findings."""
+    with pytest.raises(DescriptionError) as error:
+        load(text, **options)
+    skipped = PRELUDE.count("\n")
+    return [(f.line - skipped, f.rule) for f in error.value.findings if f.severity == "error"]
+
+
+def test_a_syntax_error_hides_nothing_but_what_its_declaration_declares(load: Load) -> None:
+    """Findings of every kind stand behind the broken declarations; uses of what these declare are
+    no findings."""
+    found = rules(
+        load,
+        """\
+policy object door : Flow { config = [ }
+request src=bank.Robber { grant () }
+request src=bank.Teller { window.init { sid : src_sid } door.init { sid : src_sid } }
+request dst=bank.Vault endpoint=door method=Smash { grant () }
+request dst=bank.Vault endpoint=cellar { grant () }
+policy object gate : Flw { type State = "a" }
+policy object set : HashSet { type Entry = Nothing, }
+type Sett = Nothing
+audit profile p = { 0 : { door : ] }
+audit default = p 0
+request src=bank.Teller { audit q grant () }
+assert "s" { sequence "t" { grant execute dst=bank.Robber } }
+assert "s" { sequence "t" { grant bank.Teller ~> bank.Vault : door.Smash } }
+""",
+    )
+    assert found == [
+        (1, "SRC-003"), (7, "SRC-003"), (9, "SRC-003"), (8, "PSL-063"), (6, "PSL-021"),
+        (2, "PSL-012"), (3, "PSL-022"), (4, "PSL-016"), (5, "PSL-015"), (11, "PSL-070"),
+        (12, "PSL-012"), (13, "PAL-004"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("broken", "use"),
+    [
+        ("polcy object own : Flow {}", "request src=bank.Teller { own.init () }"),
+        ("policy objct own : Flow {}", "request src=bank.Teller { own.init () }"),
+        ("use EDL 5 bank.Robber", "request src=bank.Robber { grant () }"),
+        ("task clas bank.Robber : bank.Teller", "request src=bank.Robber { grant () }"),
+        ("use bank.Vault", "request src=bank.Vault { grant () }"),
+        ("type Key = |", "type Own = Key"),
+        ("audit profil p = {}", "audit default = p 0"),
+        ("request { grant (\n  policy object own : Flow { }", "error { own.init () }"),
+        ("@CLASSES@", "request src=bank.Robber { own.init () }"),
+    ],
+)
+def test_what_a_broken_declaration_may_declare_is_known(load: Load, broken: str, use: str) -> None:
+    found = rules(load, f"{broken}\n{use}\nerror {{ 1 }}\n")
+    assert [rule for _, rule in found][:-1] == [found[0][1]] and found[-1][1] == "SRC-003", found
+
+
+def test_a_file_named_in_the_wrong_form_is_read_all_the_same(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "more.psl").write_text("policy object door : Flow { }\n")
+    found = rules(load, "use more\nrequest src=bank.Teller { window.init () }\n")
+    assert (1, "PSL-005") in found and (2, "PSL-022") in found
+
+
+def test_a_model_that_cannot_be_read_hides_itself_only(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "lock.model").write_text("class Lock:\n    def (\n")
+    found = rules(load, "use lock._\npolicy object l : Lock {}\nerror { l.a () m.a () }\n")
+    assert [rule for _, rule in found] == ["SRC-003", "PSL-022"]
+
+
+def test_interfaces_go_on_after_a_syntax_error(tmp_path: Path) -> None:
+    """Names of broken declarations, those that are imported too, are no findings; others are, and
+    so is what is wrong with a file whose head is broken."""
+    files = {
+        "P.idl": "package P\nstruct S { UInt8 }\nconst UInt8 N M = 1;\nstruct T { Nothing n; }\n",
+        "Q.idl": "packge Q\nimport P\ntypedef array<S, N> A;\ntypedef Nowhere B;\n"
+        "interface { Do(in S s, in Never n, out A a); }\n",
+        "C.edl": "task class C\ninterfaces { a Q }\nendpoints { q : Q nowhere : R }\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    found = sorted((Path(f.file).name, f.line, f.rule) for f in check(tmp_path / "C.edl"))
+    assert found == [
+        ("C.edl", 2, "SRC-003"), ("C.edl", 3, "EDL-005"),
+        ("P.idl", 2, "SRC-003"), ("P.idl", 3, "SRC-003"), ("P.idl", 4, "IDL-002"),
+        ("Q.idl", 1, "SRC-003"), ("Q.idl", 4, "IDL-002"), ("Q.idl", 5, "IDL-002"),
+    ]  # fmt: skip
+
+
+def test_a_declaration_that_lost_its_name_may_declare_any(tmp_path: Path) -> None:
+    (tmp_path / "P.idl").write_text("package P\nconst UInt8 = 4;\n")
+    (tmp_path / "Q.idl").write_text("package Q\nimport P\nstruct S { bytes<Max> b; }\nx\n")
+    found = check(tmp_path / "Q.idl")
+    assert [(Path(f.file).name, f.rule) for f in found] == [
+        ("Q.idl", "SRC-003"),
+        ("P.idl", "SRC-003"),
+    ]
+
+
+def test_a_package_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "P.idl").write_text("package P\nimport Gone\nstruct S { Far f; bytes<Max> b; }\n")
+    found = check(tmp_path / "P.idl")
+    assert [finding.rule for finding in found] == ["IDL-011"]

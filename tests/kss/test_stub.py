@@ -117,7 +117,7 @@ def test_what_is_known_is_checked(text: str, error: tuple[str, str], write: Path
 def test_without_stub_mode_the_same_is_wrong(write: Path) -> None:
     write.write_text(PRELUDE)
     rules = {f.rule for f in check_policy(write) if f.severity == "error"}
-    assert rules == {"EDL-004", "EDL-005", "EDL-009", "IDL-011", "IDL-002", "IDL-003"}
+    assert rules == {"EDL-004", "EDL-005", "EDL-009", "IDL-011"}
 
 
 def test_rules_that_hang_on_a_stub_are_noted(write: Path) -> None:

@@ -2,6 +2,7 @@
 
     tokens        words, numbers, texts and operators of a file
     parser        what the parsers share: expectations, findings, going on after a syntax error
+    recovery      where to go on, and what the broken declaration hides
     expressions   expressions and types of PSL; integer expressions of IDL
     psl, pal      policies and their tests
     edl, idl      classes and components; packages

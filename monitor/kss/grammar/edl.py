@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from kss.errors import Findings
-from kss.grammar.parser import Parser, SyntaxStop
+from kss.grammar.parser import Parser
 from kss.grammar.tokens import IDL_OPERATORS
 from kss.source import Source
 from kss.syntax import Span, Word
@@ -31,34 +31,43 @@ Part: TypeAlias = Entries | Security
 
 
 @dataclass(frozen=True, slots=True)
-class DescriptionText:
+class Head:
     kind: Literal["task class", "component"]
     name: Word
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionText:
+    """Not `sound`: there are syntax errors; `head` is None if one is there."""
+
+    head: Head | None
     parts: tuple[Part, ...]
+    sound: bool
+
+    @property
+    def name(self) -> Word | None:
+        return self.head.name if self.head else None
 
 
-def parse_description(source: Source, findings: Findings) -> DescriptionText | None:
-    """What an .edl or .cdl file says; None after a syntax error."""
+def parse_description(source: Source, findings: Findings) -> DescriptionText:
+    """What an .edl or .cdl file says."""
     parser = DescriptionParser(source, findings)
-    try:
-        kind, name = parser.head()
-    except SyntaxStop:
-        return None
+    head = parser.heading(parser.head)
     parts = tuple(parser.declarations(parser.part))
-    return DescriptionText(kind, name, parts) if parser.sound else None
+    return DescriptionText(head, parts, parser.sound)
 
 
 class DescriptionParser(Parser):
     operators: ClassVar[list[str]] = IDL_OPERATORS
     starters = frozenset(("components", "endpoints", "interfaces", "security"))
 
-    def head(self) -> tuple[Literal["task class", "component"], Word]:
+    def head(self) -> Head:
         if self.accept_word("component"):
-            return "component", self.word()
+            return Head("component", self.word())
         if not self.accept_word("entity"):
             self.need_word("task")
             self.need_word("class")
-        return "task class", self.word()
+        return Head("task class", self.word())
 
     def part(self) -> Part:
         start = self.start()

@@ -9,6 +9,7 @@ from kss import syntax
 from kss.errors import Findings
 from kss.grammar.expressions import Levels, Operands
 from kss.grammar.parser import Parser, SyntaxStop
+from kss.grammar.recovery import Hidden
 from kss.grammar.tokens import END, IDL_OPERATORS, INT, NAME
 from kss.source import Source
 from kss.syntax import Span, Word
@@ -87,19 +88,21 @@ Declaration: TypeAlias = Import | Const | Typedef | Record | InterfaceDeclaratio
 
 @dataclass(frozen=True, slots=True)
 class PackageText:
-    name: Word
+    """Not `sound`: there are syntax errors; `name` is None if one is in the head, `hidden` are the
+    declarations that have one."""
+
+    name: Word | None
     declarations: tuple[Declaration, ...]
+    hidden: tuple[Hidden, ...]
+    sound: bool
 
 
-def parse_package(source: Source, findings: Findings) -> PackageText | None:
-    """What an .idl file says; None after a syntax error."""
+def parse_package(source: Source, findings: Findings) -> PackageText:
+    """What an .idl file says."""
     parser = PackageParser(source, findings)
-    try:
-        name = parser.head()
-    except SyntaxStop:
-        return None
+    name = parser.heading(parser.head)
     declarations = tuple(parser.declarations(parser.declaration))
-    return PackageText(name, declarations) if parser.sound else None
+    return PackageText(name, declarations, tuple(parser.hidden), parser.sound)
 
 
 class PackageParser(Parser):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar, TypeVar
 
 from kss.errors import Findings, did_you_mean
+from kss.grammar.recovery import Hidden, Recovery
 from kss.grammar.tokens import BAD, END, INT, NAME, OPERATOR, REGEX, TEXT, tokenize
 from kss.integers import IntegerError, parse_integer
 from kss.source import Source
@@ -45,6 +46,7 @@ class Parser:
     operators: ClassVar[list[str]]
     # words that open a declaration: where parsing goes on after a syntax error
     starters: ClassVar[frozenset[str]] = frozenset()
+    inner: ClassVar[frozenset[str]] = frozenset()  # those of them that stand within others, too
     integer_rule: ClassVar[str] = "PSL-031"  # of a number that is none
 
     def __init__(self, source: Source, findings: Findings) -> None:
@@ -52,12 +54,14 @@ class Parser:
         self.findings = findings
         self._tokens = tokenize(source.text, self.operators)
         self._kinds, self._texts = self._tokens.kinds, self._tokens.texts
+        self._recovery = Recovery(source.text, self._tokens, self.starters, self.inner)
         self._tried: list[str] = []
         self._depth = 0
         self.index = 0
         self.kind = self._kinds[0]
         self.text = self._texts[0]
         self.sound = True
+        self.hidden: list[Hidden] = []  # declarations with syntax errors
 
     # ---- the current token
 
@@ -219,38 +223,33 @@ class Parser:
             try:
                 yield parse()
             except SyntaxStop:
-                self.sound = False
                 errors += 1
                 if errors == MAX_ERRORS:
-                    return
-                self._recover(start)
+                    self._give_up(start)
+                else:
+                    self._recover(start, start + 1)
 
-    def _recover(self, first: int) -> None:
-        """Goes to the word that seems to begin the next declaration: one outside of the brackets of
-        the broken one, or one that begins its line where the broken one began."""
-        depth, column = 0, self._column(first)
-        for index in range(first, len(self._kinds)):
-            kind = self._kinds[index]
-            begins = index > first and index >= self.index and self._begins(index)
-            if begins and (depth <= 0 or self._column(index) <= column):
-                return self.go(index)
-            if kind in ("(", "[", "{", ".["):
-                depth += 1
-            elif kind in (")", "]", "}"):
-                depth -= 1
-        return self.go(len(self._kinds) - 1)
+    def heading(self, parse: Callable[[], T]) -> T | None:
+        """What `parse` finds before the declarations; None after a syntax error."""
+        try:
+            found = parse()
+            if self.kind == BAD and self.start() == self.end():  # the name goes on
+                raise self.unexpected()
+            return found
+        except SyntaxStop:
+            self._recover(0, 0)
+            return None
 
-    def _begins(self, index: int) -> bool:
-        word = self._kinds[index] == NAME and self._texts[index] in self.starters
-        before = (self._kinds[index - 1], self._texts[index - 1])
-        return word and before[0] not in ("=", ":", ",") and before[1] not in _NAMING
+    def _recover(self, first: int, least: int) -> None:
+        """Goes on with a declaration from token `least` on; what began at `first` is broken."""
+        self.sound = False
+        self.go(self._recovery.resume(first, least, self.index))
+        self.hidden += self._recovery.hidden(first, self.index)
 
-    def _column(self, index: int) -> int:
-        """How far a token is indented; large if another stands before it on the line."""
-        start = self._tokens.starts[index]
-        line = self.source.text.rfind("\n", 0, start) + 1
-        indent = self.source.text[line:start]
-        return len(indent) if not indent.strip() else 1 << 30
+    def _give_up(self, first: int) -> None:
+        self.sound = False
+        self.go(len(self._kinds) - 1)
+        self.hidden += self._recovery.hidden(first, self.index)
 
     # ---- findings
 
@@ -303,10 +302,6 @@ class Parser:
         words = sorted({_SPOKEN.get(word, f"'{word}'") for word in self._tried})
         shown = ", ".join(words[:10]) + (", ..." if len(words) > 10 else "")
         return f"expected {shown}" if words else ""
-
-
-# After these a word is a name, whatever it is.
-_NAMING = frozenset("use EDL class object profile default type audit package import".split())
 
 
 def _visible(text: str) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from kss import syntax
 from kss.errors import Findings
 from kss.grammar.pal import KINDS, SELECTORS, TestParser
+from kss.grammar.recovery import Hidden
 from kss.grammar.tokens import INT, NAME, REGEX, TEXT
 from kss.source import Source
 
 _BOOLEANS = ("true", "false")
 
 
-def parse_policy(source: Source, findings: Findings) -> tuple[list[syntax.Declaration], bool]:
-    """The declarations of one file in order, and whether there was no syntax error."""
+def parse_policy(
+    source: Source, findings: Findings
+) -> tuple[list[syntax.Declaration], list[Hidden]]:
+    """The sound declarations of one file in order, and those with syntax errors."""
     parser = PolicyParser(source, findings)
     declarations = list(parser.declarations(parser.declaration))
-    return declarations, parser.sound
+    return declarations, parser.hidden
 
 
 class PolicyParser(TestParser):
@@ -23,6 +26,7 @@ class PolicyParser(TestParser):
     be called like them."""
 
     starters = frozenset((*KINDS, "use", "task", "audit", "policy", "type", "assert"))
+    inner = frozenset(("audit", "type", "assert"))
 
     def declaration(self) -> syntax.Declaration:
         start = self.start()

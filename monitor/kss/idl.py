@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kss import layout, syntax
+from kss.cycles import Cycles
 from kss.errors import Findings, did_you_mean
 from kss.grammar.idl import (
     Const,
@@ -85,6 +86,8 @@ class Reader:
         self.origin: dict[str, str] = {}
         self.declared = {d.name.value for d in text.declarations if isinstance(d, Typedef | Record)}
         self.declaring = ""  # the type whose declaration is being read
+        self._cycles = Cycles(text.declarations)
+        self._recurring: set[frozenset[str]] = set()  # the types of each cycle that is told
         self.hidden: set[str] = set()  # here and in what is imported
         for item in text.hidden:
             self._hide(item)
@@ -290,15 +293,24 @@ class Reader:
             return self._later(word)
         if name not in self.declared and self._excused(name):
             return NamedType(OPAQUE, 1)
-        if name == self.declaring:
-            self.error("IDL-016", word, f"{name} contains itself", "types do not recur")
-        elif name in self.declared:
-            help = "declare it before this line"
-            self.error("IDL-002", word, f"{name} is declared only further down", help)
+        if name in self.declared:
+            self._too_early(word)
         else:
             help = did_you_mean(name, self.types)
             self.error("IDL-002", word, f"unknown type {name}", help)
         return NamedType(BUILT_IN["UInt32"], 1)
+
+    def _too_early(self, word: Word) -> None:
+        """Reports the use of a type that is not declared yet; one that cannot be, once."""
+        way = self._cycles.through(self.declaring, word.value) if self.declaring else ()
+        if not way:
+            message = f"{word.value} is declared only further down"
+            self.error("IDL-002", word, message, "declare it before this line")
+        elif frozenset(way) not in self._recurring:
+            self._recurring.add(frozenset(way))
+            message = f"{way[0]} contains itself: {' -> '.join(way)}"
+            help = "no type may: a message has a largest size; send a sequence with indices instead"
+            self.error("IDL-016", word, message, help)
 
     def _later(self, word: Word) -> NamedType:
         message = f"{word.value} is a type of a later SDK, which this version does not know"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kss.api import check
 from kss.edl import Descriptions
 from kss.errors import Findings, Location
 from kss.grammar.idl import parse_package
@@ -185,3 +186,18 @@ def test_any_description_gives_a_package_or_located_findings(text: str) -> None:
     found = Package("P", Path("P.idl"))
     Reader(described, found, Packages(Search([LIB]), findings), findings).read()
     assert all(finding.line == 1 and finding.column >= 1 for finding in findings.items)
+
+
+def test_each_cycle_of_types_is_told_once_with_its_way(tmp_path: Path) -> None:
+    """And what only stands in the wrong order is told as that."""
+    (tmp_path / "P.idl").write_text(
+        "package P\nstruct A { B b; A a; Late l; }\nstruct B { C c; }\ntypedef array<A, 2> C;\n"
+        "struct Late { UInt8 x; }\nunion D { sequence<E, 2> e; }\nunion E { D d; }\n"
+    )
+    found = check(tmp_path / "P.idl")
+    assert [(f.rule, f.line, f.message) for f in found] == [
+        ("IDL-016", 2, "A contains itself: A -> B -> C -> A"),
+        ("IDL-016", 2, "A contains itself: A -> A"),
+        ("IDL-002", 2, "Late is declared only further down"),
+        ("IDL-016", 6, "D contains itself: D -> E -> D"),
+    ]

@@ -107,6 +107,9 @@ class Monitor:
         self._enforce(policy, self._start(policy))
 
     def _start(self, policy: Policy) -> Vm | Reference:
+        if not isinstance(policy, Policy):
+            given = type(policy).__name__
+            raise TypeError(f"a policy is a kss.api.Policy (kss.load takes a file), not {given}")
         if self._engine_name == "vm":
             return Vm(compile_policy(policy.tree, max_sids=self._max_sids))
         return Reference(policy.tree, max_sids=self._max_sids)
@@ -117,12 +120,24 @@ class Monitor:
         self._classes = {name: index for index, name in enumerate(policy.classes)}
         self._by_name = _ByName(self)
 
-    def replace(self, policy: Policy) -> Replaced:
-        """Puts another policy in force. Objects that agree in name, model, types and configuration
-        keep their state, SID by SID; events by names know none of the processes from before.
+    def replace(
+        self,
+        policy: Policy | str | Path,
+        include: Iterable[str | Path] = (),
+        *,
+        defines: Mapping[str, str] | None = None,
+    ) -> Replaced:
+        """Puts another policy in force: one that has been read, or a file, read as by `load`.
+        Objects that agree in name, model, types and configuration keep their state, SID by SID;
+        events by names know none of the processes from before.
 
-        Raises KssError if the policy cannot be compiled: the old one stays in force then.
+        Raises KssError if the policy has findings or cannot be compiled, TypeError if it is none:
+        the old one stays in force then.
         """
+        if isinstance(policy, str | Path):
+            policy = _read(policy, include, defines)
+        elif include or defines:
+            raise TypeError("include and defines are for a policy file; this one has been read")
         engine, old = self._start(policy), self._engine
         kept = engine.take_over(old)  # type: ignore[arg-type]  # both of one kind
         reset = tuple(name for name in engine.state() if name not in kept)
@@ -348,5 +363,11 @@ def load(
 ) -> Monitor:
     """Reads a policy and puts it in force; see `kss.api.load_policy` and `Monitor`. Raises
     KssError; its `findings` are all there are."""
-    policy = load_policy(Path(path), [Path(folder) for folder in include], defines=defines)
+    policy = _read(path, include, defines)
     return Monitor(policy, engine=engine, max_sids=max_sids, audit=audit)
+
+
+def _read(
+    path: str | Path, include: Iterable[str | Path], defines: Mapping[str, str] | None
+) -> Policy:
+    return load_policy(Path(path), [Path(folder) for folder in include], defines=defines)

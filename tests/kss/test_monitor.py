@@ -182,6 +182,31 @@ def test_a_policy_is_replaced(monitor: Monitor, file: Path, tmp_path: Path) -> N
     assert monitor.state() == {"life": {}}
 
 
+def test_a_policy_file_is_read_as_by_load(monitor: Monitor, tmp_path: Path) -> None:
+    monitor.judge("execute", Subject("kl.core.Core", 1), TELLER)
+    other = tmp_path / "other.psl"
+    other.write_text(POLICY.replace("amount < 100", "amount < @MOST@"))
+    before = monitor.policy
+    with pytest.raises(DescriptionError, match="@MOST@"):
+        monitor.replace(other, [LIB])
+    assert monitor.policy is before and monitor.state() == {"life": {7: "idle"}}
+    assert monitor.replace(str(other), [str(LIB)], defines={"MOST": "50"}).kept == ("life",)
+    data = monitor.encode("bank.Vault", "Open", {"amount": 60}, endpoint="door")
+    assert not monitor.judge("request", TELLER, VAULT, data)
+
+
+def test_what_is_no_policy_is_refused_in_words(monitor: Monitor, file: Path) -> None:
+    before: Any = monitor.policy
+    with pytest.raises(TypeError, match=r"a policy is a kss.api.Policy .* not PolicyTree"):
+        monitor.replace(before.tree)
+    with pytest.raises(TypeError, match="include and defines are for a policy file"):
+        monitor.replace(before, [LIB])
+    wrong: Any = file
+    with pytest.raises(TypeError, match=r"kss.load takes a file"):
+        Monitor(wrong)
+    assert monitor.policy is before
+
+
 def test_a_bad_policy_leaves_the_old_one_in_force(
     monitor: Monitor, engine: EngineName, tmp_path: Path
 ) -> None:

@@ -248,6 +248,25 @@ def test_a_server_that_does_not_read_stops_nobody(
     assert [record["event"]["src"] for record in records] == ["shop.Visitor"]
 
 
+def test_a_program_may_finish_what_it_does(play: Play) -> None:
+    """One that is told to end, and one that does not listen."""
+    till = "s.recv(1)\nn = sum(range(3_000_000))\ntell('closed the drawer')"
+    assert play(("shop.Till", till), ("shop.Clerk", "")) == "closed the drawer\n"
+
+
+def test_a_program_that_does_not_end_is_ended(
+    play: Play, broker_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "PATIENCE", 0.1)
+    till = (
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "kind, token, peer, data = receive()\ntell('called')\n"
+        "send(REPLY, token, 0, data[:6] + b'\\1\\0' + bytes(8))\nwhile True: signal.pause()"
+    )
+    clerk = "send(CALL, 1, 0, TOTAL)\nreceive()"
+    assert play(("shop.Till", till), ("shop.Clerk", clerk)) == "called\n"
+
+
 def test_one_call_at_a_time(play: Play) -> None:
     client = "send(CALL, 1, 0, TOTAL)\nsend(CALL, 2, 0, TOTAL)\ntell(receive()[:3])"
     out = play(("shop.Till", "receive()\nreceive()"), ("shop.Clerk", client))

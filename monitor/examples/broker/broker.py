@@ -32,7 +32,7 @@ from wire import FRAME, MAX_PACKET, Kind, Reason
 
 KERNEL = Subject("kl.core.Core", 1, "broker")
 BACKLOG = 64  # calls that a server may leave unanswered
-PATIENCE = 2.0  # seconds that a program has to end when it is told to
+PATIENCE = 2.0  # seconds that a program has to end, each time it is told to
 
 
 @dataclass(eq=False)
@@ -100,16 +100,16 @@ class Broker:
                 self._take(key.data)
 
     def close(self) -> None:
-        """Ends all programs."""
+        """Ends all programs: they find their sockets closed, and may finish what they do."""
         for program in list(self._programs.values()):
             self._end(program)
         for process in self._ended:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            for end in (process.terminate, process.kill):
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    end()
+            process.wait()
         self._selector.close()
 
     # ---- messages

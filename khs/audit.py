@@ -16,7 +16,7 @@ from typing import Any
 
 from khs.engine.result import Result
 from khs.errors import KhsError
-from khs.monitor import OnFull, Trail, TrailError, TrailFullError
+from khs.monitor import PATIENCE, OnFull, Trail, TrailError, TrailFullError
 from khs.trace import events
 from khs.trace.kinds import EventType
 from khs.trace.names import Names
@@ -28,17 +28,19 @@ _TOLD = frozenset((EventType.VERDICT, EventType.AUDIT, EventType.POLICY))
 @dataclass(frozen=True, slots=True)
 class AuditPlan:
     """Where records go, and what happens when they cannot be written. `limit`: bytes, None for no
-    limit but the disk's."""
+    limit but the disk's. `patience`: seconds that a write may take."""
 
     path: Path
     on_full: str = "stop"
     limit: int | None = None
+    patience: float = PATIENCE
 
 
 class Auditor:
     """Writes the audit trail of one run; a sink for drained records.
 
-    When the trail is full or slow and set to stop, `stop` is called and nothing more is written.
+    When the trail is full or slow and set to stop, `stop` is called and nothing more is written:
+    what the run records until it has come to a stop is counted.
     """
 
     def __init__(
@@ -48,16 +50,21 @@ class Auditor:
         self.stopped = False
         self._names, self._stop = names, stop
         self._judged: events.Verdict | None = None
+        self._since: int | None = None  # tick of the first record that was lost or late
         try:
             self._trail = Trail(
-                plan.path, begin=begin, on_full=OnFull(plan.on_full), limit=plan.limit
+                plan.path,
+                begin=begin,
+                on_full=OnFull(plan.on_full),
+                limit=plan.limit,
+                patience=plan.patience,
             )
         except TrailError as error:
             raise KhsError(f"--audit: {error}") from None
+        if self._trail.problem:
+            self._since = 0
 
     def __call__(self, records: memoryview) -> None:
-        if self.stopped:
-            return
         found: list[dict[str, Any]] = []
         at = 0
         while at < len(records):
@@ -112,17 +119,32 @@ class Auditor:
         return {**record, "in_force": True, "objects": objects}
 
     def _append(self, found: list[dict[str, Any]]) -> None:
+        before = self._trail.lost
         try:
             self._trail.append_all(found)
         except TrailFullError:
+            if not self.stopped:
+                self._stop()
             self.stopped = True
-            self._stop()
+        if self._trail.problem and self._since is None:
+            first = len(found) - (self._trail.lost - before)
+            self._since = found[min(first, len(found) - 1)]["tick"]
 
     def end(self, result: Result) -> None:
-        """Tells of the run's end, which ties the trail to the trace."""
+        """Tells of the run's end, which ties the trail to the trace, and of what it lost."""
         if not self.stopped:
             end = {"frames": result.frames, "trace_sha256": result.trace_sha256}
-            self._append([{"record": "end", "tick": result.ticks, **end}])
+            lost = {"lost": self._trail.lost}
+            self._append([{"record": "end", "tick": result.ticks, **end, **lost}])
+
+    @property
+    def why(self) -> str:
+        """What went wrong with the trail, from when on, and what that cost; "" if nothing did."""
+        trail = self._trail
+        if not trail.problem:
+            return ""
+        lost = f"{trail.lost or 'none'} of the run's records were not written"
+        return f"{trail.problem}; from tick {self._since} on, {lost}"
 
     def to_json(self) -> dict[str, Any]:
         """What became of the trail, for `khs run --json`."""
@@ -133,6 +155,7 @@ class Auditor:
             "lost": trail.lost,
             "head": trail.head,
             "problem": trail.problem or None,
+            "tick": self._since,
         }
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,24 +118,33 @@ def plan(
         sorted(swaps, key=lambda swap: swap.frame),
         isolate,
         trace,
-        AuditPlan(audit, declared["audit_on_full"], declared["audit_limit"]) if audit else None,
+        _audit(audit, declared) if audit else None,
+    )
+
+
+def _audit(path: Path, run: Mapping[str, Any]) -> AuditPlan:
+    return AuditPlan(
+        path, run["audit_on_full"], run["audit_limit"], run["audit_patience"] / 1_000_000_000
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What came of a run. `audit` is what became of its audit trail, None without one; `stopped`
-    tells that the trail ended the run, and why."""
+    tells that the trail ended the run, and why; `refused` are the policies of `Plan.swaps` that did
+    not come into force, each with the reason."""
 
     result: Result
     summary: Summary
     audit: dict[str, Any] | None = None
     stopped: str = ""
+    refused: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
-        """The module went on to the end, and so did the audit trail."""
-        return self.result.healthy and not self.stopped
+        """The module went on to the end, so did the audit trail, and every policy that was to come
+        into force did."""
+        return self.result.healthy and not self.stopped and not self.refused
 
     def to_json(self) -> dict[str, Any]:
         """The document of `khs run --json`."""
@@ -174,11 +183,21 @@ def run(
         result = machine.run(
             plan.frames, sink=sink if sinks else None, notable=summary, progress=progress
         )
-        if auditor is None:
-            return Ran(result, summary)
-        auditor.end(result)
-    told = auditor.to_json()
-    return Ran(result, summary, told, told["problem"] if auditor.stopped else "")
+        if auditor is not None:
+            auditor.end(result)
+    refused = tuple(_refused(plan, summary))
+    if auditor is None:
+        return Ran(result, summary, refused=refused)
+    stopped = auditor.why if auditor.stopped else ""
+    return Ran(result, summary, auditor.to_json(), stopped, refused)
+
+
+def _refused(plan: Plan, summary: Summary) -> Iterator[str]:
+    """Which policies of the plan the kernel refused, and why."""
+    first = len(plan.archive.policies)
+    for number, refusal in sorted(summary.refused_policies.items()):
+        if number >= first:
+            yield f"{plan.swaps[number - first]}: refused, the old one stays: {refusal.reason}"
 
 
 def _begin(plan: Plan) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from khs import config, monitor
 from khs.errors import KhsError
-from khs.image import Archive
+from khs.image import Archive, load_policy
 from khs.image.open import find_system
 
 _MAGIC = b"KSSP"  # of policy.bin
@@ -89,7 +89,7 @@ def _swap(
             "archive\n  help: give the folder with system.toml"
         )
     described = config.load(source, overlays=overlays, board=board)
-    policy = monitor.load_file(described, path.resolve(), path.stem)
+    policy = load_policy(described, path.resolve(), path.stem)
     return Swap(frame, policy.name, policy.binary, policy.map)
 
 

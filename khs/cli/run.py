@@ -67,8 +67,9 @@ def run(
     """Boot a system and run it for a number of major frames.
 
     Prints who used how much time, deadlines, hypercalls, and every distinct denial and fault with
-    its reason. Denials are no error: exits 1 only if the health monitor stopped the module, or the
-    audit trail is full and set to stop the run (run.audit_on_full).
+    its reason. Denials are no error: exits 1 only if the health monitor stopped the module, the
+    audit trail is full and set to stop the run (run.audit_on_full), or the kernel refused a policy
+    of --policy-at.
 
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
@@ -102,7 +103,9 @@ def run(
         show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
         ran = runs.run(plan, reporter.frames, show if console else None)
     _report(ran, as_json)
-    if ran.result.interrupted:
+    for line in ran.refused:
+        common.note(line)
+    if ran.result.interrupted or ran.stopped:
         why = ran.stopped or "interrupted"
         done = f"{ran.result.frames} of {plan.frames} frames"
         common.note(f"{why}: stopped after {done}, results so far")

@@ -129,8 +129,9 @@ def _audit(audit: dict[str, Any] | None) -> list[str]:
     """What became of the audit trail."""
     if audit is None:
         return []
-    lost = f", {audit['lost']} LOST: {audit['problem']}" if audit["lost"] else ""
-    slow = f" ({audit['problem']})" if audit["problem"] and not lost else ""
+    since = f"from tick {audit['tick']} on"
+    lost = f", {audit['lost']} LOST {since}: {audit['problem']}" if audit["lost"] else ""
+    slow = f" ({audit['problem']}, {since})" if audit["problem"] and not lost else ""
     return [f"{audit['records']} audit records{lost}{slow}; head {audit['head']}"]
 
 

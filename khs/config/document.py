@@ -135,6 +135,10 @@ class RunTable(Table):
         "stop",
     )
     audit_limit: Size | None = key("bytes that the audit trail may have", None)
+    audit_patience: Duration = key(
+        "host time that one write to the audit trail may take: the trail is slow beyond it",
+        Duration(10_000_000_000),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

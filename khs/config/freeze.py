@@ -117,7 +117,14 @@ class Freezer:
 
     def _run(self, table: RunTable) -> Run:
         limit = None if table.audit_limit is None else table.audit_limit.bytes
-        return Run(table.frames, table.seed, table.preemption_dependent, table.audit_on_full, limit)
+        return Run(
+            table.frames,
+            table.seed,
+            table.preemption_dependent,
+            table.audit_on_full,
+            limit,
+            table.audit_patience.ns,
+        )
 
     def _limit(self, table: LimitTable | None) -> Limit | None:
         if table is None:

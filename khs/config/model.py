@@ -180,6 +180,7 @@ class Run:
     preemption_dependent: tuple[str, ...]
     audit_on_full: str
     audit_limit: int | None  # bytes
+    audit_patience: int  # nanoseconds of the host
 
 
 @dataclass(frozen=True, slots=True)

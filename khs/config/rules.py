@@ -161,8 +161,9 @@ class Context:
             yield from _readable(lambda health=health: health.rows.items())  # type: ignore[misc]
 
     def times(self) -> Iterator[tuple[Keys, Duration]]:
-        """Every time in the document and its path."""
-        yield from times(self.document)
+        """Every time of the virtual clock in the document, and its path."""
+        found = times(self.document)
+        yield from (each for each in found if each[0] != ("run", "audit_patience"))  # the host's
 
     def ticks(self, time: Duration) -> int:
         """Whole ticks; UnreadableError if the board is unknown or the time not whole (TIME-001)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from khs.image.archive import Archive
-from khs.image.build import build, check
+from khs.image.build import build, check, load_policy
 from khs.image.open import open_system
 
-__all__ = ["Archive", "build", "check", "open_system"]
+__all__ = ["Archive", "build", "check", "load_policy", "open_system"]

@@ -314,9 +314,11 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
         raise ValueError("clock_hz, frames and seed are no counts")
     if 0 in numbers[:3]:
         raise ValueError("clock_hz and frames are not 0")
-    limit = run["audit_limit"]
+    limit, patience = run["audit_limit"], run["audit_patience"]
     if run["audit_on_full"] not in ("stop", "count") or not (limit is None or type(limit) is int):
         raise ValueError("audit_on_full is neither stop nor count, or audit_limit no count")
+    if type(patience) is not int or patience < 0:
+        raise ValueError("audit_patience is no count")
     _verify_names(manifest["names"])
     partitions = manifest["names"]["partitions"]
     if sorted(manifest["partitions"]) != sorted(partitions):

@@ -105,8 +105,26 @@ def _same_wiring(system: System, wiring: Wiring, policy: MonitorPolicy) -> list[
     if findings or other == wiring:
         return findings
     message = f"with policy {policy.name} channels have other endpoints or message sizes"
-    help = "use the same interface descriptions for every policy"
-    return [system.finding("POL-002", ("system", "policies", policy.name), message, help)]
+    place = ("system", "policies", policy.name)
+    return [system.finding("POL-002", place, message, _SAME_INTERFACES)]
+
+
+_SAME_INTERFACES = "use the same interface descriptions for every policy"
+
+
+def load_policy(system: System, path: Path, name: str) -> MonitorPolicy:
+    """A policy from outside of `system`, which is sound itself, checked as if it were one of its
+    `system.policies`. ConfigError with every finding: those of channels are where these stand."""
+    wiring, _ = wire(system, monitor.load(system))
+    policy = monitor.load_file(system, path, name)
+    other, found = wire(system, policy)
+    if not found and other == wiring:
+        return policy
+    findings = [dataclasses.replace(f, message=f"with {path.name}: {f.message}") for f in found]
+    if not found:
+        message = "channels of the system have other endpoints or message sizes with this policy"
+        findings = [Finding("POL-002", "error", shown(path), 1, 1, message, _SAME_INTERFACES)]
+    raise ConfigError(findings)
 
 
 # ---- programs --------------------------------------------------------------

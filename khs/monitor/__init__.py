@@ -28,7 +28,7 @@ from kss.layout import (
 )
 from kss.nearest import Section, advice, nearest
 from kss.source import Search
-from kss.trail import OnFull, Trail, TrailError, TrailFullError
+from kss.trail import PATIENCE, OnFull, Trail, TrailError, TrailFullError
 from kss.vm import PolicyRefusedError
 from kss.vm import state_size as vm_state_size
 
@@ -39,6 +39,7 @@ from khs.monitor.names import placed, policy_map
 __all__ = [
     "EINIT_CLASS",
     "KERNEL_CLASS",
+    "PATIENCE",
     "Endpoint",
     "EntityClass",
     "Field",
@@ -337,4 +338,5 @@ def finding(found: KssFinding) -> Finding:
         found.column,
         found.message,
         found.help,
+        found.text,
     )

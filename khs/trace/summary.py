@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from khs.abi.hypercalls import CODES, HYPERCALLS
 from khs.trace import events, text
 from khs.trace.events import Event
-from khs.trace.kinds import EventType
+from khs.trace.kinds import EventType, PolicyRefusal
 from khs.trace.names import Names
 
 _SIZE_TYPE_CODE_VALUE = struct.Struct("<8xI12xH2xII")
@@ -106,6 +106,17 @@ class Summary:
             for event in both
             if isinstance(event, events.PolicySwap)
         ]
+
+    @property
+    def refused_policies(self) -> dict[int, PolicyRefusal]:
+        """Policies that were refused, by number, and why."""
+        firsts = (group.first for group in self.policies.values())
+        return {
+            event.policy: event.refusal
+            for event in firsts
+            if isinstance(event, events.PolicySwap)
+            if event.policy is not None and event.refusal is not None
+        }
 
     def __call__(self, records: memoryview | bytes) -> None:
         view = memoryview(records)

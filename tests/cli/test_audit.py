@@ -45,6 +45,7 @@ def test_denials_are_recorded_by_names(khs: Khs, system: Path, tmp_path: Path) -
         "lost": 0,
         "head": checked.head,
         "problem": None,
+        "tick": None,
     }
     decisions = records(path)
     assert len(decisions) == found["verdicts"]["denied"] == 3
@@ -129,13 +130,15 @@ def test_a_full_trail_stops_the_run(
     full = limited(system, "stop")
     done = khs("run", system, *ATTACK, *full, "--audit", path, *isolate)
     assert done.code == 1
-    assert "is full: it may have 1500 bytes: stopped after " in done.err
+    assert "is full: it may have 1500 bytes; from tick " in done.err
+    assert " on, 1 of the run's records were not written: stopped after " in done.err
     assert "of 200 frames, results so far" in done.err
     assert "verdicts granted" in done.out
+    assert ", 1 LOST from tick " in done.out
     checked = verify(path)
     assert checked.ok
     assert not records(path, "end")
-    assert len(records(path)) == checked.records - 1 < 3
+    assert len(records(path)) == checked.records - 1 == 2
     done = khs("run", system, *ATTACK, *full, "--audit", path, "--json", *isolate)
     assert done.code == 2
     assert "is full" in done.err
@@ -146,11 +149,91 @@ def test_a_full_trail_is_counted(khs: Khs, system: Path, tmp_path: Path) -> None
     done = khs("run", system, *ATTACK, *limited(system, "count"), "--audit", path)
     assert done.code == 0, done.err
     lost = 3 - len(records(path)) + 1  # and the record of the run's end
-    assert f", {lost} LOST: the audit trail {path} is full: it may have 1500 bytes" in done.out
+    assert f", {lost} LOST from tick " in done.out
+    assert f" on: the audit trail {path} is full: it may have 1500 bytes" in done.out
     assert verify(path).ok
     audited(khs, system, path)  # without a limit
     assert [record["record"] for record in read(path)].count("lost") == 0
     assert len(records(path)) == 6 - (lost - 1)
+
+
+LOUD = 'audit profile loud = { 0 : { base : { kss : ["granted", "denied"] } } }\naudit default = loud 0'
+
+
+def everything_is_recorded(system: Path) -> None:
+    policy = system / "security.psl"
+    text = policy.read_text()
+    policy.write_text(text.replace("audit default = watch 0", LOUD))
+
+
+def ticks(path: Path) -> list[int]:
+    return [record["tick"] for record in read(path) if record["record"] == "decision"]
+
+
+@pytest.mark.parametrize("isolate", [[], ["--isolate"]])
+def test_what_a_run_records_until_it_has_stopped_is_counted(
+    khs: Khs, system: Path, tmp_path: Path, isolate: list[str]
+) -> None:
+    """Against a run of the same length with room for everything."""
+    everything_is_recorded(system)
+    path, whole = tmp_path / "audit.jsonl", tmp_path / "whole.jsonl"
+    full = limited(system, "stop")
+    done = khs("run", system, *ATTACK, *full, "--audit", path, "--json", *isolate)
+    assert done.code == 1
+    found = json.loads(done.out)
+    told = found["audit"]
+    assert khs("run", system, *ATTACK, "--frames", 200, "--audit", whole).code == 0
+    done_by_then = [tick for tick in ticks(whole) if tick <= found["ticks"]]
+    written = ticks(path)
+    assert len(written) + told["lost"] == len(done_by_then)
+    assert done_by_then[: len(written)] == written
+    assert told["tick"] == done_by_then[len(written)]
+    assert told["lost"] > 1
+    assert f"from tick {told['tick']} on, {told['lost']} of the run's records" in done.err
+    assert verify(path).ok
+
+
+def test_the_end_of_a_run_tells_what_was_lost(
+    khs: Khs, system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for a while."""
+    import errno
+
+    from kss.trail import file
+
+    everything_is_recorded(system)
+    path, writes, write = tmp_path / "audit.jsonl", iter(range(1_000_000)), os.write
+
+    def full_for_a_while(fd: int, data: bytes) -> int:
+        if 1 <= next(writes) < 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    overlay = system / "count.toml"
+    overlay.write_text('[run]\naudit_on_full = "count"\n')
+    monkeypatch.setattr(file.os, "write", full_for_a_while)
+    done = khs("run", system, *ATTACK, "--with", overlay, "--audit", path, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)["audit"]
+    [lost], [end] = records(path, "lost"), records(path, "end")
+    assert told["lost"] == lost["lost"] == end["lost"] > 0
+    assert "No space left" in told["problem"]
+    assert verify(path).ok
+    first = next(each for each in read(path) if "tick" in each)
+    assert told["tick"] < first["tick"]
+
+
+def test_patience_is_configured(khs: Khs, system: Path, tmp_path: Path) -> None:
+    """A pipe that nobody empties takes 64 KiB."""
+    everything_is_recorded(system)
+    pipe, overlay = tmp_path / "pipe", system / "hasty.toml"
+    os.mkfifo(pipe)
+    overlay.write_text('[run]\naudit_patience = "20ms"\nframes = 1000\n')
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = khs("run", system, "--with", overlay, "--audit", pipe)
+    os.close(reader)
+    assert done.code == 1
+    assert "is slow: it took nothing for 0.02 s; from tick " in done.err
 
 
 def test_what_is_no_trail_is_left_alone(khs: Khs, system: Path, tmp_path: Path) -> None:
@@ -168,10 +251,7 @@ def test_what_is_no_trail_is_left_alone(khs: Khs, system: Path, tmp_path: Path) 
 
 def test_a_killed_run_leaves_a_valid_chain(khs: Khs, system: Path, tmp_path: Path) -> None:
     """Everything is recorded, so that the kill comes while records are written."""
-    policy = system / "security.psl"
-    loud = '{ 0 : { base : { kss : ["granted", "denied"] } } }\naudit default = loud 0'
-    text = policy.read_text().replace("audit default = watch 0", f"audit profile loud = {loud}")
-    policy.write_text(text)
+    everything_is_recorded(system)
     path, rng, archive = tmp_path / "audit.jsonl", Random(5), tmp_path / "loud.khs"
     assert khs("build", system, "-o", archive).code == 0
     command = [sys.executable, "-m", "khs", "run", str(archive), "--frames", "1000000"]
@@ -253,7 +333,9 @@ def test_a_bad_policy_leaves_the_old_one_in_force(
     done = khs(
         "run", system, "--audit", path, "--json", "--policy-at", f"50={tmp_path / 'bad.bin'}"
     )
-    assert done.code == 0, done.err
+    assert done.code == 1
+    why = "--policy-at 50=bad: refused, the old one stays: it is damaged"
+    assert why in done.err
     assert json.loads(done.out)["verdicts"] == plain["verdicts"]
     [refused] = records(path, "policy")
     assert (refused["policy"], refused["in_force"]) == ("bad", False)

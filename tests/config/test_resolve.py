@@ -52,6 +52,7 @@ frames = 100
 seed = 1
 preemption_dependent = []
 audit_on_full = "stop"
+audit_patience = "10s"
 
 [schedule.only]
 major_frame = "1ms"

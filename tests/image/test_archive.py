@@ -196,6 +196,10 @@ DAMAGE: dict[str, tuple[Callable[[Archive], bytes], str]] = {
         lambda a: resealed(a, {}, run={**a.manifest["run"], "audit_on_full": "drop"}),
         "audit_on_full is neither stop nor count",
     ),
+    "patience_is_a_text": (
+        lambda a: resealed(a, {}, run={**a.manifest["run"], "audit_patience": "10s"}),
+        "audit_patience is no count",
+    ),
     "clock_is_negative": (lambda a: resealed(a, {}, clock_hz=-1), "are no counts"),
     "board_is_a_number": (lambda a: resealed(a, {}, board=7), "board is no text"),
     "unknown_architecture": (lambda a: resealed(a, {}, arch="mips"), "arch is none"),

@@ -83,6 +83,17 @@ def test_a_cut_end_is_found_by_the_hash_noted_elsewhere(trail: Path) -> None:
     assert f"no record has the hash {head}" in checked.message
 
 
+@pytest.mark.parametrize("content", [b"", b'{"audit":1,"prev":"000'])
+def test_a_trail_without_a_record_is_none(trail: Path, content: bytes) -> None:
+    """Whoever can empty the file cannot make it look like a short run."""
+    trail.write_bytes(content)
+    checked = verify(trail)
+    assert (checked.ok, checked.line, checked.torn) == (False, 1, len(content))
+    assert "no record is in it" in checked.message
+    with pytest.raises(ChainError, match=r"audit\.jsonl:1: no record is in it"):
+        list(read(trail))
+
+
 def test_a_rewritten_line_needs_the_canonical_form(trail: Path) -> None:
     lines = lines_of(trail)
     record = json.loads(lines[0])

@@ -78,6 +78,30 @@ def test_verify_finds(trail: Path, monkeypatch: Any, capsys: Any) -> None:
     assert shown.err.startswith(f"kss: error: {trail}:2: the record is not")
 
 
+def test_an_empty_file(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.touch()
+    assert run(monkeypatch, "verify", path) == 1
+    assert f"{path}:1: no record is in it" in capsys.readouterr().out
+    assert run(monkeypatch, "verify", path, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+    assert run(monkeypatch, "show", path) == 1
+    assert "no record is in it" in capsys.readouterr().err
+
+
+def test_a_cut_end_against_a_hash_kept_elsewhere(
+    trail: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    head = verify(trail).head
+    trail.write_bytes(b"".join(trail.read_bytes().splitlines(keepends=True)[:-1]))
+    assert run(monkeypatch, "verify", trail) == 0
+    capsys.readouterr()
+    assert run(monkeypatch, "verify", trail, "--head", head) == 1
+    assert f"no record has the hash {head}: the end of the trail was cut off" in (
+        capsys.readouterr().out
+    )
+
+
 def test_show(trail: Path, monkeypatch: Any, capsys: Any) -> None:
     assert run(monkeypatch, "show", trail) == 0
     lines = capsys.readouterr().out.splitlines()

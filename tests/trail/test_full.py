@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -51,6 +52,60 @@ def test_what_was_lost_is_told_at_the_end_if_there_is_room_then(tmp_path: Path) 
         trail.append_all(RECORDS)
         trail._limit = None
     assert list(read(path))[-1]["lost"] == trail.lost > 0
+
+
+def test_stopped_means_that_nothing_follows_what_is_missing(tmp_path: Path) -> None:
+    """Room that comes back is used to tell of it, when the trail is closed."""
+    path = tmp_path / "audit.jsonl"
+    trail = Trail(path, limit=1000)
+    with pytest.raises(TrailFullError):
+        trail.append_all(RECORDS)
+    completed = trail.records - 1
+    assert trail.lost == 10 - completed
+    trail._limit = None
+    with pytest.raises(TrailFullError, match="is full: it may have 1000 bytes"):
+        trail.append_all(RECORDS[:3])
+    assert trail.lost == 13 - completed
+    trail.close()
+    kinds = [record["record"] for record in read(path)]
+    assert kinds == ["begin", *["n"] * completed, "lost"]
+    assert list(read(path))[-1]["lost"] == trail.lost
+
+
+@pytest.mark.parametrize("on_full", OnFull)
+def test_a_record_cut_in_two_by_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: OnFull
+) -> None:
+    """Wherever the cut is: the trail holds whole records, and goes on from there."""
+    size = Trail(tmp_path / "one.jsonl")
+    size.append(RECORDS[0])
+    write = os.write
+    for room in range(0, 2 * size._size, 7):
+        path, left = tmp_path / f"{room}.jsonl", [room]
+
+        def cut(fd: int, data: bytes, left: list[int] = left) -> int:
+            if not left[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            done = write(fd, data[: left[0]])
+            left[0] -= done
+            return done
+
+        trail = Trail(path, on_full=on_full)
+        with monkeypatch.context() as patch:
+            patch.setattr("kss.trail.file.os.write", cut)
+            try:
+                completed = trail.append_all(RECORDS)
+            except TrailFullError:
+                completed = trail.records - 1
+        checked = verify(path)
+        assert (checked.ok, checked.torn, checked.records) == (True, 0, 1 + completed)
+        assert trail.lost == 10 - completed
+        trail.close()
+        with Trail(path) as again:
+            again.append(RECORDS[0])
+        assert verify(path).ok
+        lost = [record["lost"] for record in read(path) if record["record"] == "lost"]
+        assert lost == [10 - completed]
 
 
 def test_a_full_device() -> None:

@@ -60,7 +60,7 @@ def test_a_kill_can_tear_a_line_and_the_next_run_says_so(tmp_path: Path) -> None
         complete = data[:end].count(b"\n")
         torn = end - (data.rfind(b"\n", 0, end) + 1)
         checked = verify(path)
-        assert (checked.ok, checked.records, checked.torn) == (True, complete, torn)
+        assert (checked.ok, checked.records, checked.torn) == (complete > 0, complete, torn)
         Trail(path).close()
         records = list(read(path))
         assert verify(path).ok

@@ -23,7 +23,8 @@ def verify(
 
     Records cut off at the end are only noticed against a note kept elsewhere: the hash of the last
     record, which this command and `khs run --audit` print. A last line that a crash cut short is
-    no finding; the next run takes it off and says so. Exits 1 if the chain is broken.
+    no finding; the next run takes it off and says so. Exits 1 if the chain is broken, and for a
+    file without a record.
 
         kss audit verify audit.jsonl
         kss audit verify audit.jsonl --head 3f9c...

@@ -9,6 +9,6 @@ kss.trail.text     records for people
 from __future__ import annotations
 
 from kss.trail.chain import Checked, verify
-from kss.trail.file import OnFull, Trail, TrailError, TrailFullError
+from kss.trail.file import PATIENCE, OnFull, Trail, TrailError, TrailFullError
 
-__all__ = ["Checked", "OnFull", "Trail", "TrailError", "TrailFullError", "verify"]
+__all__ = ["PATIENCE", "Checked", "OnFull", "Trail", "TrailError", "TrailFullError", "verify"]

@@ -25,6 +25,7 @@ VERSION = 1
 FIRST = "0" * 64
 MAGIC = b'{"audit":'
 MAX_LINE = 1 << 24  # bytes; a longer one is no record
+NO_RECORD = "no record is in it: this is no audit trail, or one that was emptied"
 _TAIL = len(',"hash":"') + 64 + len('"}\n')
 
 
@@ -110,17 +111,19 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as stream:
         for number, line in enumerate(lines(stream), start=1):
             if not line.endswith(b"\n") and len(line) < MAX_LINE:
-                return
+                break
             try:
                 record, link = follow(line, link)
             except ChainError as error:
                 raise ChainError(f"{path}:{number}: {error}") from None
             yield record
+    if not link.seq:
+        raise ChainError(f"{path}:1: {NO_RECORD}")
 
 
 def verify(path: Path, head: str = "") -> Checked:
-    """Checks every record of a trail, and, if `head` is given, that a record has this hash. Raises
-    OSError if the file cannot be read."""
+    """Checks that there are records, every one of them, and, if `head` is given, that a record has
+    this hash. Raises OSError if the file cannot be read."""
     link, seen = Link(), not head
     with path.open("rb") as stream:
         for number, line in enumerate(lines(stream), start=1):
@@ -135,6 +138,8 @@ def verify(path: Path, head: str = "") -> Checked:
 
 
 def _whole(link: Link, seen: bool, head: str, line: int, torn: int = 0) -> Checked:
+    if not link.seq:
+        return Checked(0, link.head, torn, 1, NO_RECORD)
     if seen:
         return Checked(link.seq, link.head, torn)
     message = f"no record has the hash {head}: the end of the trail was cut off or replaced"

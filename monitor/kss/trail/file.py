@@ -6,8 +6,10 @@ followed by fdatasync). A crash in the middle of a write leaves whole records an
 line; opening the file again takes the torn line off and says so in the next record.
 
 The file is full when the system or `limit` says so; it is slow when a write takes longer than
-`patience` seconds. Then the trail stops the run with TrailFullError, or it counts: a record that is
-not written is a lost one, and the next that can be written follows one that tells how many.
+`patience` seconds. A record that is not written is a lost one. Set to count, the trail goes on, and
+the next record that can be written follows one that tells how many were lost. Set to stop, it
+raises TrailFullError and has come to its end: what is appended after that is lost too, and told of
+when the trail is closed, if there is room then.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import select
 import stat
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +78,7 @@ class Trail:
         self._rest = b""  # of a line that a pipe took only in part
         self._stuck = False  # the pipe took nothing last time: do not wait for it again
         self._late = ""  # a write that was late, but complete
+        self._ended = False  # set to stop, and there was reason to
         self._fd, self._regular = _open(path)
         try:
             self._link, self._size, torn = self._resume()
@@ -105,8 +109,9 @@ class Trail:
         """Closes the file; what was appended is in it. Never raises for a full one."""
         if self._fd < 0:
             return
-        if self._unreported and self.on_full is OnFull.COUNT:
-            self.append_all(())  # perhaps there is room to tell what was lost
+        if self._unreported:  # perhaps there is room to tell what was lost
+            with suppress(TrailFullError):
+                self._append([])
         os.close(self._fd)
         self._fd = -1
 
@@ -118,9 +123,15 @@ class Trail:
         """Appends records and returns how many of them are completed.
 
         Raises TrailFullError if one cannot be written and the trail is set to stop; those before
-        it are completed.
+        it are completed, those behind it lost.
         """
         waiting = list(records)
+        if self._ended:
+            self._lose(len(waiting))
+            raise TrailFullError(self.problem)
+        return self._append(waiting)
+
+    def _append(self, waiting: list[Mapping[str, Any]]) -> int:
         notices = 0
         if self._unreported:
             waiting.insert(0, {"record": "lost", "lost": self._unreported})
@@ -138,10 +149,14 @@ class Trail:
 
     def _fail(self, missing: int, why: str) -> None:
         self.problem, self._late = f"the audit trail {self.path} {why}", ""
+        self._lose(missing)
         if self.on_full is OnFull.STOP:
+            self._ended = True
             raise TrailFullError(self.problem)
-        self.lost += missing
-        self._unreported += missing
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self._unreported += count
 
     # ---- writing
 

@@ -38,7 +38,7 @@ class Finding:
 
     `rule` is stable (`SCHED-003`); `file` is a path, told as `shown` has it; `line` and `column`
     count from 1, 0 where the file cannot be read as text or is missing; `help` says what would be
-    right.
+    right, `text` is the offending source text where it is known.
     """
 
     rule: str
@@ -48,15 +48,16 @@ class Finding:
     column: int
     message: str
     help: str = ""
+    text: str = ""
 
-    def text(self) -> str:
+    def words(self) -> str:
         """`file:line:column: error SCHED-003: message`, and a help line if there is help."""
         place = ":".join([shown(self.file), *(str(n) for n in (self.line, self.column) if n > 0)])
         head = f"{place}: {self.severity} {self.rule}: {self.message}"
         return f"{head}\n  help: {self.help}" if self.help else head
 
     def __str__(self) -> str:
-        return self.text()
+        return self.words()
 
     def to_json(self) -> dict[str, Any]:
         """The finding as `--json` prints it."""
@@ -74,7 +75,7 @@ class ConfigError(KhsError):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        super().__init__("\n".join(finding.text() for finding in self.findings))
+        super().__init__("\n".join(finding.words() for finding in self.findings))
 
 
 class ImageError(KhsError):

@@ -37,8 +37,8 @@ def check(
     if as_json:
         common.print_json({"ok": not failed, "findings": [f.to_json() for f in findings]})
     else:
-        for finding in findings:
-            print(finding.text())
+        for text in common.told(findings):
+            print(text)
         if not findings:
             print(f"{system}: no findings")
     return common.FINDINGS if failed else common.OK

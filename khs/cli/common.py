@@ -6,13 +6,13 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import typer
 
-from khs.errors import ConfigError, KhsError
+from khs.errors import ConfigError, Finding, KhsError
 
 OK, FINDINGS, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -53,14 +53,23 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
 def tell(error: KhsError, as_json: bool = False) -> None:
     """An error on stderr, and as the JSON document if one was asked for."""
     if isinstance(error, ConfigError):
-        for finding in error.findings:
-            print(finding.text(), file=sys.stderr)
+        for text in told(error.findings):
+            print(text, file=sys.stderr)
     else:
         note(f"error: {error}")
     if as_json:
         findings = error.findings if isinstance(error, ConfigError) else ()
         document = {"ok": False, "error": str(error), "findings": [f.to_json() for f in findings]}
         print_json(document)
+
+
+def told(findings: Iterable[Finding]) -> Iterator[str]:
+    """Findings in words, each with its line."""
+    from kss.excerpt import Files
+
+    files = Files()
+    for found in findings:
+        yield files.told(found.words(), found.file, found.line, found.column, found.text)
 
 
 def usage(message: str) -> NoReturn:

@@ -57,7 +57,7 @@ def check_json(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
-    """A finding without the source text."""
+    """A finding; `text` is the offending source text, "" where there is none."""
     return {
         "rule": finding.rule,
         "severity": finding.severity,
@@ -66,4 +66,5 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "column": finding.column,
         "message": finding.message,
         "help": finding.help,
+        "text": finding.text,
     }

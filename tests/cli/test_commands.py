@@ -88,7 +88,7 @@ def test_check_prints_every_finding_with_its_place(khs: Khs, system: Path) -> No
     findings = json.loads(khs("check", system, "--json").out)["findings"]
     assert [row["severity"] for row in findings] == ["error", "error"]
     assert findings[0].keys() == {
-        "rule", "severity", "file", "line", "column", "message", "help",
+        "rule", "severity", "file", "line", "column", "message", "help", "text",
     }  # fmt: skip
 
 
@@ -97,7 +97,9 @@ def test_check_finds_defects_of_the_policy(khs: Khs, system: Path) -> None:
     policy.write_text(policy.read_text().replace("message.temperature >= 50", "message.heat >= 50"))
     done = khs("check", system)
     assert done.code == 1
-    assert re.search(rf"{policy}:\d+:\d+: error PSL-\d+: .*heat", done.out)
+    assert re.search(
+        rf"{policy}:\d+:\d+: error PSL-\d+: .*heat.*\n +assert .*message.heat.*\n +\^", done.out
+    )
 
 
 def test_resolve_prints_the_effective_document(khs: Khs) -> None:

@@ -31,7 +31,7 @@ def findings(path: Path) -> list[Finding]:
 
 
 def text(finding: Finding) -> str:
-    return finding.text().replace(f"{shown(SYSTEMS)}/", "")
+    return finding.words().replace(f"{shown(SYSTEMS)}/", "")
 
 
 def expected() -> dict[str, str]:
@@ -206,7 +206,7 @@ def test_paths_are_relative_inside_the_current_folder_and_absolute_outside(
     monkeypatch.chdir(here)
     words = {"here": here, "above": tmp_path}
     finding = Finding("RULE-001", "error", file.format(**words), 3, 7, "wrong")
-    assert finding.text() == f"{told.format(**words)}:3:7: error RULE-001: wrong"
+    assert finding.words() == f"{told.format(**words)}:3:7: error RULE-001: wrong"
     assert finding.to_json()["file"] == told.format(**words)
 
 

@@ -195,7 +195,7 @@ def test_policies_must_agree_on_endpoints(tmp_path: Path) -> None:
     )
     found = config.check(tmp_path, also=[check])
     errors = [each for each in found if each.severity == "error"]
-    assert [each.rule for each in errors] == ["POL-002"], [each.text() for each in errors]
+    assert [each.rule for each in errors] == ["POL-002"], [each.words() for each in errors]
     assert "with policy b" in errors[0].message
 
 

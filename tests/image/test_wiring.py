@@ -31,7 +31,7 @@ def findings(
 
 
 def only(found: list[Finding], rule: str) -> Finding:
-    assert [each.rule for each in found] == [rule], [each.text() for each in found]
+    assert [each.rule for each in found] == [rule], [each.words() for each in found]
     return found[0]
 
 

@@ -20,7 +20,7 @@ def refused(solution: Path, **options: object) -> list[Finding]:
         imported(solution, **options)
     assert [path.name for path in solution.parent.iterdir()] == [solution.name]
     assert all(each.severity == "error" for each in caught.value.findings)
-    assert not any(".import-" in each.text() for each in caught.value.findings)
+    assert not any(".import-" in each.words() for each in caught.value.findings)
     return list(caught.value.findings)
 
 

@@ -72,12 +72,19 @@ class TestCheck:
                 "column": 13,
                 "message": "unknown class bank.Teler",
                 "help": "did you mean 'bank.Teller'?",
+                "text": "bank.Teler",
             }
         ]
         assert run(monkeypatch, "check", policy, "-I", LIB) == 1
         text = capsys.readouterr().out.split("\n")
         assert text[0] == f"{policy}:7:13: error PSL-012: unknown class bank.Teler"
-        assert text[1:3] == ["  help: did you mean 'bank.Teller'?", "1 error, 0 warnings"]
+        assert text[1:] == [
+            "    request src=bank.Teler { grant () }",
+            "                ^^^^^^^^^^",
+            "  help: did you mean 'bank.Teller'?",
+            "1 error, 0 warnings",
+            "",
+        ]
 
     def test_warnings_alone_are_fine(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
         policy.write_text(PRELUDE + "execute { grant () } request method=Open { grant () }\n")

@@ -51,6 +51,7 @@ def check(
     """
     from kss.api import check
     from kss.cli import inputs
+    from kss.excerpt import told
     from kss.sarif import sarif
     from kss.show import check_json
 
@@ -62,8 +63,8 @@ def check(
     elif as_json or format is Format.JSON:
         common.print_json(check_json(findings))
     else:
-        for finding in findings:
-            print(finding)
+        for text in told(findings):
+            print(text)
         print(_counts(findings))
     return common.FINDINGS if any(f.severity == "error" for f in findings) else common.OK
 

@@ -9,12 +9,13 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec
 
 import typer
 
-from kss.errors import KssError
+from kss.errors import Finding, KssError
+from kss.excerpt import told
 from kss.show import finding_json
 
 OK, FINDINGS, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -67,13 +68,18 @@ def _fenced(examples: re.Match[str]) -> str:
 def _tell(error: KssError, as_json: bool) -> None:
     """An error on stderr, and as a JSON document if one was asked for."""
     if error.findings:
-        for finding in error.findings:
-            print(finding, file=sys.stderr)
+        tell_findings(error.findings)
     else:
         note(f"error: {error}")
     if as_json:
         findings = [finding_json(finding) for finding in error.findings]
         print_line({"ok": False, "error": str(error), "findings": findings})
+
+
+def tell_findings(findings: Iterable[Finding]) -> None:
+    """Findings with their lines, on stderr."""
+    for text in told(findings):
+        print(text, file=sys.stderr)
 
 
 def note(text: str) -> None:

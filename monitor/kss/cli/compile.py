@@ -37,7 +37,6 @@ def compile(
         kss compile security.psl -I resources --stub -o policy.bin --json
     """
     import hashlib
-    import sys
 
     from kss.cli import inputs
     from kss.compiler import MAX_POOL, compile_policy
@@ -47,8 +46,7 @@ def compile(
     if max_sids > MAX_POOL:
         raise common.BadInputError(f"--max-sids is at most {MAX_POOL}")
     policy = inputs.policy(file, include, define, stub)
-    for finding in policy.warnings:
-        print(finding, file=sys.stderr)
+    common.tell_findings(policy.warnings)
     data = compile_policy(policy.tree, max_sids=max_sids)
     state = len(Vm(data).snapshot())
     content = data

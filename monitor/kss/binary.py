@@ -24,6 +24,7 @@ MAGIC = 0x5053534B  # "KSSP"
 VERSION = 3
 NONE = 0xFFFFFFFF
 REGISTERS = 128
+IMMEDIATE = REGISTERS  # instead of a register: the number `imm` of the instruction
 MAX_CALLS = 0xFFFF
 MAX_ENTRIES = 1 << 16
 MAX_STATE = 1 << 28
@@ -55,42 +56,41 @@ class Op(IntEnum):
     """Instructions; what each does stands in vm/format.h."""
 
     END = 0
-    CONST = 1
-    SRC = 2
-    DST = 3
-    FIELD = 4
-    LOAD = 5
-    OFFSET = 6
-    INDEX = 7
-    ELEMENT = 8
-    SPAN = 9
-    LENGTH = 10
-    TEXT_LENGTH = 11
-    SCAN = 12
-    SUM = 13
-    PRODUCT = 14
-    EXPECT = 15
-    ADD = 16
-    SUB = 17
-    MUL = 18
-    NEG = 19
-    ABS = 20
-    AND = 21
-    OR = 22
-    NOT = 23
-    EQ = 24
-    NE = 25
-    LT = 26
-    LE = 27
-    INVERT = 28
-    MOVE = 29
-    JUMP = 30
-    JUMP_ZERO = 31
-    JUMP_NONZERO = 32
-    CALL = 33
-    RULE = 34
-    MARK = 35
-    NOTE = 36
+    SRC = 1
+    DST = 2
+    FIELD = 3
+    LOAD = 4
+    OFFSET = 5
+    INDEX = 6
+    ELEMENT = 7
+    SPAN = 8
+    LENGTH = 9
+    TEXT_LENGTH = 10
+    SCAN = 11
+    SUM = 12
+    PRODUCT = 13
+    EXPECT = 14
+    ADD = 15
+    SUB = 16
+    MUL = 17
+    NEG = 18
+    ABS = 19
+    AND = 20
+    OR = 21
+    NOT = 22
+    EQ = 23
+    NE = 24
+    LT = 25
+    LE = 26
+    INVERT = 27
+    MOVE = 28
+    JUMP = 29
+    JUMP_ZERO = 30
+    JUMP_NONZERO = 31
+    CALL = 32
+    RULE = 33
+    MARK = 34
+    NOTE = 35
 
 
 class ClassRecord(NamedTuple):
@@ -334,7 +334,6 @@ def _symbols(data: bytes) -> dict[str, object]:
 _TYPES = ("u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64")
 _FORMS = {
     Op.END: "",
-    Op.CONST: "r{d}, {imm:#x}",
     Op.SRC: "r{d}",
     Op.DST: "r{d}",
     Op.FIELD: "r{d}, {type} [{imm}]",
@@ -382,6 +381,7 @@ def show(instruction: Instruction, at: int) -> str:
         target=at + x,
         rule="-" if x == NONE else x,
     )
+    operands = operands.replace(f"r{IMMEDIATE}", f"{instruction.imm:#x}")
     return f"{op.name.lower():<12} {operands}".rstrip()
 
 
@@ -402,7 +402,7 @@ def _lines(image: Image) -> Iterator[str]:
     for index, thing in enumerate(image.objects):
         yield f"object {index}: {thing}"
     for index, each in enumerate(image.automata):
-        size = f"{each.rows} rows of {1 << each.row_bits}, {each.sinks} sinks"
+        size = f"{each.rows} rows of 2^{each.row_bits}, {each.sinks} sinks"
         yield f"automaton {index}: {size}, starts in {each.start}, {each.answers} answers"
     for index, kind in enumerate(image.types):
         yield f"type {index}: {kind.size} bytes, arena {kind.arena}, {kind.nodes} checks"

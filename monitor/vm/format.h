@@ -16,6 +16,7 @@
 #define CHECKSUM_RESIDUE 0xdebb20e3u /* of an image with its CRC behind it */
 
 #define REGISTERS 128u
+#define IMMEDIATE REGISTERS /* as a or b: the instruction's imm, if that has no other use */
 #define MAX_DEPTH 32u         /* nesting of sequences, arrays and unions in a message */
 #define MAX_MESSAGE (16u << 20)
 #define MAX_CALLS 0xffffu     /* kss_verdict.calls is 16 bits wide */
@@ -164,7 +165,6 @@ struct watch {
 /* Fields of a record that an instruction uses are named in `operands` (verify_program.c). */
 enum op {
     OP_END,
-    OP_CONST,       /* d = imm */
     OP_SRC,         /* d = source SID */
     OP_DST,         /* d = destination SID */
     OP_FIELD,       /* d = field of type x at offset imm of the constant part */

@@ -31,19 +31,6 @@ static const struct entry *find_entry(const struct image *image, const kss_event
     return &entries_of(image)[cells_of(image)[(size_t)row * classes + peer]];
 }
 
-static kss_verdict judge_program(const struct transaction *tx, const struct entry *entry,
-                                 const kss_event *event, const struct message *message) {
-    struct outcome outcome = kss_run(tx, entry, event, message);
-    kss_verdict verdict = {.calls = (uint16_t)outcome.calls, .rule = outcome.rule};
-    if (outcome.failed)
-        verdict.reason = KSS_BY_ERROR;
-    else if (outcome.calls == 0)
-        verdict.reason = KSS_BY_DEFAULT;
-    else
-        verdict.granted = outcome.granted;
-    return verdict;
-}
-
 kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
     struct transaction tx = kss_transaction_of(policy);
     struct message message = {0};
@@ -59,7 +46,7 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
         kss_drop(&tx, event->released_sid);
     kss_verdict verdict;
     if (entry->kind == ENTRY_PROGRAM) {
-        verdict = judge_program(&tx, entry, event, &message);
+        verdict = kss_run(&tx, entry, event, &message);
     } else {
         tx.state->constant = true;
         tx.state->first = entry->first;

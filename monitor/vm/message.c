@@ -80,7 +80,7 @@ bool kss_check_message(const struct image *image, uint32_t index, const uint8_t 
     if (size < type->size || size - type->size > type->arena)
         return false;
     *message = (struct message){.bytes = bytes, .size = size, .arena = type->size, .budget = type->arena};
-    return nodes_conform(image, message, 0, type->node, type->nodes);
+    return !type->nodes || nodes_conform(image, message, 0, type->node, type->nodes);
 }
 
 static const uint8_t direction_of[KSS_KINDS] = {

@@ -3,7 +3,7 @@
 #include "program.h"
 
 struct machine {
-    uint64_t r[REGISTERS];
+    uint64_t r[REGISTERS + 1]; /* and IMMEDIATE */
     const struct transaction *tx;
     const kss_event *event;
     const struct message *message;
@@ -91,61 +91,31 @@ static bool call(const struct machine *m, const struct instruction *i, uint64_t 
     return done;
 }
 
-/* Executes an instruction that computes `d`; false if it cannot be evaluated. */
-static inline bool compute(const struct machine *m, const struct instruction *i, uint64_t *d) {
-    if (i->op == OP_CALL) /* its `b` is no register */
-        return call(m, i, d);
-    uint64_t a = m->r[i->a], b = m->r[i->b];
-    switch ((enum op)i->op) {
-    case OP_CONST: *d = i->imm; return true;
-    case OP_SRC: *d = m->event->src_sid; return true;
-    case OP_DST: *d = m->event->dst_sid; return true;
-    case OP_FIELD: *d = load(m->message->bytes + i->imm, i->x); return true;
-    case OP_LOAD: return load_at(m->message, a + i->imm, i->x, d);
-    case OP_OFFSET: *d = a + i->imm; return true;
-    case OP_INDEX: *d = a + b * i->imm; return b < i->x;
-    case OP_ELEMENT: return element(m->message, a, b, i->imm, d);
-    case OP_SPAN: return load_at(m->message, a, U32, d) && add(U64, *d, m->message->arena, d);
-    case OP_LENGTH:
-    case OP_TEXT_LENGTH: return length(m->message, a, i, d);
-    case OP_SCAN: return scan(m, a, i->x, d);
-    case OP_SUM:
-    case OP_PRODUCT: return fold(m, i, d);
-    case OP_ADD: return add(i->x, a, b, d);
-    case OP_SUB: return subtract(i->x, a, b, d);
-    case OP_MUL: return multiply(i->x, a, b, d);
-    case OP_NEG: return subtract(i->x, 0, a, d);
-    case OP_ABS: *d = a; return !(a >> 63) || subtract(i->x, 0, a, d);
-    case OP_AND: *d = a & b; return true;
-    case OP_OR: *d = a | b; return true;
-    case OP_NOT: *d = complement(i->x, a); return true;
-    case OP_EQ: *d = a == b; return true;
-    case OP_NE: *d = a != b; return true;
-    case OP_LT: *d = less(i->x, a, b); return true;
-    case OP_LE: *d = !less(i->x, b, a); return true;
-    case OP_INVERT: *d = !a; return true;
-    case OP_MOVE: *d = a; return true;
-    default: return a == i->imm; /* OP_EXPECT, which has no d */
-    }
-}
-
-static void record(const struct transaction *tx, struct outcome *outcome, uint32_t rule,
-                   enum kss_result result) {
-    tx->calls[outcome->calls++] = (kss_call){.rule = rule, .result = result};
-    if (outcome->granted)
-        outcome->rule = rule;
-    outcome->granted &= result == KSS_GRANTED;
+/* The verdict with one more rule called: the last one, or the first that did not grant, decides. */
+static inline kss_verdict record(const struct transaction *tx, kss_verdict verdict, uint32_t rule,
+                                 enum kss_result result) {
+    tx->calls[verdict.calls++] = (kss_call){.rule = rule, .result = result};
+    if (verdict.granted)
+        verdict.rule = rule;
+    verdict.granted &= result == KSS_GRANTED;
+    return verdict;
 }
 
 /* A failure is charged to the rule whose argument could not be evaluated: the next one. */
-static void fail(const struct transaction *tx, struct outcome *outcome, const struct instruction *i) {
+static kss_verdict fail(const struct transaction *tx, kss_verdict verdict, const struct instruction *i) {
     while (i->op != OP_RULE && i->op != OP_MARK && i->op != OP_END)
         i++;
-    outcome->failed = true;
-    if (i->op == OP_END || i->x == NONE)
-        outcome->granted = false;
-    else
-        record(tx, outcome, i->x, KSS_FAILED);
+    if (i->op != OP_END && i->x != NONE)
+        verdict = record(tx, verdict, i->x, KSS_FAILED);
+    verdict.granted = false;
+    verdict.reason = KSS_BY_ERROR;
+    return verdict;
+}
+
+static kss_verdict end(kss_verdict verdict) {
+    if (!verdict.calls)
+        verdict = (kss_verdict){.reason = KSS_BY_DEFAULT, .rule = KSS_NO_RULE};
+    return verdict;
 }
 
 /* The value lies in 32 bits, or is none of those that an audit record tells. */
@@ -161,8 +131,8 @@ static void begin_notes(const struct transaction *tx, uint32_t count) {
         tx->notes[k].rule = NONE;
 }
 
-struct outcome kss_run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
-                   const struct message *message) {
+kss_verdict kss_run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
+                    const struct message *message) {
     struct machine m;
     m.tx = tx;
     m.event = event;
@@ -170,23 +140,51 @@ struct outcome kss_run(const struct transaction *tx, const struct entry *entry, 
     for (uint32_t k = 0; k < entry->registers; k++)
         m.r[k] = 0;
     begin_notes(tx, entry->notes);
-    struct outcome outcome = {.granted = true, .rule = KSS_NO_RULE};
+    kss_verdict verdict = {.granted = true, .rule = KSS_NO_RULE};
     const struct instruction *i = code_of(tx->image) + entry->first;
-    for (;;) {
+    for (;; i++) {
+        m.r[IMMEDIATE] = i->imm;
+        uint64_t a = m.r[i->a], b = m.r[i->b], *d = &m.r[i->d];
+        bool done = true;
         switch ((enum op)i->op) {
-        case OP_END: return outcome;
-        case OP_JUMP: i += i->x; break;
-        case OP_JUMP_ZERO: i += m.r[i->a] ? 1 : i->x; break;
-        case OP_JUMP_NONZERO: i += m.r[i->a] ? i->x : 1; break;
-        case OP_RULE: record(tx, &outcome, i->x, m.r[i->a] ? KSS_GRANTED : KSS_DENIED); i++; break;
-        case OP_MARK: i++; break;
-        case OP_NOTE: take_note(&m, i); i++; break;
-        default:
-            if (!compute(&m, i, &m.r[i->d])) {
-                fail(tx, &outcome, i);
-                return outcome;
-            }
-            i++;
+        case OP_END: return end(verdict);
+        case OP_JUMP: i += i->x - 1; break;
+        case OP_JUMP_ZERO: i += a ? 0 : i->x - 1; break;
+        case OP_JUMP_NONZERO: i += a ? i->x - 1 : 0; break;
+        case OP_RULE: verdict = record(tx, verdict, i->x, a ? KSS_GRANTED : KSS_DENIED); break;
+        case OP_MARK: break;
+        case OP_NOTE: take_note(&m, i); break;
+        case OP_CALL: done = call(&m, i, d); break;
+        case OP_SRC: *d = event->src_sid; break;
+        case OP_DST: *d = event->dst_sid; break;
+        case OP_FIELD: *d = load(message->bytes + i->imm, i->x); break;
+        case OP_LOAD: done = load_at(message, a + i->imm, i->x, d); break;
+        case OP_OFFSET: *d = a + i->imm; break;
+        case OP_INDEX: *d = a + b * i->imm; done = b < i->x; break;
+        case OP_ELEMENT: done = element(message, a, b, i->imm, d); break;
+        case OP_SPAN: done = load_at(message, a, U32, d) && add(U64, *d, message->arena, d); break;
+        case OP_LENGTH:
+        case OP_TEXT_LENGTH: done = length(message, a, i, d); break;
+        case OP_SCAN: done = scan(&m, a, i->x, d); break;
+        case OP_SUM:
+        case OP_PRODUCT: done = fold(&m, i, d); break;
+        case OP_ADD: done = add(i->x, a, b, d); break;
+        case OP_SUB: done = subtract(i->x, a, b, d); break;
+        case OP_MUL: done = multiply(i->x, a, b, d); break;
+        case OP_NEG: done = subtract(i->x, 0, a, d); break;
+        case OP_ABS: *d = a; done = !(a >> 63) || subtract(i->x, 0, a, d); break;
+        case OP_AND: *d = a & b; break;
+        case OP_OR: *d = a | b; break;
+        case OP_NOT: *d = complement(i->x, a); break;
+        case OP_EQ: *d = a == b; break;
+        case OP_NE: *d = a != b; break;
+        case OP_LT: *d = less(i->x, a, b); break;
+        case OP_LE: *d = !less(i->x, b, a); break;
+        case OP_INVERT: *d = !a; break;
+        case OP_MOVE: *d = a; break;
+        default: done = a == i->imm; break; /* OP_EXPECT, which has no d */
         }
+        if (!done)
+            return fail(tx, verdict, i);
     }
 }

@@ -5,7 +5,6 @@
 enum { D = 1, A = 2, B = 4, X = 8, I = 16 };
 static const uint8_t operands[OPS] = {
     [OP_END] = 0,
-    [OP_CONST] = D | I,
     [OP_SRC] = D,
     [OP_DST] = D,
     [OP_FIELD] = D | X | I,
@@ -45,10 +44,12 @@ static const uint8_t operands[OPS] = {
 
 static bool operands_fit(const struct instruction *i, uint32_t registers) {
     uint8_t used = operands[i->op];
-    bool method = i->op == OP_CALL; /* b is no register there */
-    return ((used & D) ? i->d < registers : i->d == 0) && ((used & A) ? i->a < registers : i->a == 0) &&
-           ((used & B) ? method || i->b < registers : i->b == 0) && ((used & X) || i->x == 0) &&
-           ((used & I) || i->imm == 0);
+    bool immediate = !(used & I) && (i->a == IMMEDIATE || i->b == IMMEDIATE);
+    uint32_t b_registers = i->op == OP_CALL ? REGISTERS : registers; /* b is a method there */
+    return ((used & D) ? i->d < registers : i->d == 0) &&
+           ((used & A) ? i->a < registers || (immediate && i->a == IMMEDIATE) : i->a == 0) &&
+           ((used & B) ? i->b < b_registers || (immediate && i->b == IMMEDIATE) : i->b == 0) &&
+           ((used & X) || i->x == 0) && ((used & I) || immediate || i->imm == 0);
 }
 
 static bool verify_call(const struct image *image, const struct entry *entry, const struct instruction *i,

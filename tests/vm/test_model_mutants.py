@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from kss import dictionary
-from kss.binary import Image, Instruction, Op
+from kss.binary import IMMEDIATE, Image, Instruction, Op
 from kss.codegen.object import ObjectCode
 from kss.models.hashset import HashSetCode
 from kss.models.mic import MicCode
@@ -48,7 +48,7 @@ def without(model: Model, name: str, bit: int) -> Mutant:
 
 def constant(model: Model, name: str, value: int) -> Mutant:
     """Calls return a constant instead."""
-    return calls(model, name, lambda i: Instruction(Op.CONST, d=i.d, imm=value))
+    return calls(model, name, lambda i: Instruction(Op.MOVE, i.d, IMMEDIATE, imm=value))
 
 
 def words(model: Model, change: Callable[[list[int]], list[int]]) -> Mutant:

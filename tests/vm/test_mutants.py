@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kss.binary import (
+    IMMEDIATE,
     AutomatonRecord,
     EntryKind,
     Image,
@@ -51,6 +52,15 @@ def drop(old: Op) -> Mutant:
 def widen(old: Op, new_type: Callable[[int], int]) -> Mutant:
     """Works in another type."""
     return code(lambda i: i._replace(x=new_type(i.x)) if i.op == old else i)
+
+
+def is_number(i: Instruction) -> bool:
+    """Whether the second operand is a number of the instruction."""
+    return i.b == IMMEDIATE and i.op != Op.CALL
+
+
+def immediate(change: Callable[[int], int]) -> Mutant:
+    return code(lambda i: i._replace(imm=change(i.imm) & 0xFFFFFFFFFFFFFFFF) if is_number(i) else i)
 
 
 def method(old: int, new: int) -> Mutant:
@@ -214,6 +224,11 @@ MUTANTS: dict[str, Mutant] = {
     "the wrong way round too": swap(Op.JUMP_NONZERO, Op.JUMP_ZERO),
     "source for destination": swap(Op.DST, Op.SRC),
     "destination for source": swap(Op.SRC, Op.DST),
+    "numbers of one more": immediate(lambda number: number + 1),
+    "no number but zero": immediate(lambda number: 0),
+    "numbers of 32 bits": immediate(lambda number: number & 0xFFFFFFFF),
+    "a register for a number": code(lambda i: i._replace(b=i.d, imm=0) if is_number(i) else i),
+    "the number first": code(lambda i: i._replace(a=i.b, b=i.a) if is_number(i) else i),
     "no negation": drop(Op.INVERT),
     "no complement": drop(Op.NOT),
     "no check of tags": code(

@@ -12,7 +12,7 @@ from functools import singledispatchmethod
 from typing import TYPE_CHECKING, TypeAlias
 
 from kss import layout
-from kss.binary import Op
+from kss.binary import IMMEDIATE, Op
 from kss.codegen.assembler import Assembler
 from kss.codegen.layouts import inverse_of
 from kss.tree import (
@@ -121,7 +121,7 @@ class Expressions:
         self.objects.query(self, expression, d)
 
     def constant(self, value: int, d: int) -> None:
-        self.out.emit(Op.CONST, self.out.use(d), imm=value)
+        self.out.emit(Op.MOVE, self.out.use(d), IMMEDIATE, imm=value)
 
     def values(self, expressions: Sequence[Expression], d: int) -> list[int]:
         """Several values at once; returns their registers, all from d on."""
@@ -235,14 +235,25 @@ class Expressions:
             }[operation](operands, d)
 
     def _binary(self, name: str, operands: tuple[Expression, ...], result: Type, d: int) -> None:
-        left, right = self.values(operands, d)
+        left, right, known = self._pair(operands, d)
         if name in _ORDER:
             op, swapped = _ORDER[name]
             a, b = (right, left) if swapped else (left, right)
-            self.out.emit(op, d, a, b, type_code(operands[0].type))
+            self.out.emit(op, d, a, b, type_code(operands[0].type), known)
         else:
             op = _BINARY[name]
-            self.out.emit(op, d, left, right, type_code(result) if op in _TYPED else 0)
+            self.out.emit(op, d, left, right, type_code(result) if op in _TYPED else 0, known)
+
+    def _pair(self, operands: tuple[Expression, ...], d: int) -> tuple[int, int, int]:
+        """The registers of two values, one of which may be IMMEDIATE: then with that number."""
+        left, right = operands
+        for number, other in ((right, left), (left, right)):
+            if isinstance(number, Constant) and isinstance(number.value, int):
+                self.value(other, d)
+                known = int(number.value)
+                return (d, IMMEDIATE, known) if number is right else (IMMEDIATE, d, known)
+        first, second = self.values(operands, d)
+        return first, second, 0
 
     def _not(self, operands: tuple[Expression, ...], d: int) -> None:
         self.value(operands[0], d)
@@ -367,14 +378,12 @@ class Expressions:
     def _checked_index(self, index: Expression, count: int, d: int, test: int) -> None:
         """The index in register d; a negative one is a large one."""
         self.value(index, d)
-        self.constant(count, test)
-        self.out.emit(Op.LT, test, d, test, U64)
+        self.out.emit(Op.LT, self.out.use(test), d, IMMEDIATE, U64, count)
         self.fail_unless(test, 1)
 
     def _unless(self, register: int, number: int, test: int) -> int:
         """A jump that is taken unless the register holds the number."""
-        self.constant(number, test)
-        self.out.emit(Op.EQ, test, test, register)
+        self.out.emit(Op.EQ, self.out.use(test), register, IMMEDIATE, imm=number)
         return self.out.jump(Op.JUMP_ZERO, test)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeAlias
 
-from kss.binary import CallRecord, EntryKind, Instruction, Op
+from kss.binary import IMMEDIATE, CallRecord, EntryKind, Instruction, Op
 from kss.codegen import texts
 from kss.codegen.assembler import Assembler
 from kss.codegen.expressions import U64, Expressions
@@ -148,16 +148,14 @@ class Items:
         out = to.out
         if len(branches) > FEW_BRANCHES:
             middle = len(branches) // 2
-            to.constant(branches[middle][0], 1)
-            out.emit(Op.LT, 1, 0, 1, U64)
+            out.emit(Op.LT, out.use(1), 0, IMMEDIATE, U64, branches[middle][0])
             upper = out.jump(Op.JUMP_ZERO, 1)
             self._dispatch(to, branches[:middle], misses, ends)
             out.land(upper)
             self._dispatch(to, branches[middle:], misses, ends)
             return
         for value, items in branches:
-            to.constant(value, 1)
-            out.emit(Op.EQ, 1, 0, 1)
+            out.emit(Op.EQ, out.use(1), 0, IMMEDIATE, imm=value)
             skip = out.jump(Op.JUMP_ZERO, 1)
             self._items(to, items)
             ends.append(out.jump(Op.JUMP))
@@ -199,8 +197,7 @@ class Items:
         for number, name in reversed(list(enumerate(names))):
             label = self._objects.methods[leaf.object].label(name)
             if label is not None:
-                to.constant(label, d + 2)
-                out.emit(Op.EQ, d + 2, d, d + 2)
+                out.emit(Op.EQ, out.use(d + 2), d, IMMEDIATE, imm=label)
                 skip = out.jump(Op.JUMP_ZERO, d + 2)
                 to.constant(number, found)
                 out.land(skip)

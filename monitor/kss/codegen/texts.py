@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kss.binary import AutomatonRecord, Image, Op
+from kss.binary import IMMEDIATE, AutomatonRecord, Image, Op
 from kss.codegen.assembler import TooComplexError
 from kss.regex.automaton import Automaton, build
 from kss.regex.syntax import Expression as Pattern
@@ -98,8 +98,7 @@ def _answer_leaf(
         first += count
         if number < len(parts):
             test = to.out.use(d + 2)
-            to.constant(none, test)
-            to.out.emit(Op.EQ, test, test, d)
+            to.out.emit(Op.EQ, test, d, IMMEDIATE, imm=none)
             ends.append(to.out.jump(Op.JUMP_ZERO, test))
     for end in ends:
         to.out.land(end)

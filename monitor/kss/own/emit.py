@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from kss.binary import Op
+from kss.binary import IMMEDIATE, Op
 from kss.codegen.assembler import Assembler
 from kss.codegen.expressions import U64
 from kss.own import tree
@@ -158,7 +158,7 @@ class Bodies:
 
     def into(self, operand: Operand, d: int) -> None:
         if isinstance(operand, Known):
-            self.out.emit(Op.CONST, self.out.use(d), imm=operand.value)
+            self.out.emit(Op.MOVE, self.out.use(d), IMMEDIATE, imm=operand.value)
         elif operand != d:
             self.out.emit(Op.MOVE, self.out.use(d), operand)
 
@@ -225,9 +225,12 @@ class Bodies:
 
     def _two(self, left: Operand, right: Operand, top: int, op: Op, code: int = 0) -> int:
         """An instruction on two values, the result in register `top`."""
-        first = self.held(left, top if right != top else top + 1)
-        second = self.held(right, top + 1 if first == top else top)
-        self.out.emit(op, self.out.use(top), first, second, code)
+        if isinstance(left, Known) and isinstance(right, Known):
+            self.into(left, top)
+            left = top
+        a, b = (IMMEDIATE if isinstance(each, Known) else each for each in (left, right))
+        known = [each.value for each in (left, right) if isinstance(each, Known)]
+        self.out.emit(op, self.out.use(top), a, b, code, *known)
         return top
 
     def _pair(

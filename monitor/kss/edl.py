@@ -50,6 +50,7 @@ class Descriptions:
         self.packages = Packages(search, findings, self.stubs)
         # With stubs enabled: classes that may have more endpoints than is known.
         self.open: set[str] = set()
+        self.shipped: set[str] = set()  # those of them that KSS describes
 
     # ---- files
 
@@ -152,6 +153,7 @@ class Descriptions:
         ours = self._search.ours(Path(description.source.name))
         if self.stubs.enabled and (open or ours):
             self.open.add(name)
+            self.shipped |= {name} if ours else set()
 
     def component(self, word: Word) -> Description | None:
         """What a CDL file says; None after a finding, or if it is a stub."""

@@ -145,7 +145,7 @@ RULES: Final[dict[str, str]] = {
     "STUB-002": "a class is not declared: it is a stub",
     "STUB-003": "a part of the policy is not found and left out",
     "STUB-004": "a rule hangs on a stub and denies",
-    "STUB-005": "a name that KSS's own description of an SDK class does not have",
+    "STUB-005": "a name that a class does not have in the files that are there: others may",
     "STUB-006": "nk.base is taken as included",
     # surely not meant
     "PSL-080": "the name of a policy object starts with an uppercase letter",

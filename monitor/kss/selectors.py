@@ -167,7 +167,8 @@ class Selectors:
         return not any(candidate.endpoint.interface.name in partial for candidate in found)
 
     def _trust(self, section: Section, key: str, word: Word) -> None:
-        """Notes a name that the SDK's description of a class may have, KSS's own has not."""
+        """Notes a name that what is not there may have: the SDK's description of a class that KSS
+        describes itself, or the file of a component or interface of a class."""
         if not self.stubs.enabled:
             return
         if key in _FILES and not self._descriptions.describes(word.value, _FILES[key]):
@@ -181,11 +182,15 @@ class Selectors:
             return
         server = "src" if section.kind.server_is_source else "dst"
         owner = self._classes.get(section.fixed.get(server, ""))
-        if owner and owner.endpoints:
+        if not owner or not section.candidates:  # what is around it is not known either
+            return
+        if self.stubs.first(key, word.value, owner.name):
             known = {_VALUE[key](c) for c in self._all[section.kind] if c.owner is owner} - {""}
-            message = f"{owner.name} is not known to have {key} {word.value}"
+            message = f"{owner.name} has no {key} {word.value} in the files that are there"
+            if owner.name in self._descriptions.shipped:
+                message = f"{owner.name}, as KSS describes it, has no {key} {word.value}"
             help = did_you_mean(word.value, known)
-            self._findings.note("STUB-005", word.span.at, message, help, word.value)
+            self._findings.note("STUB-005", word.span.at, f"{message}: trusted", help, word.value)
 
     def _apply_class(self, section: Section, key: str, word: Word) -> Section:
         name = word.value

@@ -30,7 +30,7 @@ class Stubs:
     enabled: bool = False
     # Packages of what is there: a name in one of them whose file is not found is misspelt.
     own: set[str] = field(default_factory=set)
-    _taken: set[tuple[str, str]] = field(default_factory=set)
+    _taken: set[tuple[str, str, str]] = field(default_factory=set)
 
     def has(self, name: str) -> None:
         """Notes the package of a class, component or interface that the user describes."""
@@ -43,11 +43,17 @@ class Stubs:
 
     def take(self, what: str, name: str, at: Location, help: str) -> bool:
         """Takes a name whose file is not found as a stub; False if stubs are not enabled."""
-        if self.enabled and (what, name) not in self._taken:
-            self._taken.add((what, name))
+        if self.enabled and self.first(what, name):
             message = f"the file of {what} {name} is not found: it is taken on trust"
             self.findings.note("STUB-001", at, message, help, name)
         return self.enabled
+
+    def first(self, what: str, name: str, owner: str = "") -> bool:
+        """Whether this is the first time that something of that name (and of `owner`) is asked
+        about: each is noted once."""
+        known = (what, name, owner) in self._taken
+        self._taken.add((what, name, owner))
+        return not known
 
 
 def is_opaque(wire: WireType) -> bool:

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from kss.api import check
 from kss.edl import Descriptions
 from kss.errors import Findings, Location
+from kss.events import Event, Kind
 from kss.grammar.idl import parse_package
 from kss.idl import Package, Reader
 from kss.layout import EntityClass, Interface
+from kss.message import encode
 from kss.packages import Packages
 from kss.source import Search, Source
 
-from tests.kss.conftest import LIB, Load
+from tests.kss.conftest import LIB, Load, Start
 
 
 def package(text: str, directory: Path) -> Package:
@@ -110,7 +112,7 @@ def test_parts_in_any_order_and_old_words(tmp_path: Path) -> None:
 def test_a_file_found_by_its_last_name_must_declare_the_whole(tmp_path: Path) -> None:
     (tmp_path / "Core.edl").write_text("task class other.Core\n")
     (tmp_path / "Vault.edl").write_text("task class other.Vault\n")
-    assert len(entity("kl.core.Core", tmp_path).endpoints) == 7
+    assert len(entity("kl.core.Core", tmp_path).endpoints) == 8
     assert entity("bank.Vault", tmp_path).name == "bank.Vault"
 
 
@@ -124,6 +126,7 @@ def test_kernel_services() -> None:
         (4, "console.Console", "kl.core.Console"),
         (5, "policy.Policy", "kl.core.Policy"),
         (6, "task.Task", "kl.core.Task"),
+        (7, "handle.Handle", "kl.core.Handle"),
     ]
     requests = {
         f"{e.interface.name.split('.')[-1]}.{m.name}": [
@@ -142,6 +145,22 @@ def test_kernel_services() -> None:
         "Policy.Swap": [("policy", "UInt32")],
         "Policy.Install": [("size", "UInt32")],
     }
+
+
+def test_policies_look_at_handles_that_are_copied(load: Load, start: Start) -> None:
+    policy = load(
+        "request dst=kl.core.Core, endpoint=handle.Handle, method=Copy"
+        " { assert (message.newRightsMask < message.inHandle.rights) }"
+        "request dst=kl.core.Core, endpoint=handle.Handle, method=CreateUserObject"
+        " { assert (message.type == 1 && message.rights < 8) }"
+    )
+    core = policy.layout("kl.core.Core").endpoints[7]
+    copy = core.interface.methods[0]
+    for rights, granted in ((3, True), (7, False)):
+        values = {"inHandle": {"handle": 9, "rights": 7}, "newRightsMask": rights}
+        message = encode(copy.request, values, riid=core.riid, mid=copy.mid)
+        event = Event(Kind.REQUEST, policy.classes.index("bank.Teller"), 0, 2, 1, message)
+        assert start(policy).judge(event).granted is granted
 
 
 def test_port_endpoints_come_after_the_declared(load: Load) -> None:

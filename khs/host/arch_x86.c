@@ -8,8 +8,9 @@ enum { DIVIDE = 0, DEBUG = 1, BREAKPOINT = 3, OVERFLOW = 4, UNDEFINED = 6, INVAL
 /* Opcodes. */
 enum { INT = 0xcd, INT1 = 0xf1 };
 
-#define COUNT(array) (uint32_t)(sizeof(array) / sizeof *(array))
+#define TRAP_FLAG 0x100u /* of EFLAGS */
 
+#define COUNT(array) (uint32_t)(sizeof(array) / sizeof *(array))
 
 static const int registers_x86[] = {
     UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX, UC_X86_REG_ESP,
@@ -59,7 +60,7 @@ static __attribute__((noinline)) void on_rare_block(uc_engine *uc, uint64_t pc, 
 {
     bool is_counted = (cpu->blocks[pc % KHS_BLOCKS] ^ entry_of(pc, size, 0)) < 1u << TICKS_BITS;
     khs_block block = {.pc = pc, .size = size};
-    if (!is_counted && khs_x86_walk(cpu, pc, pc + size, &block.ticks) != pc + size)
+    if (!is_counted && (cpu->unknown_from = khs_x86_walk(cpu, pc, pc + size, &block.ticks)) != pc + size)
         cpu->unknown = size;
     if (is_counted || cpu->unknown > 0 || block.ticks > cpu->left) {
         khs_latch_budget(cpu, uc, pc);
@@ -90,7 +91,7 @@ static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
         khs_latch_budget(cpu, uc, pc);
         return;
     }
-    if (KHS_RARE(!khs_x86_is_known(cpu, pc)) && !khs_x86_admit(cpu, uc, pc, size))
+    if (KHS_RARE(!khs_x86_admit(cpu, uc, pc, size)))
         return;
     cpu->left--;
     cpu->now = (khs_block){.pc = pc, .size = size, .ticks = 1};
@@ -269,7 +270,8 @@ static void set_result_x86(khs_cpu *cpu, uint32_t code, uint32_t value)
     uc_reg_write_batch(cpu->main, to, values, 2);
 }
 
-/* `syscall` leaves the return address in rcx and the flags in r11. */
+/* `syscall` leaves the return address in rcx and the flags in r11. With the trap flag set it
+ * is stepped; an engine that the hypercall stopped would not tell. */
 static void set_result_x64(khs_cpu *cpu, uint32_t code, uint32_t value)
 {
     static const int to[] = {UC_X86_REG_RAX, UC_X86_REG_RDX, UC_X86_REG_RCX, UC_X86_REG_R11};
@@ -277,6 +279,8 @@ static void set_result_x64(khs_cpu *cpu, uint32_t code, uint32_t value)
     void *values[] = {&rax, &rdx, &cpu->pc, &flags};
     uc_reg_read(cpu->main, UC_X86_REG_RFLAGS, &flags);
     uc_reg_write_batch(cpu->main, to, values, 4);
+    if (KHS_RARE(flags & TRAP_FLAG))
+        cpu->refused = (khs_latch){.kind = KHS_FAULT_BREAKPOINT, .detail = DEBUG, .pc = cpu->pc};
 }
 
 /* ------------------------------------------------------------ user mode */
@@ -314,6 +318,7 @@ const khs_isa khs_isa_x86 = {
     .pc_index = 8,
     .user_mode = user_mode_x86,
     .hooks = hooks,
+    .prepare = khs_x86_prepare,
     .on_block = on_block,
     .on_code = on_code,
     .enter = enter_x86,
@@ -337,6 +342,7 @@ const khs_isa khs_isa_x64 = {
     .pc_index = 16,
     .user_mode = user_mode_x64,
     .hooks = hooks,
+    .prepare = khs_x86_prepare,
     .on_block = on_block,
     .on_code = on_code,
     .enter = enter_x64,

@@ -19,8 +19,10 @@ static bool open_main(khs_cpu *cpu)
         khs_engine_refuse(cpu, KHS_DETAIL_EXHAUSTED);
         return false;
     }
-    if (cpu->main == NULL)
+    if (cpu->main == NULL) {
         cpu->main = khs_engine_open(cpu, KHS_ENGINE_MAIN);
+        cpu->hooked_count = 0;
+    }
     if (cpu->main != NULL && cpu->transfer == NULL && uc_context_alloc(cpu->main, &cpu->transfer) != UC_ERR_OK)
         cpu->transfer = NULL;
     if (cpu->main == NULL || cpu->transfer == NULL)

@@ -318,6 +318,7 @@ void khs_engine_start(khs_cpu *cpu, uc_engine **engine)
         khs_engine_refuse(cpu, KHS_DETAIL_SIGNAL + (uint32_t)guard->signal);
         return;
     }
+    cpu->given = cpu->left;
     guard->armed = 1;
     uc_err err = uc_emu_start(*engine, cpu->pc, 0, 0, 0);
     guard->armed = 0;

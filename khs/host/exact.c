@@ -41,6 +41,8 @@ static void on_twin(khs_cpu *cpu, uint64_t limit)
 static void before_block(khs_cpu *cpu)
 {
     uint64_t limit = cpu->unknown > 0 ? cpu->unknown : cpu->left;
+    if (cpu->unknown > 0 && cpu->host->arch->prepare != NULL)
+        cpu->host->arch->prepare(cpu);
     cpu->unknown = 0;
     cpu->reason = KHS_RUNNING_ON;
     if (!to_twin(cpu))

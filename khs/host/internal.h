@@ -88,6 +88,8 @@ typedef struct khs_isa {
     bool (*user_mode)(uc_engine *uc);
     /* Adds the hooks that only this architecture needs. */
     bool (*hooks)(khs_cpu *cpu, uc_engine *uc);
+    /* Whatever the block that was not entered needs on the main engine, which has stopped. */
+    void (*prepare)(khs_cpu *cpu);
     uc_cb_hookcode_t on_block; /* of main engines */
     uc_cb_hookcode_t on_code;  /* of twins */
     /* Calls a guest function: a start (`fresh`) or a virtual interrupt. */
@@ -111,9 +113,8 @@ bool khs_x86_user_mode(uc_engine *uc, bool wide);
 
 /* x86_code.c: lengths of instructions, as the engine told them. */
 #define KHS_X86_LONGEST 15u
-bool khs_x86_is_known(khs_cpu *cpu, uint64_t pc);
-/* The engine is about to run an instruction that is not known. False, and a fault, if it
- * must not. */
+/* The twin is about to run an instruction, which is learned if it is new. False if that must
+ * not be, or not yet; then the engine stops before it. */
 bool khs_x86_admit(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size);
 /* The first byte behind the prefixes. */
 uint8_t khs_x86_opcode_at(khs_cpu *cpu, uint64_t pc);
@@ -122,16 +123,19 @@ uint8_t khs_x86_opcode_at(khs_cpu *cpu, uint64_t pc);
 uint64_t khs_x86_walk(khs_cpu *cpu, uint64_t from, uint64_t to, uint32_t *count);
 /* The instruction of the current block that ends at `end`. */
 uint64_t khs_x86_ending_at(khs_cpu *cpu, uint64_t end);
+/* Gives the instruction that kept a block from being known the hook that it needs. */
+void khs_x86_prepare(khs_cpu *cpu);
 
 /* x86_rules.c: what may become of an instruction, by its first bytes. The last of them may
  * be its opcode, then there are more to look at, which are none of its. */
 #define KHS_X86_FETCHED (KHS_X86_LONGEST + 2u)
 enum khs_x86_rule {
-    KHS_X86_RUNS,
-    KHS_X86_STEPPED, /* on the twin alone */
-    KHS_X86_REFUSED, /* `fault` says as what */
+    KHS_X86_REFUSED = 1, /* never carried out; `fault` says as what */
+    KHS_X86_STEPPED = 2, /* on the twin alone */
+    KHS_X86_FIRST = 4,   /* on the twin only as the first after it was started */
+    KHS_X86_HOOKED = 8,  /* on the main engine only with a hook of its own */
 };
-enum khs_x86_rule khs_x86_rule(const uint8_t *code, bool wide, khs_latch *fault);
+uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault);
 const uint8_t *khs_x86_opcode(const uint8_t *code, bool wide);
 
 /* ------------------------------------------------------------ scan.c */
@@ -173,15 +177,18 @@ typedef struct khs_postponed {
 } khs_postponed;
 
 #define KHS_BLOCKS 16384u
+#define KHS_HOOKED 64u
 
 struct khs_cpu {
     /* what every block touches */
     uint64_t left; /* ticks not yet given to a block; 0 once something is latched */
     khs_block now; /* entered last */
     uint32_t unknown; /* bytes of the block that was not entered, as not all of it is known */
+    uint64_t unknown_from; /* its first instruction that is not */
     /* where and why it stopped */
     uint64_t pc;   /* next instruction */
     uint64_t kept; /* `left` when something was latched */
+    uint64_t given; /* `left` when the engine was started */
     uint32_t reason;             /* enum khs_reason */
     uint64_t budget;             /* of the run, or since the last hypercall */
     bool in_hook;                /* the kernel is at work inside a hook */
@@ -203,6 +210,8 @@ struct khs_cpu {
     uc_context *interrupted; /* kept for khs_port_interrupt_return */
     uint64_t interrupted_pc;
     uint64_t blocks[KHS_BLOCKS]; /* x86: what is known of blocks, see arch_x86.c */
+    uint64_t hooked[KHS_HOOKED]; /* x86: instructions with hooks of their own on `main` */
+    uint32_t hooked_count;
 };
 
 enum khs_engine_kind {

@@ -4,29 +4,62 @@
  * engine once all of it is known. Code never changes, so neither do lengths. */
 #include "internal.h"
 
+#define LENGTH 0x0fu
+#define FIRST 0x10u  /* KHS_X86_FIRST */
+#define HOOKED 0x20u /* KHS_X86_HOOKED */
+
 /* NULL where there is no code. */
-static uint8_t *length_at(khs_cpu *cpu, uint64_t pc)
+static uint8_t *entry_at(khs_cpu *cpu, uint64_t pc)
 {
     if (!khs_cpu_find_code(cpu, pc) || cpu->lengths == NULL)
         return NULL;
     return &cpu->lengths[pc - cpu->code_start];
 }
 
-bool khs_x86_is_known(khs_cpu *cpu, uint64_t pc)
+/* 0 if it is not known. */
+static uint32_t length_at(khs_cpu *cpu, uint64_t pc)
 {
-    const uint8_t *length = length_at(cpu, pc);
-    return length != NULL && *length != 0;
+    const uint8_t *entry = entry_at(cpu, pc);
+    return entry == NULL ? 0 : *entry & LENGTH;
 }
+
+/* ------------------------------------------------------------ hooks of instructions */
+
+static bool is_hooked(const khs_cpu *cpu, uint64_t pc)
+{
+    uint32_t i = 0;
+    while (i < cpu->hooked_count && cpu->hooked[i] != pc)
+        i++;
+    return i < cpu->hooked_count;
+}
+
+static void on_hooked(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
+{
+    (void)uc, (void)pc, (void)size, (void)data; /* it is there for what Unicorn does around it */
+}
+
+/* Where there are more of them than anybody writes, what is left stays with the twin. */
+void khs_x86_prepare(khs_cpu *cpu)
+{
+    uint64_t pc = cpu->unknown_from;
+    const uint8_t *entry = entry_at(cpu, pc);
+    uc_hook hook;
+    if (entry == NULL || !(*entry & HOOKED) || cpu->hooked_count == KHS_HOOKED)
+        return;
+    if (uc_hook_add(cpu->main, &hook, UC_HOOK_CODE, (void *)on_hooked, cpu, pc, pc) == UC_ERR_OK &&
+        uc_ctl_remove_cache(cpu->main, pc, pc + 1) == UC_ERR_OK)
+        cpu->hooked[cpu->hooked_count++] = pc;
+}
+
+/* ------------------------------------------------------------ walks */
 
 uint64_t khs_x86_walk(khs_cpu *cpu, uint64_t from, uint64_t to, uint32_t *count)
 {
-    *count = 0;
-    while (from < to) {
-        const uint8_t *length = length_at(cpu, from);
-        if (length == NULL || *length == 0)
+    for (*count = 0; from < to; ++*count) {
+        const uint8_t *entry = entry_at(cpu, from);
+        if (entry == NULL || *entry == 0 || ((*entry & HOOKED) && !is_hooked(cpu, from)))
             break;
-        from += *length;
-        ++*count;
+        from += *entry & LENGTH;
     }
     return from;
 }
@@ -34,12 +67,10 @@ uint64_t khs_x86_walk(khs_cpu *cpu, uint64_t from, uint64_t to, uint32_t *count)
 uint64_t khs_x86_ending_at(khs_cpu *cpu, uint64_t end)
 {
     uint64_t pc = cpu->now.pc;
-    for (;;) {
-        const uint8_t *length = length_at(cpu, pc);
-        if (length == NULL || *length == 0 || pc + *length >= end)
-            return pc;
-        pc += *length;
-    }
+    uint32_t length;
+    while ((length = length_at(cpu, pc)) != 0 && pc + length < end)
+        pc += length;
+    return pc;
 }
 
 /* ------------------------------------------------------------ bytes */
@@ -66,29 +97,41 @@ uint8_t khs_x86_opcode_at(khs_cpu *cpu, uint64_t pc)
     return *khs_x86_opcode(code, is_wide(cpu));
 }
 
-/* ------------------------------------------------------------ new code */
+/* ------------------------------------------------------------ the twin's hook */
 
 /* An instruction that reaches into another region, which may not lie there for everybody
  * who shares this one, stays unknown. */
-static void learn(khs_cpu *cpu, uint64_t pc, uint32_t size)
+static void learn(khs_cpu *cpu, uint64_t pc, uint32_t size, uint32_t rules)
 {
-    uint8_t *length = length_at(cpu, pc);
-    if (length != NULL && cpu->code_size - (pc - cpu->code_start) >= size)
-        *length = (uint8_t)size;
+    uint8_t *entry = entry_at(cpu, pc);
+    if (entry != NULL && cpu->code_size - (pc - cpu->code_start) >= size)
+        *entry = (uint8_t)(size | (rules & KHS_X86_FIRST ? FIRST : 0) | (rules & KHS_X86_HOOKED ? HOOKED : 0));
 }
 
-/* Unicorn tells no length of an instruction that is too long; it faults. */
-bool khs_x86_admit(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
+static uint32_t rules_of(khs_cpu *cpu, uint64_t pc, uint32_t size, khs_latch *fault)
 {
     uint8_t code[KHS_X86_FETCHED];
-    khs_latch fault = {.pc = pc};
     if (size > KHS_X86_LONGEST)
-        return true;
+        return 0; /* Unicorn tells no length of what is too long; it faults */
     fetch(cpu, pc, code);
-    enum khs_x86_rule rule = khs_x86_rule(code, is_wide(cpu), &fault);
-    if (rule == KHS_X86_REFUSED)
+    uint32_t rules = khs_x86_rules(code, is_wide(cpu), fault);
+    if (!(rules & (KHS_X86_REFUSED | KHS_X86_STEPPED)))
+        learn(cpu, pc, size, rules);
+    return rules;
+}
+
+bool khs_x86_admit(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
+{
+    const uint8_t *entry = entry_at(cpu, pc);
+    khs_latch fault = {.pc = pc};
+    if (entry != NULL && *entry != 0 && !(*entry & FIRST))
+        return true;
+    uint32_t rules = rules_of(cpu, pc, size, &fault);
+    if (rules & KHS_X86_REFUSED)
         khs_latch_fault(cpu, uc, &fault, false);
-    else if (rule == KHS_X86_RUNS)
-        learn(cpu, pc, size);
-    return rule != KHS_X86_REFUSED;
+    else if (!(rules & KHS_X86_FIRST) || cpu->left == cpu->given)
+        return true;
+    else
+        uc_emu_stop(uc);
+    return false;
 }

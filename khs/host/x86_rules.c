@@ -76,6 +76,12 @@ static bool is_transcendental(const instruction *it)
     }
 }
 
+/* And cmpxchg16b. */
+static bool is_cmpxchg8b(const instruction *it)
+{
+    return it->opcode[0] == ESCAPE && it->opcode[1] == 0xc7 && reg(it->opcode[2]) == 1 && is_memory(it->opcode[2]);
+}
+
 /* Whether `lock` may stand before it; else it is undefined, but QEMU ignores the prefix. */
 static bool is_lockable(const instruction *it)
 {
@@ -88,8 +94,7 @@ static bool is_lockable(const instruction *it)
         case 0xab: case 0xb3: case 0xbb: return true;            /* bts, btr, btc */
         case 0xb0: case 0xb1: case 0xc0: case 0xc1: return true; /* cmpxchg, xadd */
         case 0xba: return reg(modrm) >= 5;
-        case 0xc7: return reg(modrm) == 1; /* cmpxchg8b */
-        default: return false;
+        default: return is_cmpxchg8b(it);
         }
     switch (opcode) {
     case 0x80: case 0x81: case 0x82: case 0x83: return reg(modrm) != 7; /* all but cmp */
@@ -124,7 +129,7 @@ static bool stores_late(const instruction *it)
     if (!is_memory(modrm))
         return false;
     if (escaped)
-        return (opcode == 0xae && reg(modrm) == 0) || (opcode == 0xc7 && reg(modrm) == 1); /* fxsave, cmpxchg8b */
+        return (opcode == 0xae && reg(modrm) == 0) || is_cmpxchg8b(it); /* fxsave */
     switch (opcode) {
     case 0xd9: case 0xdd: case 0xdf: return reg(modrm) == 6; /* fnstenv, fnsave, fbstp */
     case 0xdb: return reg(modrm) == 7;                       /* fstp m80 */
@@ -132,14 +137,38 @@ static bool stores_late(const instruction *it)
     }
 }
 
-static enum khs_x86_rule refuse(khs_latch *fault, uint32_t kind, uint32_t detail)
+/* Flags that are used or left as QEMU had noted them for the instruction, before Unicorn's
+ * hook gave them another form: after a miss in the TLB, or by cmpxchg8b always. The first
+ * instruction of a run finds them in that form already. */
+static bool minds_flags(const instruction *it)
+{
+    const uint8_t pushf = 0x9c;
+    uint8_t opcode = it->opcode[0];
+    bool is_string = (opcode & 0xfc) == 0xa4 || (opcode >= 0xaa && opcode <= 0xaf);
+    return opcode == pushf || (is_string && (it->rep || it->repne)) || is_cmpxchg8b(it);
+}
+
+/* bt, bts, btr, btc: QEMU leaves overflow and auxiliary carry alone or not, depending on what
+ * it translated before them in the same block. A hook makes it leave them alone, as processors
+ * do; on the twin each instruction has one. */
+static bool tests_bit(const instruction *it)
+{
+    if (it->opcode[0] != ESCAPE)
+        return false;
+    switch (it->opcode[1]) {
+    case 0xa3: case 0xab: case 0xb3: case 0xba: case 0xbb: return true;
+    default: return false;
+    }
+}
+
+static uint32_t refuse(khs_latch *fault, uint32_t kind, uint32_t detail)
 {
     fault->kind = kind;
     fault->detail = detail;
     return KHS_X86_REFUSED;
 }
 
-enum khs_x86_rule khs_x86_rule(const uint8_t *code, bool wide, khs_latch *fault)
+uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault)
 {
     const uint8_t iret = 0xcf; /* no segment can be loaded, but QEMU looks into a TSS first */
     instruction it = parse(code, wide);
@@ -149,5 +178,6 @@ enum khs_x86_rule khs_x86_rule(const uint8_t *code, bool wide, khs_latch *fault)
         return refuse(fault, KHS_FAULT_UNDEFINED, KHS_DETAIL_REFUSED);
     if (is_port(*it.opcode) || *it.opcode == iret)
         return refuse(fault, KHS_FAULT_PRIVILEGED, PROTECTION);
-    return stores_late(&it) ? KHS_X86_STEPPED : KHS_X86_RUNS;
+    return (stores_late(&it) ? KHS_X86_STEPPED : 0u) | (minds_flags(&it) ? KHS_X86_FIRST : 0u) |
+           (tests_bit(&it) ? KHS_X86_HOOKED : 0u);
 }

@@ -37,6 +37,9 @@ INSTRUCTION(rdpid, ".byte 0xf3, 0x0f, 0xc7, 0xf8")
 /* Undefined. */
 INSTRUCTION(ud2, "ud2")
 INSTRUCTION(lock_nop, ".byte 0xf0, 0x90")
+INSTRUCTION(lock_mov, ".byte 0xf0, 0x89, 0xc0")
+INSTRUCTION(lock_xadd_register, ".byte 0xf0, 0x0f, 0xc1, 0xc0")
+INSTRUCTION(movmskps_memory, ".byte 0x0f, 0x50, 0x00")
 /* mov $0xd1ab0ff0, %eax, jumped into: lock bts %edx, %ecx, which QEMU cannot translate. */
 INSTRUCTION(lock_bts_in_constant, ".byte 0xeb, 0x01, 0xb8, 0xf0, 0x0f, 0xab, 0xd1")
 INSTRUCTION(vmcall, ".byte 0x0f, 0x01, 0xc1")
@@ -51,6 +54,7 @@ INSTRUCTION(too_long, ".rept 15\n\t.byte 0x66\n\t.endr\n\tnop")
 /* Traps nobody set up, among them the numbers of other exceptions. */
 INSTRUCTION(int3, "int3")
 INSTRUCTION(int1, ".byte 0xf1")
+INSTRUCTION(int_invalid_opcode, "int $6")
 INSTRUCTION(int_general_protection, "int $13")
 INSTRUCTION(int_page_fault, "int $14")
 INSTRUCTION(int_timer, "int $32")
@@ -71,6 +75,40 @@ INSTRUCTION(set_io_level, "pushf\n\tpop " ACCUMULATOR "\n\tor $0x3200, %%eax\n\t
 INSTRUCTION(set_trap_flag, "pushf\n\tpop " ACCUMULATOR "\n\tor $0x100, %%eax\n\tpush " ACCUMULATOR
                            "\n\tpopf\n\tnop")
 
+/* What was stepped ends with the bytes of `int $1`. */
+INSTRUCTION(step_constant, "pushf\n\tpop " ACCUMULATOR "\n\tor $0x100, %%eax\n\tpush " ACCUMULATOR
+                           "\n\tpopf\n\tmovl $0x01cd0000, %%eax")
+/* To the task that the processor would find in its task state. */
+INSTRUCTION(iret_nested, "pushf\n\tpop " ACCUMULATOR "\n\tor $0x4000, %%eax\n\tpush " ACCUMULATOR
+                         "\n\tpopf\n\tiret")
+
+/* Floating point as a program may expect it at its start: see the psABI. */
+static khs_result x87_control(void)
+{
+    unsigned short control;
+    __asm__("fnstcw %0" : "=m"(control));
+    return (khs_result){ KHS_CODE_OK, control };
+}
+
+static khs_result sse_control(void)
+{
+    unsigned control;
+    __asm__("stmxcsr %0" : "=m"(control));
+    return (khs_result){ KHS_CODE_OK, control };
+}
+
+/* A conversion to an integer changes the control word, and back. */
+static khs_result long_double(void)
+{
+    volatile long double one = 1.0L, three = 3.0L, third = one / three;
+    volatile int rounded = (int)(three / 2);
+    return (khs_result){ KHS_CODE_OK, rounded == 1 && one / three == third && third * three == one &&
+                                          third != (long double)(double)third };
+}
+
+/* mov $0x9090fed9, %eax, jumped into: fsin. */
+INSTRUCTION(sine_in_constant, "fld1\n\t.byte 0xeb, 0x01, 0xb8, 0xd9, 0xfe, 0x90, 0x90\n\tfstp %%st(0)")
+
 /* Division. */
 INSTRUCTION(divide_by_zero, "xorl %%ecx, %%ecx\n\tmovl $1, %%eax\n\txorl %%edx, %%edx\n\tdivl %%ecx")
 INSTRUCTION(divide_overflow, "movl $0x80000000, %%eax\n\tmovl $-1, %%edx\n\tmovl $-1, %%ecx\n\tidivl %%ecx")
@@ -84,6 +122,11 @@ INSTRUCTION(divide_overflow, "movl $0x80000000, %%eax\n\tmovl $-1, %%edx\n\tmovl
     { "in-immediate", in_immediate }, { "out", out_byte }, { "rdtsc", rdtsc },                       \
     { "rdtscp", rdtscp }, { "rdpmc", rdpmc }, { "rdrand", rdrand }, { "rdseed", rdseed },            \
     { "rdpid", rdpid }, { "undefined", ud2 }, { "lock-nop", lock_nop }, { "vmcall", vmcall },        \
+    { "lock-mov", lock_mov }, { "lock-xadd-register", lock_xadd_register },                         \
+    { "movmskps-memory", movmskps_memory }, { "int-invalid-opcode", int_invalid_opcode },            \
+    { "step-constant", step_constant }, { "iret-nested", iret_nested },                             \
+    { "x87-control", x87_control }, { "sse-control", sse_control },                                 \
+    { "long-double", long_double }, { "sine-in-constant", sine_in_constant },                       \
     { "lock-bts-in-constant", lock_bts_in_constant },                                               \
     { "monitor", monitor }, { "mwait", mwait }, { "xgetbv", xgetbv }, { "rsm", rsm },                \
     { "sysexit", sysexit }, { "sysenter", sysenter }, { "too-long", too_long },                      \

@@ -143,6 +143,8 @@ _X86_CASES = [
     *_x86("far jump", "ea000000400800", GENERAL),
     *_both("load ds", "b8100000008ed8", Fault(Kind.PRIVILEGED, 13, 5, 1)),
     *_both("load ss", "b8100000008ed0", Fault(Kind.PRIVILEGED, 13, 5, 1)),
+    *_both("load null ss", "31c08ed0", Fault(Kind.PRIVILEGED, 13, 2, 1)),
+    *_x86("pop ss", "6a0017", Fault(Kind.PRIVILEGED, 13, 2, 1)),
     # ways into a kernel that are not ours
     *_x86("syscall", "0f05", UNDEFINED),
     *_x86("sysenter", "0f34", GENERAL),
@@ -171,6 +173,9 @@ _X86_CASES = [
     *_both("single step to a jump's target", f"{TRACED}eb0190", Fault(Kind.BREAKPOINT, 1, 12, 4)),
     *_both("single step to itself", f"{TRACED}ebfe", Fault(Kind.BREAKPOINT, 1, 9, 4)),
     *_both("single step that ends like int 1", f"{TRACED}b80000cd01", Fault(Kind.BREAKPOINT, 1, 14, 4)),
+    *_both("single step of int3", f"{TRACED}cc", Fault(Kind.BREAKPOINT, 3, 9, 3)),
+    *_both("single step of int1", f"{TRACED}f1", Fault(Kind.BREAKPOINT, 1, 9, 3)),
+    *_both("single step of pushf", f"{TRACED}9c", Fault(Kind.BREAKPOINT, 1, 10, 4)),
     *_both("single step of int 1", f"{TRACED}cd01", Fault(Kind.TRAP, 1, 9, 3)),
     *_both("single step of a fault", f"{TRACED}0f0b", Fault(Kind.UNDEFINED, 0, 9, 3)),
     # illegal instructions, and those of later CPUs
@@ -245,6 +250,10 @@ _X86_CASES = [
     *_both("cpuid", "0fa2", Fine()),
     *_both("endbr", "f30f1efa", Fine()),
     *_both("sgdt", f"be{_u32(RAM)}0f0106", Fine(2)),
+    *_both("popf of every privileged bit", "9c810c24007018009d9c58", Fine(5)),
+    *_both("popf of the alignment check", f"9c810c24000004009dbb{_u32(RAM + 1)}8b038903", Fine(6)),
+    *_both("verr verw lar lsl", "b9230000000f00e10f00e90f02c10f03c1", Fine(5)),
+    *_both("sldt str smsw", "0f00c00f00c80f01e0", Fine(3)),
     *_both("load null ds", "31c08ed8", Fine(2)),
     *_both("mfence", "0faef0", Fine()),
     *_both("rep movsb", f"be{_u32(RAM)}bf{_u32(RAM + 64)}b905000000f3a4", Fine(3 + 6)),
@@ -267,6 +276,7 @@ _X86_CASES = [
 ]  # fmt: skip
 
 _NOP, _SVC = 0xE1A00000, 0xEF000000
+_IN_RAM = (0xE3A00101, 0xE2800601)  # r0 = RAM
 _ARM_CASES = [
     *_arm("thumb by bx", Fault(Kind.ISA, 0, 8, 2, CODE + 16), 0xE28F0001, 0xE12FFF10, _NOP),
     *_arm("thumb by blx", Fault(Kind.ISA, 0, 8, 1, CODE + 16), 0xFA000000, _NOP, _NOP),
@@ -306,6 +316,16 @@ _ARM_CASES = [
     *_arm("neon", Fine(), 0xF2000800),
     *_arm("exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 1), 0xE3A00101, 0xE2800001, 0xE1901F9F),
     *_arm("two exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 4), 0xE3A01101, 0xE2811004, 0xE1B12F9F),
+    *_arm("half exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 1), 0xE3A00101, 0xE2800001, 0xE1F01F9F),
+    *_arm("byte exclusive", Fine(3), 0xE3A00101, 0xE2800001, 0xE1D01F9F),
+    *_arm("exclusive", Fine(5), *_IN_RAM, 0xE1901F9F, 0xE2811001, 0xE1802F91),
+    *_arm("exclusive cleared", Fine(5), *_IN_RAM, 0xE1901F9F, 0xF57FF01F, 0xE1802F91),
+    *_arm("exclusive store alone", Fine(3), *_IN_RAM, 0xE1802F91),
+    *_arm("exclusive store not aligned", Fine(4), *_IN_RAM, 0xE2800001, 0xE1802F91),
+    *_arm("svc 1 not taken", Fine(2), 0xE1500000, 0x1F000001),
+    *_arm("svc 1 taken", Fault(Kind.TRAP, 1, 4, 1), 0xE1500000, 0x0F000001),
+    *_arm("svc 0 not taken", Fine(2), 0xE1500000, 0x1F000000),
+    *_arm("bkpt behind work", Fault(Kind.BREAKPOINT, 0, 4, 1), 0xE1500000, 0xE1200070),
     *_arm("write code", Fault(Kind.WRITE, 1, 4, 1, CODE), 0xE3A00101, 0xE5801000),
     *_arm("write start info", Fault(Kind.WRITE, 1, 4, 1, INFO), 0xE3A0044F, 0xE5801000),
     *_arm("read nowhere", Fault(Kind.READ, 0, 4, 1, NOWHERE), 0xE3A00203, 0xE5901000),

@@ -1,9 +1,10 @@
-"""x86 code is counted as the CPU engine decodes it, in blocks as well as one by one.
+"""x86 code does the same and counts the same in blocks as one by one.
 
-Every opcode, with prefixes and operands of many forms, stands before a few instructions that end
-in a jump to nowhere. Met for the first time it goes through the engine that steps; later its
-blocks run whole, on the other one, and fault in the middle or at once. In short windows all of it
-is stepped. Nothing may differ.
+Every opcode, with prefixes and operands of many forms, stands behind a comparison and before a few
+instructions that end in a jump to nowhere, by which it tells the flags and who stored before. Met
+for the first time it goes through the engine that steps; later its blocks run whole, on the other
+one, and fault in the middle or at once. In short windows all of it is stepped. Memory is always
+at another page, which no engine's TLB has.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ FORMS = ["06", "9600000000", "d9"]
 # opcodes that modrm belongs to: all of it, with memory
 GROUPS = ["80", "83", "c1", "c7", "d3", *(f"d{n:x}" for n in range(8, 16)), "f6", "fe", "ff"]
 GROUPS += ["0f00", "0f01", "0fae", "0fba", "0fc7"]
-FILLER = b"\x04" * 8  # immediate, or instructions
+FILLER = b"\x90" * 8  # immediate, or instructions
+PAGES = 1024  # of memory, used in turn
 #: Where esi and edi point, and where ebx does: the first time, the next time, and so on.
-POINTERS = ((RAM + 256, RAM), (RAM + 256, NOWHERE), (NOWHERE, RAM), (INFO, RAM))
+POINTERS = ((RAM, RAM), (RAM, NOWHERE), (NOWHERE, RAM), (INFO, RAM))
 NUMBER, DONE = SHARED, SHARED + 8
-SLOT = 40
+COMPARE = b"\x39\xe5"  # cmp ebp, esp
+SLOT = 44
 
 
 def snippets(arch: Arch) -> list[bytes]:
@@ -64,9 +67,9 @@ def snippets(arch: Arch) -> list[bytes]:
 
 
 def tail(number: int) -> bytes:
-    """Stores to DONE, loads from [ebx] and jumps to what was in DONE at the start."""
-    store = b"\xc7\x04\x25" + struct.pack("<II", DONE, number)
-    return b"\x90\xf8" + store + b"\x8b\x03\xff\xe2"
+    """Stores to DONE, loads from [ebx] and jumps to the flags plus what was in DONE before."""
+    store = b"\xc7\x04\x25" + struct.pack("<II", DONE, number % 0x2000 << 16)
+    return b"\x90\x9c\x58" + store + b"\x8b\x0b\x01\xd0\xff\xe0"
 
 
 def guest(arch: Arch, made: Sequence[bytes]) -> bytes:
@@ -74,25 +77,33 @@ def guest(arch: Arch, made: Sequence[bytes]) -> bytes:
     source = f"""
         mov eax, [{NUMBER}]
         inc dword ptr [{NUMBER}]
+        mov esi, eax
+        and esi, {PAGES - 1}
+        shl esi, 12
+        lea esp, [esi + {RAM + 0x900}]
         xor edx, edx
         mov ecx, {len(made)}
         div ecx
         mov ebp, {CODE + PAGE - 8 * len(POINTERS)}
-        mov esi, [ebp + 8 * eax]
+        add esi, 0x100
+        cmp eax, 2
+        cmovae esi, edi
+        add esi, [ebp + 8 * eax]
         lea edi, [esi + 0x200]
         mov ebx, [ebp + 8 * eax + 4]
-        mov ebp, {RAM + 0x7000}
-        mov esp, {RAM + 0x8000}
+        mov ebp, {RAM + 0x100900}
         mov ecx, 2
         imul eax, edx, {SLOT}
         add eax, {CODE + PAGE}
-        mov [{RAM}], eax
+        mov [{NUMBER + 16}], eax
         xor eax, eax
         mov edx, [{DONE}]
-        jmp {"q" if arch is Arch.X64 else "d"}word ptr [{RAM}]
+        jmp {"q" if arch is Arch.X64 else "d"}word ptr [{NUMBER + 16}]
     """
     table = struct.pack(f"<{2 * len(POINTERS)}I", *chain(*POINTERS))
-    slots = [(code + FILLER + tail(n)).ljust(SLOT, b"\xcc") for n, code in enumerate(made, 1)]
+    slots = [
+        (COMPARE + code + FILLER + tail(n)).ljust(SLOT, b"\xcc") for n, code in enumerate(made, 1)
+    ]
     return (assemble(arch, source).ljust(PAGE - len(table), b"\xcc") + table) + b"".join(slots)
 
 
@@ -102,7 +113,7 @@ Life = list[Event]  # their ticks are since the event before
 def play(arch: Arch, code: bytes, window: int, faults: int) -> list[Life]:
     """What the guest did from each start to its fault, in windows of that length."""
     shared = Region("shared", SHARED, R | W, flags=SHARED_FLAG)
-    partition = Partition(code, action=COLD, regions=(shared,))
+    partition = Partition(code, ram=PAGES * PAGE, action=COLD, regions=(shared,))
     system = System(arch, [partition, Partition(b"\xeb\xfe")], [(0, window), (1, 1)] * 50)
     parts = bytearray()
     with Host(*build(system), [policy()]) as host:

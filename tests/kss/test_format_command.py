@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from kss import cli
 from kss.errors import Findings
-from kss.format import format_source, language
+from kss.format import LANGUAGES, format_source, language, roles
 from kss.format.mask import masked
 from kss.grammar.edl import parse_description
 from kss.grammar.idl import parse_package
@@ -130,8 +131,9 @@ def meaning(node: Any) -> Any:
 
 
 def tree(text: str, suffix: str) -> Any:
-    found = meaning(PARSERS[suffix](Source("t", masked(text)), Findings()))
-    assert found
+    findings = Findings()
+    found = meaning(PARSERS[suffix](Source("t", masked(text)), findings))
+    assert not findings.items
     return found
 
 
@@ -309,3 +311,73 @@ def test_broken_files_are_left_alone(
         assert run([name], b"", monkeypatch) == 2
     assert run(["none.psl"], b"", monkeypatch) == 2
     assert "cannot read none.psl" in capsys.readouterr().err
+
+
+def test_json_tells_of_each_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"good": "use a._\n", "bad": "use   a._\n", "wrong": "use =\n"}.items():
+        Path(f"{name}.psl").write_text(text)
+    assert run(["--json", "--check", "good.psl", "bad.psl"], b"", monkeypatch) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not told["ok"] and told["findings"] == []
+    assert told["files"][0] == {"file": "good.psl", "changed": False, "diff": ""}
+    assert "-use   a._\n+use a._\n" in told["files"][1]["diff"] and told["files"][1]["changed"]
+    assert run(["--json", "bad.psl", "wrong.psl"], b"", monkeypatch) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert [(item["file"], item["changed"]) for item in told["files"]] == [
+        ("bad.psl", True),
+        ("wrong.psl", False),
+    ]
+    assert [(f["rule"], f["text"]) for f in told["findings"]] == [("SRC-003", "=")]
+    assert Path("bad.psl").read_text() == "use a._\n" and Path("wrong.psl").read_text() == "use =\n"
+    assert run(["--json", "-"], b"use  b._\n", monkeypatch) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": True,
+        "files": [{"file": "stdin.psl", "changed": True, "text": "use b._\n"}],
+        "findings": [],
+    }
+
+
+def test_nothing_is_written_if_a_file_is_none_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.psl").write_text("use   a._\n")
+    assert run(["bad.psl", "none.psl"], b"", monkeypatch) == 2
+    assert Path("bad.psl").read_text() == "use   a._\n"
+
+
+BRANCHES = """\
+{% if A %}
+request  src=a.A {
+{% else %}
+request  src=a.B {
+{% endif %}
+    grant()
+}
+"""
+
+
+def test_branches_that_are_no_whole_parts_are_left_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.psl").write_text(BRANCHES)
+    assert run(["a.psl"], b"", monkeypatch) == 2
+    assert "a.psl: its branches of {% if %} are read one after" in capsys.readouterr().err
+    assert Path("a.psl").read_text() == BRANCHES
+    whole = "request { {% if A %} grant() {% else %} deny() {% endif %} }\n"
+    Path("a.psl").write_text(whole)
+    assert run(["a.psl"], b"", monkeypatch) == 0
+    assert "{% if A %} grant () {% else %} deny ()" in Path("a.psl").read_text()
+
+
+def test_a_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    once = roles.of_policy
+    monkeypatch.setitem(
+        LANGUAGES, ".psl", lambda source, found: parsed.append(source.name) or once(source, found)
+    )
+    assert formatted("use  a._\n", ".psl") == "use a._\n" and len(parsed) == 1

@@ -28,6 +28,7 @@ class Roles:
     `apart`: what is in braces is never on one line."""
 
     tokens: Tokens
+    operators: list[str]
     apart: bool
     pairs: dict[int, int] = field(default_factory=dict)
     parts: dict[int, list[int]] = field(default_factory=lambda: {FILE: [0]})
@@ -47,7 +48,7 @@ class _Listener(Parser):
 
     def __init__(self, source: Source, findings: Findings) -> None:
         super().__init__(source, findings)
-        self.roles = Roles(self._tokens, self.apart)
+        self.roles = Roles(self._tokens, self.operators, self.apart)
         self._open = [FILE]
 
     def open(self, bracket: str) -> None:

@@ -13,10 +13,10 @@ SECONDS        ?= 60
 SEED           ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fuzz bench wheel libkss clean
+.PHONY: help setup run test test-os guests lint fuzz bench wheel libkss clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 setup: $(READY) $(NATIVE) ## make .venv with everything needed, and build the native libraries
 
@@ -38,6 +38,12 @@ run: setup ## boot the demonstration system, images/iot-gateway
 
 test: setup ## every test; pytest's summary comes last
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+
+guests: setup ## fetch guest operating systems from Debian into the build cache
+	$(BIN)/python -m scripts.fetch_guests
+
+test-os: guests ## the tests of guest operating systems on boards
+	KHS_TEST_OS=1 $(BIN)/python -m pytest tests/guest_os
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import typer
 from khs import __version__
 from khs.cli import (
     bench,
+    boot,
     build,
     check,
     compare,
@@ -37,6 +38,7 @@ app = typer.Typer(
 
 for _panel, _commands in (
     ("Run and look", (run.run, trace.trace, explain.explain, flow.flow, compare.compare)),
+    ("Boards", (boot.boot,)),
     ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),
 ):

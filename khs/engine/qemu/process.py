@@ -128,6 +128,16 @@ class Process:
 
         return bool(self._qmp.runstate is not Runstate.RUNNING)
 
+    def send(self, line: int, data: bytes) -> None:
+        """Bytes for a serial line; the board takes them when it can."""
+        self._writers[line].write(data)
+
+    @property
+    def shutdown_reason(self) -> str:
+        """Why the board went off, in QEMU's words: "guest-shutdown"; empty if it did not say."""
+        told = [event for event in self._qmp.events.history if event["event"] == "SHUTDOWN"]
+        return str(told[-1]["data"]["reason"]) if told else ""
+
     async def wait(self) -> int:
         """QEMU's exit status, once it ends by itself; EngineError if it does not."""
         assert self._process is not None

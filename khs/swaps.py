@@ -50,16 +50,19 @@ def read_swaps(
     `system` is the argument the archive was opened from: a PSL file is compiled for it. A compiled
     policy goes to the kernel as it is, which verifies it. Raises KhsError.
     """
-    swaps = []
-    for text in texts:
-        number, _, name = text.partition("=")
-        if not number.isdecimal() or int(number) < 1 or not name:
-            raise KhsError(f"--policy-at {text}: want FRAME=FILE with a frame from 1 on")
-        swaps.append(_swap(int(number), name, archive, system, board, overlays))
+    swaps = [_swap(*parse(text), archive, system, board, overlays) for text in texts]
     frames = [swap.frame for swap in swaps]
     if len(set(frames)) != len(frames):
         raise KhsError("--policy-at: two policies cannot come into force at the same frame")
     return swaps
+
+
+def parse(text: str) -> tuple[int, str]:
+    """Frame and file of FRAME=FILE. KhsError."""
+    number, _, name = text.partition("=")
+    if not number.isdecimal() or int(number) < 1 or not name:
+        raise KhsError(f"--policy-at {text}: want FRAME=FILE with a frame from 1 on")
+    return int(number), name
 
 
 def _swap(

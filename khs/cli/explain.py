@@ -20,31 +20,40 @@ def explain(
     ] = False,
     board: options.Board = None,
     overlays: options.Overlays = None,
+    policy_at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FRAME=FILE", help="As given to the run; repeatable."),
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Why a verdict of a trace is what it is: bindings, rules, values, states.
 
-    What was judged before it is judged again, with the policy of SYSTEM, which must be the one of
-    the run. `kss explain --help` tells what is shown.
+    What was judged before it is judged again, with the policies of SYSTEM, which must be those of
+    the run. SYSTEM is a folder: an archive has no texts of policies. `kss explain --help` tells
+    what is shown.
 
         khs explain iot-gateway run.trace --denied
         khs explain iot-gateway run.trace 120 --json
+        khs explain mysystem run.trace 900 --policy-at 100=stricter.psl
     """
-    from khs import config, monitor
+    from khs import config
     from khs.image.open import find_system, is_description
     from khs.monitor import ask
+    from khs.policies import Recorded
     from khs.trace import Reader
     from khs.trace.history import history
 
     path = find_system(system)
     if not is_description(path):
-        common.usage(f"{system}: rules are shown from their text\n  help: give the folder")
+        common.usage(
+            f"{system}: an archive has its policies compiled, without the text that explains them\n"
+            "  help: give the folder that it was built from; khs trace names the rule of a verdict"
+        )
     loaded = config.load(path, overlays=common.layers(system, overlays), board=board)
-    policy = monitor.load(loaded)
     with Reader(trace) as reader:
-        ask.must_be_policy_of(reader.header, policy)
+        policies = Recorded(loaded, reader.header, policy_at or [])
         found = history(reader, number, denied=denied)
-    answer = ask.explain(policy, found, everything=everything)
+    answer = ask.explain(policies, found, everything=everything)
     if as_json:
         common.print_json(answer.json)
     else:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from kss.analysis.explain import Explainer
@@ -43,18 +42,10 @@ def flow(
     return Answer(flow_json(answer, flows), tuple(flow_text(answer, flows, start, end)))
 
 
-def must_be_policy_of(header: Mapping[str, Any], policy: MonitorPolicy) -> None:
-    """KhsError if a trace with this header was not recorded with the policy."""
-    members = header.get("manifest", {}).get("members", {})
-    recorded = members.get("policy.bin", {}).get("sha256")
-    if recorded != sha256(policy.binary).hexdigest():
-        message = f"the trace was not recorded with the policy {policy.name} of this system"
-        raise KhsError(f"{message}\n  help: was it changed since, or a --with left out?")
-
-
 class Judged(Protocol):
-    """An event and those before it, as lines of `kss eval`; `processes` tells whose the processes
-    are that lines give a name to."""
+    """An event and those before it, as lines of `kss eval`; a line `{"policy": N}` tells that
+    policy N of the trace took effect. `processes` tells whose the processes are that lines give a
+    name to. `granted` is how the event was judged."""
 
     @property
     def line(self) -> Mapping[str, Any]: ...
@@ -65,16 +56,27 @@ class Judged(Protocol):
     @property
     def processes(self) -> Mapping[str, str]: ...
 
+    @property
+    def granted(self) -> bool: ...
 
-def explain(policy: MonitorPolicy, judged: Judged, *, everything: bool = False) -> Answer:
-    """Why an event is granted or denied."""
+
+def explain(
+    policies: Callable[[int], MonitorPolicy], judged: Judged, *, everything: bool = False
+) -> Answer:
+    """Why an event is granted or denied. `policies` has those of the trace by number."""
     processes = judged.processes
-    tree = _placed(policy)
+    tree = _placed(policies(0))
     engine = Explainer(tree)
     evaluation = Evaluation(Policy(tree), engine)
     running: dict[str, str] = {}  # partition -> its process
     try:
         for each in (*judged.before, judged.line):
+            if "policy" in each:
+                tree, old = _placed(policies(each["policy"])), engine
+                engine = Explainer(tree)
+                engine.take_over(old)
+                evaluation = evaluation.under(Policy(tree), engine)
+                continue
             owner = processes.get(each.get("as", ""))
             if owner is not None:  # what was kept for the process before goes with its restart
                 sids = {name: sid for sid, name in evaluation.processes.items()}
@@ -85,6 +87,8 @@ def explain(policy: MonitorPolicy, judged: Judged, *, everything: bool = False) 
         raise KhsError(f"the trace does not fit the policy: {error}") from None
     names = {sid: processes.get(name, name) for sid, name in evaluation.processes.items()}
     assert engine.last is not None
+    if engine.last.decision.granted != judged.granted:
+        raise KhsError("the trace does not fit the policy: it tells another verdict")
     report = Report(engine.last, names, sections(tree))
     return Answer(report.json(), tuple(report.lines(everything)))
 

@@ -33,6 +33,7 @@ def policy_map(name: str, policy: Policy, binary: bytes, root: Path) -> dict[str
     `root`."""
     return {
         "policy": name,
+        "sha256": sha256(binary).hexdigest(),
         "classes": [_class(entity) for entity in policy.tree.classes],
         "rules": [
             {

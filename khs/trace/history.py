@@ -16,17 +16,22 @@ from khs.trace.names import Names
 @dataclass(frozen=True, slots=True)
 class History:
     """`line` is the event as `kss eval` takes it, `before` are those that may have changed what the
-    policy remembers. `processes` tells whose the processes are that the lines name."""
+    policy remembers; a line `{"policy": N}` among them tells that policy N took effect. `processes`
+    tells whose the processes are that the lines name."""
 
     verdict: Verdict
     line: Mapping[str, Any]
     before: tuple[Mapping[str, Any], ...]
     processes: Mapping[str, str]
 
+    @property
+    def granted(self) -> bool:
+        return self.verdict.granted
+
 
 def history(reader: Reader, number: int, *, denied: bool = False) -> History:
     """That of verdict `number`, from 1, or of the denial of that number. TraceError if there is no
-    such, or another policy was in force by then."""
+    such, or if a policy was in force before it of which a trace knows nothing."""
     names, lines = Names.from_header(reader.header), EventLines()
     before: list[Mapping[str, Any]] = []
     processes: dict[str, str] = {}
@@ -34,10 +39,12 @@ def history(reader: Reader, number: int, *, denied: bool = False) -> History:
     for event in reader.events():
         names.observe(event)
         if isinstance(event, PolicySwap) and event.kept is not None:
-            raise TraceError(
-                f"another policy took effect before verdict {number}\n"
-                "  help: verdicts can be explained that the first policy gave"
-            )
+            if event.policy is None:
+                raise TraceError(
+                    f"a policy that a partition installed took effect before verdict {number}\n"
+                    "  help: verdicts before that can be explained"
+                )
+            before.append({"policy": event.policy})
         if not isinstance(event, Verdict):
             continue
         count += not (denied and event.granted)

@@ -2,6 +2,7 @@
 
 A map is JSON; whatever it does not name is shown by number:
 
+    "sha256"    of policy.bin
     "classes"   [{"name", "endpoints": [ENDPOINT], "security": [ENDPOINT]}] by class number
     ENDPOINT    {"name", "riid", "interface", "methods": [{"name", "mid", "in", "out", "error"}]}
     "rules"     [{"file", "line", "column", "object", "method", "text"}] by rule id

@@ -72,6 +72,18 @@ class Evaluation:
         made._last_sid = self._last_sid
         return made
 
+    def under(self, policy: Policy, engine: Engine) -> Evaluation:
+        """Another one, of a policy that takes this one's place: it knows the same processes, as far
+        as the policy has their classes."""
+        made, classes = Evaluation(policy, engine), list(self._policy.classes)
+        for mine, its in ((self._names, made._names), (self._running, made._running)):
+            for name, process in mine.items():
+                index = made._classes.get(classes[process.class_index])
+                if index is not None:
+                    its[name] = Process(process.sid, index)
+        made._last_sid = self._last_sid
+        return made
+
     def lines(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         """One result for each line that is not blank: a verdict, or `{"error": ...}`."""
         for number, line in enumerate(lines, start=1):

@@ -78,6 +78,28 @@ def test_the_example_of_a_trace_is_current(khs: Khs, tmp_path: Path) -> None:
     assert plain(shown) == plain(khs("trace", trace, "--denied").out)
 
 
+def test_every_key_of_a_run_s_document_is_described(khs: Khs, tmp_path: Path) -> None:
+    """And none that there is not."""
+    pytest.importorskip("ziglang")
+    (tmp_path / "bad.bin").write_bytes(b"KSSP" + bytes(100))
+    swaps = ("--policy-at", "2=security", "--policy-at", f"3={tmp_path / 'bad.bin'}")
+    audit = ("--audit", tmp_path / "audit.jsonl")
+    found = json.loads(khs("run", "iot-gateway", "--frames", 9, *swaps, *audit, "--json").out)
+    sections = (DOCS / "running.md").read_text(encoding="utf-8").partition("\n## JSON\n")[2]
+    whole, partition, policy = sections.split("| key | is |\n")[1:]
+    for rows, section in (
+        ([found], whole),
+        (list(found["partitions"].values()), partition),
+        (found["policies"], policy),
+    ):
+        keys = {key for row in rows for key in row}
+        cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        assert {key for cell in cells for key in re.findall("`(.*?)`", cell)} == keys
+    assert found["policies"][1]["refusal"] is not None
+    audit_page = (DOCS / "audit.md").read_text(encoding="utf-8")
+    assert [key for key in found["audit"] if f"`{key}`" not in audit_page] == []
+
+
 def test_every_key_of_json_lines_is_described(khs: Khs, tmp_path: Path) -> None:
     pytest.importorskip("ziglang")
     keys = {"type", "tick", "ns", "partition"}

@@ -40,7 +40,7 @@ def import_(
 
         khs import traffic-light -o lights
         khs run lights
-        khs import solution --init client/einit/src/init.yaml.in --define ROOTFS=kl.VfsRamFs
+        khs import solution --init client/init.yaml.in --define ROOTFS=kl.VfsRamFs
     """
     from khs.importing import import_solution
 

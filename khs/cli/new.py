@@ -32,7 +32,7 @@ def new(
         khs new tank-control
         khs run tank-control
         cd tank-control
-        khs new --add-method tank_control.IControl.Pause "in UInt32 periods, out UInt32 left"
+        khs new --add-method tank_control.IControl.Pause "in UInt32 periods"
     """
     if method is not None:
         return _add_method(folder or Path(), method, name, as_json)

@@ -13,8 +13,11 @@ def resolve(
 ) -> int:
     """Print the effective configuration: overlays laid over, defaults filled in.
 
-    khs resolve images/iot-gateway --with attack.toml
-    khs resolve gateway.khs
+    What is printed is a system.toml itself: nothing in it is left to a default. That of an archive
+    is the one it was built with.
+
+        khs resolve images/iot-gateway --with attack.toml
+        khs resolve gateway.khs
     """
     from khs.image.open import resolve_system
 

@@ -14,7 +14,9 @@ def schema(
 ) -> int:
     """Print the JSON Schema of system.toml, for editors and other tools.
 
-    khs schema > system.schema.json
+    Editors that know JSON Schema complete a system.toml with it and mark what is wrong.
+
+        khs schema > system.schema.json
     """
     from khs import config
 

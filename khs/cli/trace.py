@@ -35,11 +35,14 @@ def trace(
 ) -> int:
     """Print a trace, a line an event: when, who, what, and for verdicts why.
 
-    khs trace run.trace --denied
-    khs trace run.trace --partition sensor --type hypercall --type fault
-    khs trace run.trace --json | jq .type
-    khs trace run.trace --events | kss coverage security.psl -I interfaces --events -
-    khs trace --diff before.trace after.trace
+    With --diff, the first event in which two traces differ, and what came before it; exits 1 if
+    there is one.
+
+        khs trace run.trace --denied
+        khs trace run.trace --partition sensor --type hypercall --type fault
+        khs trace run.trace --json | jq .type
+        khs trace run.trace --events | kss coverage security.psl --events -
+        khs trace --diff before.trace after.trace
     """
     if diff is not None:
         if kinds or denied or events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from khs.cli import app
 
@@ -50,6 +52,18 @@ def test_help_teaches_with_examples(khs: Khs, name: str) -> None:
         f"khs {name}" in done.out.split("Options")[0].replace("Usage: khs", "") or name == "doctor"
     )
     assert "--json" in done.out
+
+
+@pytest.mark.parametrize("name", sorted(str(each.name) for each in app.registered_commands))
+def test_examples_stand_each_on_a_line_of_80_columns(name: str) -> None:
+    """As they are written: one that is too long for the line, or is taken for a paragraph, cannot
+    be copied."""
+    (command,) = (each for each in app.registered_commands if each.name == name)
+    text = inspect.getdoc(command.callback) or ""
+    examples = re.findall(r"(?m)^ {4,}(.+)$", text)
+    shown = CliRunner().invoke(app, [name, "-h"], env={"COLUMNS": "80"}).output
+    lines = [line.strip() for line in shown.split("\n")]
+    assert examples and all(example in lines for example in examples), shown
 
 
 def test_help_loads_nothing_heavy() -> None:

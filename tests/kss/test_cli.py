@@ -13,6 +13,9 @@ import pytest
 from kss import cli
 from kss.rules import RULES
 from kss.trail import Trail
+from typer import Typer
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import khs
 from tests.kss.conftest import LIB, PRELUDE
@@ -403,7 +406,30 @@ class TestErrorsAsJson:
         assert (finding["rule"], finding["line"]) == ("PSL-012", 7)
 
 
+def commands(group: Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for each in group.registered_commands:
+        yield (*path, str(each.name))
+    for inner in group.registered_groups:
+        assert inner.typer_instance
+        yield from commands(inner.typer_instance, (*path, str(inner.name)))
+
+
 class TestHelp:
+    @pytest.mark.parametrize("path", list(commands(cli.app)), ids=" ".join)
+    def test_examples_stand_each_on_a_line_of_80_columns(self, path: tuple[str, ...]) -> None:
+        """As they are written: what is too long for its line cannot be copied."""
+        command: Any = get_command(cli.app)
+        for name in path:
+            command = command.commands[name]
+        examples = [
+            line.strip()
+            for block in (command.help or "").split("```")[1::2]
+            for line in block.strip().split("\n")
+        ]
+        shown = CliRunner().invoke(cli.app, [*path, "-h"], env={"COLUMNS": "80"}).output
+        lines = [line.strip() for line in shown.split("\n")]
+        assert examples and all(example in lines for example in examples), shown
+
     def test_top(self, monkeypatch: Any, capsys: Any) -> None:
         for option in ("-h", "--help"):
             assert run(monkeypatch, option) == 0

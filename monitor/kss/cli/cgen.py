@@ -26,7 +26,7 @@ def cgen(
     check every size, and static assertions on the layout.
 
         kss cgen interfaces/gateway/ITelemetry.idl -o telemetry.h
-        kss cgen gateway.ITelemetry -I interfaces --class gateway.Controller -o telemetry.h
+        kss cgen gateway.ITelemetry -I interfaces --class gateway.Controller
     """
     from kss.cgen import generate
     from kss.describe import load_described_class, load_described_interface

@@ -47,7 +47,7 @@ def check(
         kss check security.psl -I interfaces --json
         kss check init.yaml
         kss check security.psl -I resources --stub --format sarif
-        kss check security.psl.in --stub --define INIT_EXTERNAL_ENTITIES="use EDL kl.VfsNet"
+        kss check security.psl.in --stub --define BOARD=rpi4
     """
     from kss.api import check
     from kss.cli import inputs

@@ -37,7 +37,7 @@ def explain(
 
         kss explain security.psl --event '{"event": "execute", "dst": "Einit"}'
         kss explain security.psl -I interfaces --events events.jsonl
-        khs trace run.trace --events | head -n 20 | kss explain security.psl --events - --json
+        khs trace run.trace --events | kss explain security.psl --events -
     """
     from kss.analysis.explain import Explainer
     from kss.analysis.explain_report import Report

@@ -22,7 +22,7 @@ def import_(
     ] = None,
     define: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=TEXT", help="What the placeholder @NAME@ stands for."),
+        typer.Option(metavar="NAME=TEXT", help="What @NAME@ stands for, and NAME in {% if %}."),
     ] = None,
     init: Annotated[
         Path | None, typer.Option(help="The init description, if there are several.")

@@ -201,7 +201,8 @@ def _with_external(
 ) -> Mapping[str, str]:
     """What KasperskyOS' build puts into a policy: the classes of the SDK's processes. In the init
     description the same name stands for their entries, so that --define is for that alone."""
-    if f"@{EXTERNAL}@" not in read_text(policy, {}).source.text:
+    others = {name: text for name, text in defines.items() if name != EXTERNAL}
+    if f"@{EXTERNAL}@" not in read_text(policy, others).source.text:
         return defines
     names = dict.fromkeys(each.name for each in processes if each.name not in described)
     notes.decide(policy, f"@{EXTERNAL}@ stands for use EDL {', '.join(names) or '(none)'}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from khs import config
+from khs import config, image
 from khs.errors import KhsError
 from khs.importing import import_solution
 from khs.importing.rules import RULES
@@ -162,6 +162,30 @@ def test_methods_are_added_to_what_was_imported(bank: Path) -> None:
     folder = imported(bank).folder
     added = add_method(folder, "bank.IGossip", "Whisper", "in UInt32 secret")
     assert {path.name for path in added.files} == {"IGossip.idl", "security.psl", "main.c"}
+
+
+@pytest.mark.parametrize(("cards", "started"), [("no", False), ("yes", True)])
+def test_conditions_know_what_is_defined(tmp_path: Path, cards: str, started: bool) -> None:
+    """In every file: the init description, the policy, one that it includes, a description."""
+    when = '{% if CARDS == "yes" %}'
+    policy, init = FILES["einit/src/security.psl.in"], FILES["einit/src/init.yaml.in"]
+    assert "@INIT_EXTERNAL_ENTITIES@" in policy
+    changes = {
+        "einit/src/security.psl.in": f"{policy}{when}\nuse EDL bank.Card\n{{% endif %}}\n",
+        "einit/src/init.yaml.in": f"{init}\n{when}\n- name: bank.Card\n{{% endif %}}\n",
+        "einit/src/rules/vault.psl": FILES["einit/src/rules/vault.psl"]
+        + f"{when}\nrequest src=bank.Card {{ grant () }}\n{{% endif %}}\n",
+        "resources/edl/Card.edl": "task class bank.Card\n"
+        + f"{when}\nendpoints {{ ledger : bank.ILedger }}\n{{% endif %}}\n",
+    }
+    done = imported(write(tmp_path / "Bank", changes), defines={"CARDS": cards})
+    names = {each.name for each in config.load(done.folder).partitions}
+    assert ("card" in names) is started
+    found = image.check(config.load(done.folder))
+    assert [each for each in found if each.severity == "error"] == []
+    policy = (done.folder / "policy/security.psl").read_text()
+    assert ("use EDL bank.Card" in policy) is started
+    assert "use EDL kl.VfsNet" in policy
 
 
 def test_a_folder_that_holds_something_is_left_alone(bank: Path) -> None:

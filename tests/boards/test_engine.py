@@ -26,6 +26,17 @@ def test_a_system_runs_the_same_each_time(board: str) -> None:
     assert hashes == {name: about.trace_sha256 for name, about in second.partitions.items()}
 
 
+def test_a_log_that_is_always_full_changes_nothing(
+    board: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with qemu.Machine(archive("iot-gateway", board), firmware(board)) as machine:
+        roomy = machine.run(12)
+        monkeypatch.setattr("khs.engine.qemu.machine.LOG", 256)
+        tight = machine.run(12)
+    assert tight.trace_sha256 == roomy.trace_sha256
+    assert tight.verdicts == roomy.verdicts
+
+
 def test_charged_time_is_that_of_unicorn(board: str) -> None:
     """But for what the board's timer cannot tell: 10 ns on the SABRE Lite."""
     built = archive("iot-gateway", board)

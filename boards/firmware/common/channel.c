@@ -1,19 +1,51 @@
-/* Out of the board: event records, whole and in order, as packets {u32 kind, u32 size, bytes}
- * on a UART of their own; and text for people on the console. Virtual time stands still
- * while they leave. */
-#include "channel.h"
+/* Out of the board: event records, whole and in order, as packets; and text for people on the
+ * console. Virtual time stands still while they leave. */
+#include "../../../khs/core/internal.h"
 #include "firmware.h"
 
-static void put(const void *data, size_t size)
+#define MORE 1u /* in the log */
+
+/* As much as there is room for; waits for the runner if there is none. */
+static uint32_t put_shared(const firmware *f, const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        board_event_byte(((const uint8_t *)data)[i]);
+    channel_log *log = image_log(f);
+    uint32_t room = f->image->log_size, at = log->written & (room - 1), taken = log->taken;
+    uint32_t used = log->written - taken;
+    if (used >= room) {
+        board_event_byte(MORE);
+        while (log->taken == taken) {
+        }
+        return 0;
+    }
+    uint32_t most = (uint32_t)khs_min(room - used, room - at);
+    uint32_t some = (uint32_t)khs_min(size, most);
+    khs_copy(log->ring + at, data, some);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    log->written += some;
+    return some;
 }
 
-static void packet(uint32_t kind, uint32_t size)
+static void put(const firmware *f, const void *data, size_t size)
+{
+    const uint8_t *from = data;
+    if (f->image->log_size)
+        for (size_t done = 0; done < size;)
+            done += put_shared(f, from + done, size - done);
+    else
+        for (size_t i = 0; i < size; i++)
+            board_event_byte(from[i]);
+}
+
+static void begin_packet(const firmware *f, uint32_t kind, uint32_t size)
 {
     const uint32_t header[] = {kind, size};
-    put(header, sizeof header);
+    put(f, header, sizeof header);
+}
+
+static void end_packet(const firmware *f)
+{
+    if (f->image->log_size)
+        board_event_byte(MORE);
 }
 
 static void echo_console(const uint8_t *records, size_t size)
@@ -32,8 +64,9 @@ void channel_drain(firmware *f)
     const uint8_t *records;
     size_t size;
     while ((size = khs_events(f->core, &records)) > 0) {
-        packet(CHANNEL_EVENTS, (uint32_t)size);
-        put(records, size);
+        begin_packet(f, CHANNEL_EVENTS, (uint32_t)size);
+        put(f, records, size);
+        end_packet(f);
         echo_console(records, size);
         khs_drained(f->core);
     }
@@ -49,14 +82,15 @@ void channel_report(const firmware *f, uint32_t kind, uint32_t boot_status)
         status.schedule = khs_schedule(f->core);
         status.stopped = khs_has_stopped(f->core);
     }
-    packet(kind, sizeof status + status.partitions * (uint32_t)sizeof(khs_partition_view));
-    put(&status, sizeof status);
+    begin_packet(f, kind, sizeof status + status.partitions * (uint32_t)sizeof(khs_partition_view));
+    put(f, &status, sizeof status);
     for (uint32_t i = 0; i < status.partitions; i++) {
         khs_partition_view view = {0};
         if (booted)
             khs_view(f->core, i, &view);
-        put(&view, sizeof view);
+        put(f, &view, sizeof view);
     }
+    end_packet(f);
 }
 
 void console_text(const char *text)

@@ -3,6 +3,7 @@
 #define FIRMWARE_H
 
 #include "board.h"
+#include "channel.h"
 #include "image.h"
 
 /* One partition's processor. */
@@ -38,6 +39,12 @@ typedef struct firmware {
 static inline const void *image_at(const firmware *f, image_part part)
 {
     return (const uint8_t *)f->image + part.offset;
+}
+
+/* Where a runner that shares memory reads; only if the image has a log_size. */
+static inline channel_log *image_log(const firmware *f)
+{
+    return (channel_log *)((uintptr_t)f->image + (uintptr_t)f->image->size);
 }
 
 static inline const void *config_table(const firmware *f, khs_table table)

@@ -45,7 +45,7 @@ typedef struct image_header {
     uint32_t clock_hz; /* of the counter that measures guests */
     uint32_t timer_hz; /* of the timer that ends windows */
     uint32_t flags;    /* bits of enum image_flag */
-    uint32_t pad;
+    uint32_t log_size; /* bytes of the shared log behind the image (channel.h); 0 = none */
     image_part config;
     image_part memory;
     image_part policies; /* image_part each */

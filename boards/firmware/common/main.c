@@ -1,6 +1,5 @@
 /* The kernel on a board: checks the boot image, boots the core in the memory left, and runs
  * what the core says until the run's end. */
-#include "channel.h"
 #include "firmware.h"
 
 #define RING (256u * 1024u)
@@ -35,6 +34,8 @@ static const image_header *find_image(void)
         !has(image, image->policies, sizeof(image_part)) || !has(image, image->inputs, sizeof(image_input)) ||
         !has(image, image->swaps, sizeof(image_swap)))
         firmware_fail("the boot image is cut short, bytes", image->size);
+    if (image->size % PAGE || image->log_size & (image->log_size - 1))
+        firmware_fail("the boot image is wrong about its log, bytes", image->log_size);
     check_tables(image);
     return image;
 }

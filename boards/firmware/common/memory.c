@@ -60,15 +60,29 @@ static void open_space(firmware *f, uint32_t partition)
     f->cpus[partition].space = s;
 }
 
+/* For who checks from outside what the tables grant. */
+static void show_spaces(const firmware *f)
+{
+    uint32_t count = f->config->partitions.count;
+    uint64_t *roots = memory_pages(count * sizeof *roots, sizeof *roots);
+    for (uint32_t i = 0; i < count; i++)
+        roots[i] = (uintptr_t)f->cpus[i].space;
+    image_log(f)->spaces = (uint32_t)(uintptr_t)roots;
+}
+
 void memory_open(firmware *f)
 {
     uint64_t ram_end = board_ram + f->image->ram_size;
     next_free = (uintptr_t)f->image + (uintptr_t)f->image->size;
+    if (f->image->log_size)
+        next_free += sizeof(channel_log) + f->image->log_size;
     end_of_memory = ram_end < board_ram_end ? (uintptr_t)ram_end : board_ram_end;
     open_regions(f);
     f->cpus = memory_pages(f->config->partitions.count * sizeof *f->cpus, 16);
     for (uint32_t i = 0; i < f->config->partitions.count; i++)
         open_space(f, i);
+    if (f->image->log_size)
+        show_spaces(f);
 }
 
 static const khs_cfg_map *map_at(const firmware *f, uint32_t partition, uint64_t address)

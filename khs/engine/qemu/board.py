@@ -21,13 +21,14 @@ ICOUNT = ("-icount", "shift=3,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`image`: where the boot image is loaded; `hz` of clock and timer as emulated;
-    `exit_status` of QEMU for an exit code of the firmware."""
+    """`image`: where the boot image is loaded; `ram`: where memory begins; `hz` of clock and timer
+    as emulated; `exit_status` of QEMU for an exit code of the firmware."""
 
     binary: str
     package: str
     arguments: tuple[str, ...]
     image: int
+    ram: int
     hz: int
     scale: int = 1
     offset: int = 0
@@ -43,12 +44,15 @@ PROFILES = {
         "qemu-system-arm",
         ("-semihosting-config", "enable=on,target=native"),
         0x1200_0000,
+        0x1000_0000,
         100_000_000,
     ),
     Arch.X64: Profile(
-        "qemu-system-x86_64", "qemu-system-x86", _PC, 0x0200_0000, 1_000_000_000, 2, 1
+        "qemu-system-x86_64", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, 2, 1
     ),
-    Arch.X86: Profile("qemu-system-i386", "qemu-system-x86", _PC, 0x0200_0000, 1_000_000_000, 2, 1),
+    Arch.X86: Profile(
+        "qemu-system-i386", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, 2, 1
+    ),
 }
 
 
@@ -94,8 +98,8 @@ class Board:
             )
         return found
 
-    def command(self, qemu: str, firmware: Path, image: Path, memory: Path) -> list[str]:
-        """QEMU's arguments but for the channels. `memory`: file that the board's memory is."""
+    def command(self, qemu: str, firmware: Path, image: Path, memory: str) -> list[str]:
+        """QEMU's arguments but for the channels. `memory`: path of what the board's memory is."""
         profile = self.profile
         return [
             qemu,

@@ -15,7 +15,7 @@ EMULATED = 1
 _PART = struct.Struct("<QQ")
 _INPUT = struct.Struct("<QI4x16s")
 _SWAP = struct.Struct("<QI4x")
-_HEADER = struct.Struct("<IIQQQIII4x16s16s16s16s16s")
+_HEADER = struct.Struct("<IIQQQIIII16s16s16s16s16s")
 
 
 def boot_image(
@@ -30,6 +30,7 @@ def boot_image(
     clock_hz: int,
     timer_hz: int,
     emulated: bool,
+    log_size: int = 0,
 ) -> bytes:
     """The image of a built system.
 
@@ -37,7 +38,8 @@ def boot_image(
     counter that measures guests, `timer_hz` of the timer that ends windows; `emulated`: leave
     through the emulator's exit device at the end. `inputs`: tick, number of the input and bytes, in
     the order of their ticks. `swaps`: numbers of policies by the major frame at whose beginning
-    they come into force.
+    they come into force. `log_size`: bytes of the log behind the image, a power of two; 0 if events
+    leave on the UART.
     """
     body = bytearray(_HEADER.size)
 
@@ -54,6 +56,6 @@ def boot_image(
     parts.append(add(b"".join(_SWAP.pack(*swap) for swap in sorted(swaps.items())), len(swaps)))
     body.extend(bytes(-len(body) % 4096))
     flags = EMULATED if emulated else 0
-    header = (MAGIC, VERSION, len(body), ram_size, frames, clock_hz, timer_hz, flags)
+    header = (MAGIC, VERSION, len(body), ram_size, frames, clock_hz, timer_hz, flags, log_size)
     body[: _HEADER.size] = _HEADER.pack(*header, *parts)
     return bytes(body)

@@ -1,4 +1,4 @@
-"""The board's event channel: packets {u32 kind, u32 size, bytes} on a serial line
+"""The board's event channel: packets {u32 kind, u32 size, bytes} through its log
 (boards/firmware/common/channel.h)."""
 
 from __future__ import annotations
@@ -6,18 +6,20 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from ctypes import Structure, c_uint32, c_uint64
 from dataclasses import dataclass
 from enum import IntEnum
 
 from khs.engine.native import check_boot
+from khs.engine.qemu.memory import Log
 from khs.engine.structures import View
 from khs.errors import EngineError
 
 _HEADER = struct.Struct("<II")
 #: No packet of ours is larger: an event ring, or a report about 4096 partitions.
 LARGEST = 16 << 20
+_BELLS = 4096  # that are heard at once
 
 
 class Kind(IntEnum):
@@ -51,33 +53,36 @@ class Report:
 
 
 async def packets(
-    stream: asyncio.StreamReader, patience: float
+    bell: asyncio.StreamReader, log: Log, patience: float
 ) -> AsyncIterator[tuple[Kind, bytes]]:
-    """Whole packets up to the end of the stream.
+    """Whole packets until the board is gone. `bell`: the line on which it says that there is more.
 
-    Raises EngineError for what is no packet, and if nothing comes for `patience` seconds.
+    Raises EngineError for what is no packet, and if the board says nothing for `patience` seconds.
     """
-    while True:
-        head = await _read(stream, _HEADER.size, patience)
-        if len(head) < _HEADER.size:
-            return
-        kind, size = _HEADER.unpack(head)
+    waiting, open_ = bytearray(), True
+    while open_:
+        try:
+            open_ = bool(await asyncio.wait_for(bell.read(_BELLS), patience))
+        except TimeoutError as error:
+            raise EngineError(f"the board has been silent for {patience:g} s") from error
+        waiting += log.take()
+        for packet in _split(waiting):
+            yield packet
+
+
+def _split(waiting: bytearray) -> Iterator[tuple[Kind, bytes]]:
+    """Takes whole packets from the beginning."""
+    while len(waiting) >= _HEADER.size:
+        kind, size = _HEADER.unpack_from(waiting)
         if kind not in iter(Kind) or size > LARGEST:
-            raise EngineError(f"the board's event channel carries nonsense: {head.hex()}")
-        data = await _read(stream, size, patience)
-        if len(data) < size:
+            head = waiting[: _HEADER.size].hex()
+            raise EngineError(f"the board's event channel carries nonsense: {head}")
+        end = _HEADER.size + size
+        if len(waiting) < end:
             return
+        data = bytes(waiting[_HEADER.size : end])
+        del waiting[:end]
         yield Kind(kind), data
-
-
-async def _read(stream: asyncio.StreamReader, size: int, patience: float) -> bytes:
-    """`size` bytes, or what is left before the end."""
-    try:
-        return await asyncio.wait_for(stream.readexactly(size), patience)
-    except asyncio.IncompleteReadError as error:
-        return error.partial
-    except TimeoutError as error:
-        raise EngineError(f"the board has been silent for {patience:g} s") from error
 
 
 def report(data: bytes, partitions: int) -> Report:

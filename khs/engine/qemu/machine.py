@@ -16,6 +16,7 @@ from khs.engine.native import Host, LoadError
 from khs.engine.qemu.board import Board
 from khs.engine.qemu.boot import boot_image
 from khs.engine.qemu.channel import Kind, Report, packets, report
+from khs.engine.qemu.memory import Log, Memory
 from khs.engine.qemu.process import Process
 from khs.engine.result import Result, Tally
 from khs.engine.unicorn import Image, Progress, Sink, Taker, take_for
@@ -23,16 +24,21 @@ from khs.errors import EngineError
 
 #: Exit codes of the firmware: enum channel_exit.
 DONE, REFUSED = 32, 33
+#: Bytes of the board's log.
+LOG = 8 << 20
 #: Bytes of the console that are kept.
 CONSOLE = 64 << 10
 
 
 @dataclass
 class _Run:
-    """What is known of a run so far."""
+    """A run, and what is known of it so far."""
 
+    frames: int
+    take: Taker
+    progress: Progress | None
     tally: Tally
-    report: Report
+    report: Report = field(default_factory=lambda: Report(0, 0, ()))
     ended: bool = False
     interrupted: bool = False
     console: bytearray = field(default_factory=bytearray)
@@ -117,6 +123,7 @@ class Machine:
             clock_hz=self.board.profile.hz,
             timer_hz=self.board.profile.hz,
             emulated=True,
+            log_size=LOG,
         )
 
     # ------------------------------------------------------------ running
@@ -134,13 +141,20 @@ class Machine:
         Raises EngineError if the board does not boot, dies, falls silent, or writes nonsense.
         """
         began = time.perf_counter()
-        run = _Run(Tally(self._names), Report(0, 0, ()))
-        with tempfile.TemporaryDirectory(prefix="khs-board-") as folder:
-            files = [Path(folder) / name for name in ("firmware.elf", "boot.image", "memory")]
+        run = _Run(frames, take_for(sink, notable), progress, Tally(self._names))
+        profile = self.board.profile
+        with (
+            tempfile.TemporaryDirectory(prefix="khs-board-") as folder,
+            Memory(profile.ram, self.board.ram_size) as memory,
+        ):
+            files = [Path(folder) / name for name in ("firmware.elf", "boot.image")]
+            image = self._boot_image(frames)
             files[0].write_bytes(self._firmware)
-            files[1].write_bytes(self._boot_image(frames))
-            command = self.board.command(self._qemu, *files)
-            asyncio.run(self._supervise(command, frames, run, take_for(sink, notable), progress))
+            files[1].write_bytes(image)
+            log = Log(memory, profile.image + len(image), LOG)
+            command = self.board.command(self._qemu, files[0], files[1], memory.path)
+            process = Process(command, lines=2, inherited=[memory.descriptor])
+            asyncio.run(self._supervise(process, log, run))
         self.console = bytes(run.console)
         views = list(run.report.views) or [self._host.view(n) for n in range(len(self._names))]
         return Result(
@@ -159,17 +173,10 @@ class Machine:
             wall_s=time.perf_counter() - began,
         )
 
-    async def _supervise(
-        self,
-        command: list[str],
-        frames: int,
-        run: _Run,
-        take: Taker,
-        progress: Progress | None,
-    ) -> None:
+    async def _supervise(self, process: Process, log: Log, run: _Run) -> None:
         """Ctrl-C cancels the inner task; what came until then counts."""
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._board(command, frames, run, take, progress))
+        self._task = asyncio.create_task(self._board(process, log, run))
         try:
             await self._task
         except asyncio.CancelledError:
@@ -180,28 +187,21 @@ class Machine:
         finally:
             self._loop = self._task = None
 
-    async def _board(
-        self,
-        command: list[str],
-        frames: int,
-        run: _Run,
-        take: Taker,
-        progress: Progress | None,
-    ) -> None:
-        async with Process(command, lines=2) as process:
-            events, console = process.serial
+    async def _board(self, process: Process, log: Log, run: _Run) -> None:
+        async with process:
+            bell, console = process.serial
             listening = asyncio.create_task(_keep(console, run.console))
             await process.resume()
-            async for kind, data in packets(events, self._patience):
+            async for kind, data in packets(bell, log, self._patience):
                 if kind is Kind.EVENTS:
                     drained = self._host.split(data)
                     run.tally.add(drained)
-                    take(drained)
+                    run.take(drained)
                     continue
                 run.report = report(data, len(self._names))
                 run.ended = kind is Kind.END
-                if progress is not None:
-                    progress(run.report.frames, frames)
+                if run.progress is not None:
+                    run.progress(run.report.frames, run.frames)
             status = await process.wait()
             await listening
             if not run.ended or status != self.board.profile.exit_status(DONE):

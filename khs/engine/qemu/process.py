@@ -23,11 +23,13 @@ WORDS = 4096
 
 
 class Process:
-    """Use as an asynchronous context manager. `lines` serial lines, in the board's order."""
+    """Use as an asynchronous context manager. `lines` serial lines, in the board's
+    order. `inherited` are further descriptors for QEMU."""
 
-    def __init__(self, command: Sequence[str], lines: int) -> None:
+    def __init__(self, command: Sequence[str], lines: int, inherited: Sequence[int] = ()) -> None:
         self._command = list(command)
         self._lines = lines
+        self._inherited = list(inherited)
         self._ours: list[socket.socket] = []
         self._process: asyncio.subprocess.Process | None = None
         self._qmp: Any = None
@@ -71,7 +73,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[end.fileno() for end in theirs],
+                pass_fds=[*self._inherited, *(end.fileno() for end in theirs)],
             )
         except OSError as error:
             raise EngineError(f"{self._command[0]} cannot be started: {error}") from error

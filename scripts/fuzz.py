@@ -4,6 +4,7 @@
     python scripts/fuzz.py guests [--arch x64] [--cases N] [--seed S]  or one of them
 
 guests         random code and hypercalls on the real host, per architecture
+windows        random code in windows of many lengths, which must not show, per architecture
 core           random systems and guests against the kernel core, under sanitizers
 policies       damaged policy images, judged by the VM under sanitizers
 languages      damaged policies, interfaces and init descriptions: only located findings
@@ -77,6 +78,20 @@ def guests(plan: Plan) -> Generator[Step, None, None]:
                 findings = [str(found) for found in total.findings[reported[name] :]]
                 yield Step(total.cases - done[name], findings, f"{total.resident_mib} MiB")
                 done[name], reported[name] = total.cases, len(total.findings)
+
+
+def windows(plan: Plan) -> Generator[Step, None, None]:
+    """A batch of guests a step, the architectures in turn."""
+    from tests.fuzz.windows import BATCH, batch
+    from tests.host.system import Arch
+
+    wanted = [plan.arch] if plan.arch else ARCHS
+    for seed in itertools.count(plan.seed):
+        for name in wanted:
+            done = batch(Arch[name.upper()], seed)
+            fuzzer = f"windows --arch {name}"
+            findings = [_again(fuzzer, seed, BATCH, str(each)) for each in done.differences]
+            yield Step(done.guests, findings)
 
 
 def core(plan: Plan) -> Generator[Step, None, None]:
@@ -175,6 +190,7 @@ def _again(fuzzer: str, seed: int, cases: int, text: str) -> str:
 #: Name -> the fuzzer and what it counts.
 FUZZERS: dict[str, tuple[Callable[[Plan], Generator[Step, None, None]], str]] = {
     "guests": (guests, "cases"),
+    "windows": (windows, "guests"),
     "core": (core, "systems"),
     "policies": (policies, "policies"),
     "languages": (languages, "solutions"),
@@ -237,7 +253,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="for each fuzzer; 60 unless --cases is given")
     parser.add_argument("--cases", type=float, help="of each fuzzer, in its own unit")
     parser.add_argument("--seed", type=int, default=1, help="to begin with; default 1")
-    parser.add_argument("--arch", choices=ARCHS, help="of guests; default all")
+    parser.add_argument("--arch", choices=ARCHS, help="of guests and windows; default all")
     options = parser.parse_args()
     unknown = [name for name in options.fuzzer if name not in FUZZERS]
     if unknown:

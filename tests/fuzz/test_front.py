@@ -27,7 +27,9 @@ def _load() -> ModuleType:
 front = _load()
 
 
-@pytest.mark.parametrize("fuzzer", ["guests", "core", "policies", "languages", "differential"])
+@pytest.mark.parametrize(
+    "fuzzer", ["guests", "windows", "core", "policies", "languages", "differential"]
+)
 def test_every_fuzzer_goes(fuzzer: str) -> None:
     plan = front.Plan(3, 1, "x86")
     summary = front.run(fuzzer, plan, 60)
@@ -57,7 +59,7 @@ def test_guests_from_the_command_line() -> None:
 def test_an_unknown_fuzzer() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "gests"], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "there is no fuzzer 'gests'; there is guests, core," in done.stderr
+    assert "there is no fuzzer 'gests'; there is guests, windows," in done.stderr
 
 
 def _some(plan: Any) -> Generator[Any, None, None]:

@@ -11,12 +11,14 @@ WORKERS        ?= 2
 FUZZERS        ?=
 SECONDS        ?= 60
 SEED           ?= 1
+KHS_CORPUS     ?= $(wildcard ../shared/corpus)
+SOLUTION       ?= $(KHS_CORPUS)/cyberimmunity-edu__cyberimmune-systems-example-traffic-light-kos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-os guests lint fuzz bench wheel libkss clean
+.PHONY: help setup run traffic-light test test-os guests lint fuzz bench wheel libkss clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: $(READY) $(NATIVE) ## make .venv with everything needed, and build the native libraries
 
@@ -35,6 +37,17 @@ $(NATIVE): $(NATIVE_SOURCES) | $(READY)
 
 run: setup ## boot the demonstration system, images/iot-gateway
 	$(BIN)/khs run iot-gateway
+
+traffic-light: setup ## boot a crossing: that of the traffic-light solution if KHS_CORPUS has it, else ours
+	@if [ -d "$(SOLUTION)" ]; then \
+	  echo "traffic-light: policy and interfaces of $(SOLUTION), imported to build/traffic-light"; \
+	  rm -rf build/traffic-light && \
+	  $(BIN)/khs import "$(SOLUTION)" -o build/traffic-light --programs images/traffic-light/solution && \
+	  $(BIN)/khs run build/traffic-light --console; \
+	else \
+	  echo "traffic-light: our own; there is no folder '$(SOLUTION)', see images/traffic-light/README.md"; \
+	  $(BIN)/khs run traffic-light --console; \
+	fi
 
 test: setup ## every test; pytest's summary comes last
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)

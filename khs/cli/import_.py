@@ -28,6 +28,10 @@ def import_(
         Path | None, typer.Option(help="The init description, if there are several.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="The policy, if it is another one.")] = None,
+    programs: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Programs in folders NAME, instead of scaffolds."),
+    ] = None,
     board: Annotated[str, typer.Option(help="The system's board.")] = "sabrelite",
     as_json: options.Json = False,
 ) -> int:
@@ -40,12 +44,19 @@ def import_(
 
         khs import traffic-light -o lights
         khs run lights
+        khs import traffic-light -o lights --programs my-programs
         khs import solution --init client/init.yaml.in --define ROOTFS=kl.VfsRamFs
     """
     from khs.importing import import_solution
 
     done = import_solution(
-        folder, output, init=init, policy=policy, defines=_definitions(define), board=board
+        folder,
+        output,
+        init=init,
+        policy=policy,
+        defines=_definitions(define),
+        board=board,
+        programs=programs,
     )
     if as_json:
         common.print_json(

@@ -41,13 +41,17 @@ def import_solution(
     policy: Path | None = None,
     defines: Mapping[str, str] | None = None,
     board: str = "sabrelite",
+    programs: Path | None = None,
 ) -> Imported:
     """Turns the solution below `source` into a system in `folder`, which must be new or empty.
 
     `init` and `policy` choose among several files, `defines` gives texts to template placeholders.
-    ConfigError with every finding, in the solution's own files; KhsError if a folder is none or
-    holds something.
+    A folder of `programs` that is called like a program takes its scaffold's place. ConfigError
+    with every finding, in the solution's own files; KhsError if a folder is none or holds something
+    that does not belong there.
     """
+    if programs is not None and not programs.is_dir():
+        raise KhsError(f"--programs: there is no folder {programs}")
     source = source.resolve()
     name = _name(source)
     folder = (folder or Path(f"{name}-khs")).absolute()
@@ -59,7 +63,7 @@ def import_solution(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as place:
             draft = Path(place) / "system"
-            _write(draft, name, board, solution, notes)
+            _write(draft, name, board, solution, notes, programs)
             shutil.move(draft, folder) if not folder.exists() else _fill(draft, folder)
     except OSError as error:
         raise KhsError(f"cannot write {error.filename}: {error.strerror}") from error
@@ -78,7 +82,14 @@ def _fill(draft: Path, folder: Path) -> None:
         shutil.move(path, folder / path.name)
 
 
-def _write(draft: Path, name: str, board: str, solution: Solution, notes: Notes) -> None:
+def _write(
+    draft: Path,
+    name: str,
+    board: str,
+    solution: Solution,
+    notes: Notes,
+    programs: Path | None,
+) -> None:
     """All files; ConfigError if the system is not sound."""
     solution.copies.write(draft)
     (draft / INTERFACES).mkdir(exist_ok=True)
@@ -87,7 +98,7 @@ def _write(draft: Path, name: str, board: str, solution: Solution, notes: Notes)
         wiring = wire(solution, policy, notes)
         text = document(name, board, solution, wiring, stub)
         (draft / "system.toml").write_text(text, encoding="utf-8")
-        _programs(draft, wiring)
+        _programs(draft, wiring, _given(programs, wiring, notes))
         (draft / "import.md").write_text(report(name, solution, wiring, notes), encoding="utf-8")
         findings = image.check(config.load(draft, board=board))
         if any(each.severity == "error" for each in findings):
@@ -122,10 +133,27 @@ def _policy(draft: Path, solution: Solution, notes: Notes) -> tuple[Policy, bool
     return policy, True
 
 
-def _programs(draft: Path, wiring: Wiring) -> None:
+def _given(folder: Path | None, wiring: Wiring, notes: Notes) -> dict[str, Path]:
+    """The folders of programs that are given, by the name of the program."""
+    if folder is None:
+        return {}
+    known = {partition.program for partition in wiring.partitions}
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+    for name in sorted(found.keys() - known):
+        help = f"programs of this system: {', '.join(sorted(known))}"
+        raise KhsError(f"--programs: {found[name]} is a program of no class\n  help: {help}")
+    notes.done += [f"partitions/{name}: given, no scaffold" for name in found]
+    return found
+
+
+def _programs(draft: Path, wiring: Wiring, given: Mapping[str, Path]) -> None:
     for partition in wiring.partitions:
-        main = draft / "partitions" / partition.program / "main.c"
-        if not main.exists():
-            main.parent.mkdir(parents=True)
-            text = program(partition.entity, wiring.asked_by(partition.entity))
-            main.write_text(text, encoding="utf-8")
+        folder = draft / "partitions" / partition.program
+        if folder.exists():
+            continue
+        if partition.program in given:
+            shutil.copytree(given[partition.program], folder)
+            continue
+        folder.mkdir(parents=True)
+        text = program(partition.entity, wiring.asked_by(partition.entity))
+        (folder / "main.c").write_text(text, encoding="utf-8")

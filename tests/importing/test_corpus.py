@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from khs.errors import ConfigError
 from khs.importing import import_solution
+from khs.resources import shipped
 from khs.trace import events
+from tests.guests.systems import Run
 from tests.importing.solutions import play
 
 CORPUS = Path(os.environ.get("KHS_CORPUS") or "/nonexistent")
@@ -38,6 +41,53 @@ def test_traffic_light(tmp_path: Path) -> None:
     assert played.result.verdicts["denied"] == 0
     assert played.result.verdicts["granted"] > 50
     assert not played.of(events.Fault)
+
+
+MODES = [
+    "A blinking yellow, B blinking yellow",
+    "A red, B red",
+    "A green, B red",
+    "A yellow, B red",
+    "A red, B green",
+    "A green, B green",
+    "A red, B yellow",
+]
+
+
+def lights(solution: Path, folder: Path) -> Run:
+    """Its policy and interfaces, under the programs of images/traffic-light."""
+    programs = shipped("images") / "traffic-light/solution"
+    done = import_solution(solution, folder, programs=programs)
+    for name in ("control-system", "lights-gpio"):
+        given, copy = (root / name / "main.c" for root in (programs, folder / "partitions"))
+        assert copy.read_bytes() == given.read_bytes()
+    return play(done.folder)
+
+
+def test_its_lights_go_through_their_modes(tmp_path: Path) -> None:
+    """Two greens among them: its policy, unmodified, grants every mode."""
+    played = lights(CORPUS / LIGHT, tmp_path / "system")
+    assert played.console("lights-gpio").splitlines()[: len(MODES)] == MODES
+    assert "mode 404: set to 404" in played.console("control-system")
+    assert played.result.verdicts["denied"] == 0
+    assert not played.of(events.Fault)
+
+
+def test_its_own_rules_deny_two_greens(tmp_path: Path) -> None:
+    """Its authors left them in comments."""
+    solution = tmp_path / "solution"
+    shutil.copytree(CORPUS / LIGHT, solution)
+    (policy,) = solution.rglob("security.psl")
+    opened = re.sub(r"^/\*\n|^\*/\n", "", policy.read_text(), flags=re.MULTILINE)
+    assert opened.count("assert (message.value != 0x404)") == 1
+    policy.write_text(opened)
+    played = lights(solution, tmp_path / "system")
+    shown = played.console("lights-gpio").splitlines()
+    safe = [mode for mode in MODES if mode != "A green, B green"]
+    assert shown[: len(safe)] == safe
+    assert "A green, B green" not in shown
+    assert "mode 404: DENIED" in played.console("control-system")
+    assert played.result.verdicts["denied"] > 0
 
 
 def test_its_policy_judges_the_calls(tmp_path: Path) -> None:

@@ -154,7 +154,10 @@ def test_services_of_another_kernel_may_be_named(tmp_path: Path) -> None:
     name = "einit/src/security.psl.in"
     rule = "request dst=kl.core.Core, endpoint=vmm.VMM, method=Allocate { grant () }\n"
     done = imported(write(tmp_path / "Bank", {name: FILES[name] + rule}))
-    assert f"{name}:15: kl.core.Core is not known to have endpoint vmm.VMM" in done.trusted
+    assert (
+        f"{name}:15: kl.core.Core, as KSS describes it, has no endpoint vmm.VMM: trusted"
+        in done.trusted
+    )
     assert play(done.folder, frames=10).result.verdicts["granted"] > 0
 
 
@@ -186,6 +189,33 @@ def test_conditions_know_what_is_defined(tmp_path: Path, cards: str, started: bo
     policy = (done.folder / "policy/security.psl").read_text()
     assert ("use EDL bank.Card" in policy) is started
     assert "use EDL kl.VfsNet" in policy
+
+
+def test_programs_may_be_given(bank: Path) -> None:
+    """The others are scaffolded; the result says which is which."""
+    given = bank.parent / "programs"
+    (given / "vault/inner").mkdir(parents=True)
+    (given / "README").write_text("no program")
+    text = '#include <khs/khs.h>\nvoid main(void) { khs_ready(); khs_print("mine\\n"); }\n'
+    (given / "vault/main.c").write_text(text)
+    (given / "vault/inner/more.h").write_text("\n")
+    done = imported(bank, programs=given)
+    programs = done.folder / "partitions"
+    assert (programs / "vault/main.c").read_text() == text
+    assert (programs / "vault/inner/more.h").is_file()
+    assert "scaffolded" in (programs / "teller/main.c").read_text()
+    assert "- partitions/vault: given, no scaffold" in (done.folder / "import.md").read_text()
+    assert "mine" in play(done.folder).console("vault")
+
+
+def test_given_programs_are_those_of_classes(bank: Path) -> None:
+    given = bank.parent / "programs"
+    with pytest.raises(KhsError, match="--programs: there is no folder"):
+        imported(bank, programs=given)
+    (given / "valut").mkdir(parents=True)
+    with pytest.raises(KhsError, match=r"valut is a program of no class\n  help: .*vault"):
+        imported(bank, programs=given)
+    assert not (bank.parent / "system").exists()
 
 
 def test_a_folder_that_holds_something_is_left_alone(bank: Path) -> None:

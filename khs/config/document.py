@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from khs.config.units import Address, Duration, Frequency, Size
 
@@ -75,6 +76,15 @@ def fields(cls: type[Table]) -> dict[str, dataclasses.Field[Any]]:
     """The keys that a table may have, by name, without the field that holds the other keys."""
     known = (field for field in dataclasses.fields(cls) if field.metadata)
     return {field.name.rstrip("_"): field for field in known if "others" not in field.metadata}
+
+
+def hints_of(cls: type[Table]) -> dict[str, Any]:
+    """The types of a table's fields, by name."""
+    kind: Any = cls  # a type checker looks for the hash of tables here, not for that of their kinds
+    return _hints(kind)
+
+
+_hints = cache(get_type_hints)
 
 
 def rest(cls: type[Table]) -> dataclasses.Field[Any] | None:

@@ -56,6 +56,10 @@ class Freezer:
         """The description; OSError if the file of an input cannot be read."""
         document, table = self.document, self.document.system
         schedules = tuple(self._schedule(i, s) for i, s in enumerate(document.schedule.values()))
+        first: dict[str, int] = {}  # start of each partition's first window
+        for schedule in schedules:
+            for window in schedule.windows:
+                first.setdefault(window.partition, window.start)
         regions = list(document.region.values())
         addresses = place(regions)
         return System(
@@ -70,7 +74,8 @@ class Freezer:
             run=self._run(document.run),
             schedules=schedules,
             partitions=tuple(
-                self._partition(i, p, schedules) for i, p in enumerate(document.partition.values())
+                self._partition(i, p, first.get(p.label, 0))
+                for i, p in enumerate(document.partition.values())
             ),
             regions=tuple(self._region(i, r, addresses[i]) for i, r in enumerate(regions)),
             channels=tuple(self._channel(i, c) for i, c in enumerate(document.channel.values())),
@@ -90,10 +95,7 @@ class Freezer:
         ordered = tuple(sorted(windows, key=lambda window: window.start))
         return Schedule(table.label, number, self._ticks(table.major_frame), ordered)
 
-    def _partition(
-        self, number: int, table: PartitionTable, schedules: tuple[Schedule, ...]
-    ) -> Partition:
-        starts = [w.start for s in schedules for w in s.windows if w.partition == table.label]
+    def _partition(self, number: int, table: PartitionTable, first: int) -> Partition:
         own = self.document.health.partition.get(table.label)
         return Partition(
             name=table.label,
@@ -106,7 +108,7 @@ class Freezer:
             heap=table.heap.bytes,
             period=self._ticks(table.period),
             deadline=self._ticks(table.deadline),
-            phase=starts[0] if table.period is not None and starts else 0,
+            phase=0 if table.period is None else first,
             privileges=reduce(or_, (PRIVILEGES[p] for p in table.privileges), Privilege(0)),
             devices=table.devices,
             args=table.args,

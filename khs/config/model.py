@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -297,7 +298,7 @@ class Input:
     messages: tuple[Message, ...]  # ascending time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class System:
     """One system, checked. `where` finds the position of a key for findings of later stages."""
 
@@ -321,10 +322,11 @@ class System:
 
     def partition(self, name: str) -> Partition:
         """The partition called `name`; KeyError if there is none."""
-        for partition in self.partitions:
-            if partition.name == name:
-                return partition
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Partition]:
+        return {partition.name: partition for partition in self.partitions}
 
     def number(self, name: str) -> int:
         """The number of the partition called `name`."""

@@ -23,15 +23,16 @@ def place(regions: Sequence[RegionTable]) -> list[int]:
         if region.address is not None
     )
     addresses: list[int] = []
-    free = REGION_BASE
+    free, passed = REGION_BASE, 0  # no given address below `free` is in the way any more
     for region in regions:
         if region.address is not None:
             addresses.append(region.address.value)
             continue
         size = region.size.bytes
-        for start, end in fixed:
-            if start < free + size + PAGE and free < end + PAGE:
-                free = _up(end + PAGE)
+        while passed < len(fixed) and fixed[passed][0] < free + size + PAGE:
+            if free < fixed[passed][1] + PAGE:
+                free = _up(fixed[passed][1] + PAGE)
+            passed += 1
         addresses.append(free)
         free = _up(free + size + PAGE)
     return addresses

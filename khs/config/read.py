@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from khs.config import rules
-from khs.config.document import BAD, Keys, RowTable, Table, fields, rest
+from khs.config.document import BAD, Keys, RowTable, Table, fields, hints_of, rest
 from khs.config.rules import Problem, declare, suggest
 from khs.config.toml import Source
 from khs.config.units import Quantity, UnitError
@@ -51,7 +51,7 @@ class Reader:
         return BAD
 
     def _table(self, cls: type[Table], data: Mapping[str, Any], path: Keys) -> Any:
-        hints = get_type_hints(cls)
+        hints = hints_of(cls)
         known, catch = fields(cls), rest(cls)
         values: dict[str, Any] = {"path": path}
         for name, field in known.items():

@@ -10,10 +10,10 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from khs.config import checks
-from khs.config.document import BoardDocument, Document, Table, fields, rest
+from khs.config.document import BoardDocument, Document, Table, fields, hints_of, rest
 from khs.config.model import ERRORS, PRIVILEGES
 from khs.config.rules import RULES
 from khs.config.units import Address, Duration, Frequency, Quantity, Size
@@ -70,7 +70,7 @@ def update(text: str) -> str:
 
 def _tables(cls: type[Table], path: str) -> Iterator[str]:
     """A section for the table and one for each table in it."""
-    hints = get_type_hints(cls)
+    hints = hints_of(cls)
     if path:
         yield f"\n### {path}\n\n{cls.__doc__}\n"
         yield "| key | value | default | meaning |\n|---|---|---|---|"

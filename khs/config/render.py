@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
-from khs.config.document import Document, RowTable, Table, fields, rest
+from khs.config.document import Document, RowTable, Table, fields, hints_of, rest
 from khs.config.units import Quantity
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -43,7 +43,7 @@ def _section(path: tuple[str, ...], table: Table) -> Iterator[str]:
 
 def _entries(table: Table) -> Iterator[tuple[str, Any]]:
     """Keys and values of a table, without those that are not there."""
-    hints = get_type_hints(type(table))
+    hints = hints_of(type(table))
     for name, field in fields(type(table)).items():
         value = getattr(table, field.name)
         if value is not None and not (value == {} and _holds_tables(hints[field.name])):

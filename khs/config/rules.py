@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -44,6 +45,8 @@ from khs.config.toml import Source
 from khs.config.units import Duration
 from khs.errors import Finding, Severity
 
+#: Client, servers and endpoint of a call channel.
+Call = tuple[str, tuple[str, ...], str | None]
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -165,6 +168,43 @@ class Context:
         found = times(self.document)
         yield from (each for each in found if each[0] != ("run", "audit_patience"))  # the host's
 
+    def windows_of(self, schedule: ScheduleTable, partition: str) -> list[WindowTable]:
+        """The windows of a partition in a schedule, as they are written; UnreadableError if one of
+        the schedule does not tell whose it is."""
+        found = self._windows[schedule.path]
+        if found is None:
+            raise UnreadableError("windows")
+        return found.get(partition, [])
+
+    @cached_property
+    def _windows(self) -> dict[Keys, dict[str, list[WindowTable]] | None]:
+        """For each schedule; None for one that cannot be read."""
+        found: dict[Keys, dict[str, list[WindowTable]] | None] = {}
+        for schedule in self.schedules():
+            own: dict[str, list[WindowTable]] = {}
+            try:
+                for window in schedule.windows:
+                    own.setdefault(window.partition, []).append(window)
+            except UnreadableError:
+                found[schedule.path] = None
+            else:
+                found[schedule.path] = own
+        return found
+
+    @cached_property
+    def calls(self) -> dict[Call, ChannelTable]:
+        """The first channel for each way from a client to an endpoint."""
+        found: dict[Call, ChannelTable] = {}
+        for channel in self.channels():
+            if readable(channel, "kind", "from_", "to", "endpoint") and channel.kind == "call":
+                found.setdefault((channel.from_, channel.to, channel.endpoint), channel)
+        return found
+
+    @cached_property
+    def tables(self) -> frozenset[Keys]:
+        """Paths of the tables of the document that hold something."""
+        return frozenset(path[:-1] for path in self.source.marks)
+
     def ticks(self, time: Duration) -> int:
         """Whole ticks; UnreadableError if the board is unknown or the time not whole (TIME-001)."""
         if self.board is None:
@@ -266,12 +306,17 @@ def _differ_in_digits(one: str, other: str) -> bool:
     return one != other and re.sub("[0-9]+", "0", one) == re.sub("[0-9]+", "0", other)
 
 
+#: Beyond this, looking for a similar name would take longer than reading the files.
+_SIMILAR = 500
+
+
 def suggest(name: str, known: Iterable[str], noun: str) -> str:
     """What to write instead of an unknown name."""
     names = list(known)
     folded = {other.lower().replace("_", "-"): other for other in reversed(names)}
     word = name.lower().replace("_", "-")
-    likely = [other for other in folded if not _differ_in_digits(word, other)]
+    alike = [other for other in folded if abs(len(other) - len(word)) <= len(word)]
+    likely = [other for other in alike[-_SIMILAR:] if not _differ_in_digits(word, other)]
     close = difflib.get_close_matches(word, likely, 1, 0.6)
     listing = f"{noun}: {quoted(names[:16])}" + (", ..." if len(names) > 16 else "")
     return f'did you mean "{folded[close[0]]}"? {listing}' if close else listing

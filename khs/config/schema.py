@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
-from khs.config.document import Document, RowTable, Table, fields, rest
+from khs.config.document import Document, RowTable, Table, fields, hints_of, rest
 from khs.config.model import ERRORS, PRIVILEGES, STATES
 from khs.config.units import Quantity
 
@@ -36,7 +36,7 @@ def schema() -> dict[str, Any]:
 
 
 def _table(cls: type[Table], definitions: dict[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(cls)
+    hints = hints_of(cls)
     properties: dict[str, Any] = {}
     required: list[str] = []
     for name, field in fields(cls).items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from khs.config.checks.partition import CLASS
+from khs.config.checks.partition import CLASS, repeated
 from khs.config.document import ChannelTable, Document
 from khs.config.rules import Context, Problem, Problems, at, readable, rule, suggest
 
@@ -44,10 +45,9 @@ def two_ends(c: Context, channel: ChannelTable) -> Problems:
 @rule("CHAN-003", Context.channels)
 def reader_once(c: Context, channel: ChannelTable) -> Problems:
     """A partition stands once in `to`."""
-    for index, name in enumerate(channel.to):
-        if name in channel.to[:index]:
-            message = f"{name} stands twice in channel {channel.label}"
-            yield Problem(at(channel, "to", index), message, "take one out")
+    for index, name in repeated(channel.to):
+        message = f"{name} stands twice in channel {channel.label}"
+        yield Problem(at(channel, "to", index), message, "take one out")
 
 
 @rule("CHAN-004", Context.channels)
@@ -177,32 +177,32 @@ def refreshed_in_time(c: Context, channel: ChannelTable) -> Problems:
 @rule("CHAN-014", Context.channels, "warning")
 def one_way_to_call(c: Context, channel: ChannelTable) -> Problems:
     """Two channels do not lead from the same client to the same endpoint."""
-    for other in c.channels():
-        if other.label == channel.label:
-            return
-        if channel.kind == "call" and _same_call(other, channel):
-            yield Problem(
-                channel.path,
-                f"channel {channel.label} leads where channel {other.label} leads",
-                "take one out",
-                at_key=True,
-            )
-
-
-def _same_call(a: ChannelTable, b: ChannelTable) -> bool:
-    if not readable(a, "kind", "from_", "to", "endpoint"):
-        return False
-    return (a.kind, a.from_, a.to, a.endpoint) == (b.kind, b.from_, b.to, b.endpoint)
+    if channel.kind != "call":
+        return
+    first = c.calls.get((channel.from_, channel.to, channel.endpoint), channel)
+    if first is not channel:
+        yield Problem(
+            channel.path,
+            f"channel {channel.label} leads where channel {first.label} leads",
+            "take one out",
+            at_key=True,
+        )
 
 
 @rule("CHAN-015", Context.whole, "warning")
 def no_cycle_of_calls(c: Context, document: Document) -> Problems:
     """Calls form no cycle: the call that would close it is refused at run time."""
     calls: dict[str, list[str]] = {}
-    for channel in c.channels():
-        if not readable(channel, "kind", "from_", "to") or channel.kind != "call":
-            continue
+    channels = [
+        channel
+        for channel in c.channels()
+        if readable(channel, "kind", "from_", "to") and channel.kind == "call"
+    ]
+    inside = _in_cycles([(each.from_, server) for each in channels for server in each.to])
+    for channel in channels:
         for server in channel.to:
+            if not {channel.from_, server} <= inside:
+                continue
             back = _path(calls, server, channel.from_)
             if len(back) > 1:
                 yield Problem(
@@ -214,6 +214,26 @@ def no_cycle_of_calls(c: Context, document: Document) -> Problems:
                 )
             elif not back:
                 calls.setdefault(channel.from_, []).append(server)
+
+
+def _in_cycles(edges: Iterable[tuple[str, str]]) -> set[str]:
+    """The nodes that are left when those without a way in or without a way out are taken away,
+    until each has both: all nodes of cycles, and those between two."""
+    ahead: dict[str, set[str]] = {}
+    back: dict[str, set[str]] = {}
+    for start, end in edges:
+        ahead.setdefault(start, set()).add(end)
+        back.setdefault(end, set()).add(start)
+    left = {*ahead, *back}
+    for there, here in ((ahead, back), (back, ahead)):
+        bare = [node for node in left if not here.get(node)]
+        for node in bare:
+            left.discard(node)
+            for neighbour in there.pop(node, ()):
+                here[neighbour].discard(node)
+                if not here[neighbour]:
+                    bare.append(neighbour)
+    return left
 
 
 def _path(graph: dict[str, list[str]], start: str, end: str) -> list[str]:

@@ -57,7 +57,7 @@ def known_state(c: Context, subject: tuple[str, RowTable]) -> Problems:
 def row_says_something(c: Context, subject: tuple[str, RowTable]) -> Problems:
     """A row gives a level or an action, or both."""
     key, row = subject
-    if not any(path[:-1] == row.path for path in c.source.marks):
+    if row.path not in c.tables:
         yield Problem(row.path, f"the row of {key} says nothing", 'e.g. { action = "log" }')
 
 

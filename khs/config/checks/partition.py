@@ -117,13 +117,15 @@ def known_privilege(c: Context, partition: PartitionTable) -> Problems:
 @rule("PART-010", Context.partitions, "warning")
 def privilege_once(c: Context, partition: PartitionTable) -> Problems:
     """A privilege is named once."""
-    for index, word in _repeated(partition.privileges):
+    for index, word in repeated(partition.privileges):
         place = at(partition, "privileges", index)
         yield Problem(place, f'privilege "{word}" stands twice', "take one out")
 
 
-def _repeated(words: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    return ((index, word) for index, word in enumerate(words) if word in words[:index])
+def repeated(words: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Words that stand in a list before, and where they stand again."""
+    first: dict[str, int] = {}
+    return ((i, word) for i, word in enumerate(words) if first.setdefault(word, i) != i)
 
 
 @rule("PART-011", Context.partitions)

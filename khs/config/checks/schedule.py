@@ -129,8 +129,7 @@ def runs_initially(c: Context, partition: PartitionTable) -> Problems:
 def _windows(c: Context, partition: PartitionTable) -> list[int]:
     """How many windows the partition has in each schedule."""
     return [
-        sum(window.partition == partition.label for window in schedule.windows)
-        for schedule in c.document.schedule.values()
+        len(c.windows_of(schedule, partition.label)) for schedule in c.document.schedule.values()
     ]
 
 
@@ -147,8 +146,7 @@ def spans(c: Context, schedule: ScheduleTable, partition: str) -> list[Span]:
     """Start and end of the partition's windows in one major frame, in ticks, ascending."""
     found = [
         (c.ticks(window.start), c.ticks(window.start) + c.ticks(window.length))
-        for window in schedule.windows
-        if window.partition == partition
+        for window in c.windows_of(schedule, partition)
     ]
     return sorted(span for span in found if span[0] < span[1])
 
@@ -249,13 +247,13 @@ def deadline_elsewhere(c: Context, partition: PartitionTable) -> Problems:
         )
 
 
-@rule("SCHED-014", Context.schedules, "warning")
-def reachable_schedule(c: Context, schedule: ScheduleTable) -> Problems:
+@rule("SCHED-014", Context.whole, "warning")
+def reachable_schedule(c: Context, document: Document) -> Problems:
     """With several schedules, some partition may switch them."""
-    initial = next(iter(c.document.schedule.values()))
-    if schedule is initial:
+    others = list(document.schedule.values())[1:]
+    if others and any("schedule-switch" in p.privileges for p in document.partition.values()):
         return
-    if not any("schedule-switch" in p.privileges for p in c.document.partition.values()):
+    for schedule in others:
         yield Problem(
             schedule.path,
             f"schedule {schedule.label} is never in force: nobody may switch schedules",

@@ -136,24 +136,27 @@ def address_place(c: Context, region: RegionTable) -> Problems:
         )
 
 
-@rule("SPACE-011", Context.regions)
-def address_overlap(c: Context, region: RegionTable) -> Problems:
+@rule("SPACE-011", Context.whole)
+def address_overlap(c: Context, document: Document) -> Problems:
     """Regions with given addresses do not overlap."""
-    if region.address is None:
-        return
-    start, end = region.address.value, region.address.value + region.size.bytes
-    for other in c.regions():
-        if other.label == region.label:
-            return
-        if not readable(other, "address", "size") or other.address is None:
-            continue
-        first = other.address.value
-        if first < end and start < first + other.size.bytes:
+    regions = list(c.regions())
+    ends: dict[int, int] = {}
+    starts: list[tuple[int, int]] = []
+    for number, region in enumerate(regions):
+        if readable(region, "address", "size") and region.address and region.size.bytes:
+            ends[number] = region.address.value + region.size.bytes
+            starts.append((region.address.value, number))
+    furthest: int | None = None  # the region that ends furthest up of those below
+    for start, number in sorted(starts):
+        if furthest is not None and start < ends[furthest]:
+            first, second = sorted((number, furthest))
             yield Problem(
-                at(region, "address"),
-                f"region {region.label} overlaps region {other.label}",
-                f'e.g. "0x{first + other.size.bytes:x}"; without address, KHS finds a free one',
+                at(regions[second], "address"),
+                f"region {regions[second].label} overlaps region {regions[first].label}",
+                f'e.g. "0x{ends[first]:x}"; without address, KHS finds a free one',
             )
+        if furthest is None or ends[number] > ends[furthest]:
+            furthest = number
 
 
 @rule("SPACE-013", Context.whole)

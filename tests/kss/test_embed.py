@@ -39,12 +39,15 @@ def kss(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 
 @pytest.fixture
-def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
     """The example with what the commands in its README make."""
     folder = tmp_path / "embed"
     shutil.copytree(EXAMPLE, folder)
     monkeypatch.chdir(folder)
     assert kss(monkeypatch, "compile", "security.psl", "-I", "interfaces", "-o", "policy.h") == 0
+    assert capsys.readouterr().err == ""
     generate = ["cgen", "plant.IDrive", "-I", "interfaces", "--class", "plant.Pump"]
     assert kss(monkeypatch, *generate, "-o", "plant_IDrive.h") == 0
     return folder
@@ -67,23 +70,23 @@ def compile_c(compiler: list[str], folder: Path, libkss: Path, library: str) -> 
 EXPECTED = """\
 start panel: granted
   audit level 0: execute kl.core.Core#1 -> plant.Pump#3 granted
-    pump.init granted (security.psl:27)
+    pump.init granted (security.psl:28)
 start pump: granted
   audit level 0: request plant.Panel#2 -> plant.Pump#3 granted
-    pump.enter granted (security.psl:32)
+    pump.enter granted (security.psl:33)
 start at 1200 rpm: delivered
 its answer: delivered
   audit level 0: request plant.Panel#2 -> plant.Pump#3 denied
-    pump.enter denied (security.psl:32)
+    pump.enter denied (security.psl:33)
 start again: refused
   audit level 0: request plant.Panel#2 -> plant.Pump#3 granted
-    pump.query running (security.psl:35)
-    pump.enter granted (security.psl:36)
+    pump.query running (security.psl:36)
+    pump.enter granted (security.psl:37)
 stop: delivered
 its answer: delivered
   audit level 0: request plant.Panel#2 -> plant.Pump#3 denied
-    base.assert denied (security.psl:31)
-    pump.enter granted (security.psl:32)
+    base.assert denied (security.psl:32)
+    pump.enter granted (security.psl:33)
 start at 9000 rpm: refused
   audit level 0: request plant.Panel#2 -> plant.Pump#3 denied: malformed
 half a message: refused

@@ -108,6 +108,8 @@ int main(void)
     kss_policy policy;
     if (!state || kss_init(&policy, policy_image, policy_image_size, state, size) != KSS_OK)
         return 1;
+    if (!judge(&policy, KSS_EXECUTE, &kernel, &kernel, NULL, 0)) /* no rule for that, no system */
+        return 1;
     if (!start(&policy, &panel) || !start(&policy, &pump))
         return 1;
 

@@ -13,7 +13,7 @@ import typer
 from khs.cli import common, options
 
 if TYPE_CHECKING:
-    from khs.runs import Ran
+    from khs.runs import Plan, Ran
 
 
 class Engine(Enum):
@@ -103,14 +103,7 @@ def run(
         show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
         ran = runs.run(plan, reporter.frames, show if console else None)
     _report(ran, as_json)
-    for line in ran.refused:
-        common.note(line)
-    if ran.result.interrupted or ran.stopped:
-        why = ran.stopped or "interrupted"
-        done = f"{ran.result.frames} of {plan.frames} frames"
-        common.note(f"{why}: stopped after {done}, results so far")
-        return common.FINDINGS if ran.stopped else common.INTERRUPTED
-    return common.OK if ran.healthy else common.FINDINGS
+    return _end(ran, plan)
 
 
 def _report(ran: Ran, as_json: bool) -> None:
@@ -120,3 +113,15 @@ def _report(ran: Ran, as_json: bool) -> None:
     from khs.cli.tables import run_table
 
     run_table(ran.to_json(), ran.summary)
+
+
+def _end(ran: Ran, plan: Plan) -> int:
+    """Says what went wrong beside the system; the exit code."""
+    for line in ran.refused:
+        common.note(line)
+    if ran.result.interrupted or ran.stopped:
+        why = ran.stopped or "interrupted"
+        done = f"{ran.result.frames} of {plan.frames} frames"
+        common.note(f"{why}: stopped after {done}, results so far")
+        return common.FINDINGS if ran.stopped else common.INTERRUPTED
+    return common.OK if ran.healthy else common.FINDINGS

@@ -13,11 +13,14 @@ from khs.config.freeze import Freezer
 from khs.config.model import Board, System
 from khs.config.read import Reader
 from khs.config.render import render
+from khs.config.salvage import Salvaged, salvage
 from khs.config.toml import Source
 from khs.errors import ConfigError, Finding
 
 #: Looks at a system that has no errors so far.
 Hook = Callable[[System], Iterable[Finding]]
+#: Looks at what is left of one that has.
+Anyway = Callable[[Salvaged], Iterable[Finding]]
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,11 @@ def check(
     board: str | None = None,
     release: bool = False,
     also: Sequence[Hook] = (),
+    anyway: Sequence[Anyway] = (),
 ) -> list[Finding]:
-    """All findings about a system, in the order of files and lines; see `load`."""
-    return _check(system, overlays, board, release, also)[1]
+    """All findings about a system, in the order of files and lines; see `load`. `anyway` are checks
+    of later stages that are run in place of `also` if there are errors."""
+    return _check(system, overlays, board, release, also, anyway)[1]
 
 
 def resolve(system: Path, *, overlays: Sequence[Path] = (), board: str | None = None) -> str:
@@ -106,6 +111,7 @@ def _check(
     board: str | None,
     release: bool,
     also: Sequence[Hook],
+    anyway: Sequence[Anyway] = (),
 ) -> tuple[System | None, list[Finding]]:
     try:
         draft = _draft(system, overlays, board)
@@ -122,6 +128,8 @@ def _check(
     if loaded is not None:
         for hook in (*also, checks.releasable) if release else also:
             findings += hook(loaded)
+    elif anyway and (salvaged := salvage(draft.context(), draft.files)) is not None:
+        findings += [found for look in anyway for found in look(salvaged)]
     findings.sort(key=by_place)
     return (None if _has_errors(findings) else loaded), findings
 

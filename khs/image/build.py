@@ -12,6 +12,7 @@ import khs
 from khs import monitor, toolchain
 from khs.config.checks import releasable
 from khs.config.model import Partition, Right, System
+from khs.config.salvage import Salvaged
 from khs.errors import ConfigError, Finding, ImageError, shown
 from khs.image import archive, configbin, elf, report, startinfo
 from khs.image.archive import Archive
@@ -56,6 +57,13 @@ def check(system: System) -> list[Finding]:
     policies, _, findings = _policies(system)
     findings += [warning for policy in policies for warning in policy.warnings(system)]
     return list(dict.fromkeys([*findings, *_without_compiling(system)]))
+
+
+def check_policies(salvaged: Salvaged) -> list[Finding]:
+    """What is wrong with the policies and interfaces of a system whose description has errors. Made
+    to be passed to `khs.config.check` as `anyway`."""
+    _, findings = monitor.survey(salvaged.system)
+    return [each for each in findings if salvaged.whole or each.rule not in monitor.HANGING]
 
 
 def prepare(system: System, *, release: bool, progress: Progress | None = None) -> Parts:

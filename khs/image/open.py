@@ -10,7 +10,7 @@ from khs import config
 from khs.errors import ConfigError, Finding, ImageError
 from khs.image import inspect
 from khs.image.archive import Archive
-from khs.image.build import build, check
+from khs.image.build import build, check, check_policies
 from khs.resources import shipped
 from khs.toolchain import Progress
 
@@ -72,7 +72,14 @@ def check_system(
     """Everything wrong with what SYSTEM names; nothing is compiled, and no guest runs."""
     path = find_system(argument)
     if is_description(path):
-        return config.check(path, overlays=overlays, board=board, release=release, also=(check,))
+        return config.check(
+            path,
+            overlays=overlays,
+            board=board,
+            release=release,
+            also=(check,),
+            anyway=(check_policies,),
+        )
     try:
         archive = Archive.read(path)
     except ImageError as error:

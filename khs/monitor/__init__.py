@@ -61,6 +61,11 @@ __all__ = [
 
 KERNEL_CLASS = "kl.core.Core"
 EINIT_CLASS = "Einit"
+#: Findings that a partition or channel may settle: its class is known then, and a port channel
+#: gives its readers an endpoint.
+HANGING = frozenset(
+    f"PSL-{number:03}" for number in (12, 13, 14, 15, 16, 18, 19, 34)
+) | {"PAL-002", "PAL-004", "POL-001"}  # fmt: skip
 _REBUILD = "libkss.so may be older than khs: make setup builds it again, or reinstall khs"
 
 #: class -> endpoint -> interface

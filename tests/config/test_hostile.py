@@ -15,6 +15,7 @@ from khs.config.document import Document, UnreadableError
 from khs.config.freeze import Freezer
 from khs.config.read import Reader
 from khs.config.render import render
+from khs.config.salvage import salvage
 from khs.config.toml import Source
 
 COMPLETE = Path(__file__).parents[1] / "data" / "systems" / "valid" / "complete.toml"
@@ -52,6 +53,7 @@ def test_no_document_makes_the_checks_fail(data: st.DataObject, random: Random) 
     board = boards.load(boards.folder() / "q35.toml")
     context = rules.Context(typed, source, COMPLETE.parent, board)
     findings = reader.findings + rules.run(context, "f")
+    salvage(context, (COMPLETE,))
     try:
         render(typed)
     except UnreadableError:

@@ -18,7 +18,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "queuing": (("message", "depth"), ("message", "depth")),
     "call": (("endpoint",), ("endpoint",)),
 }
-_METHOD = re.compile(rf"{CLASS.pattern}\.[A-Za-z_][A-Za-z0-9_]*")
+METHOD = re.compile(rf"{CLASS.pattern}\.[A-Za-z_][A-Za-z0-9_]*")
 
 
 @rule("CHAN-001", Context.channels)
@@ -130,7 +130,7 @@ def depth(c: Context, channel: ChannelTable) -> Problems:
 def message_syntax(c: Context, channel: ChannelTable) -> Problems:
     """`message` is package.Interface.Method."""
     text = channel.message
-    if text is not None and not _METHOD.fullmatch(text):
+    if text is not None and not METHOD.fullmatch(text):
         yield Problem(
             at(channel, "message"),
             f'"{text}" is not the name of a method',

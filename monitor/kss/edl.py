@@ -198,7 +198,7 @@ class Descriptions:
                     return Interface(name, ()), True
                 self._findings.error("EDL-005", at, f"there is no interface {name}", help, name)
             return None, False
-        if package.interface is None:
+        if package.interface is None and not package.lost_interface:
             message = f"package {name} declares no interface"
             self._findings.error("EDL-005", at, message, "interface { ... }", name)
         return package.interface, not package.broken

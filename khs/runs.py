@@ -9,13 +9,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from khs import record as records
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
 from khs.engine import unicorn
+from khs.engine.inputs import Inputs, Stamped
 from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
+from khs.record import Record
 from khs.swaps import Swap
 from khs.toolchain.firmware import build_firmware
 from khs.trace import Names, Writer
@@ -40,6 +43,9 @@ class Machine(Protocol):
 
     def stop(self) -> None: ...
 
+    @property
+    def inputs(self) -> list[Stamped]: ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -53,7 +59,8 @@ class Machine(Protocol):
 @dataclass(frozen=True)
 class Plan:
     """What to run, and how. `engine`: "unicorn" or "qemu". `trace` is a file to write, `audit` what
-    becomes of audit records."""
+    becomes of audit records, `record` a folder for what comes from outside; `replay` comes in the
+    place of that."""
 
     archive: Archive
     frames: int
@@ -63,7 +70,14 @@ class Plan:
     isolate: bool = False
     trace: Path | None = None
     audit: AuditPlan | None = None
+    record: Path | None = None
+    replay: Record | None = None
     header: dict[str, Any] = field(init=False)
+
+    @property
+    def machines(self) -> bool:
+        """Whether machines run beside the native partitions."""
+        return bool(self.archive.machines) and self.replay is None
 
     def __post_init__(self) -> None:
         archive = self.archive
@@ -89,6 +103,8 @@ def plan(
     isolate: bool = False,
     trace: Path | None = None,
     audit: Path | None = None,
+    record: Path | None = None,
+    replay: Path | None = None,
 ) -> Plan:
     """A plan; frames and seed default to what the system's description says. There is room for the
     state of every swap. KhsError if a policy would come after the run's end, if the kernel has no
@@ -97,6 +113,17 @@ def plan(
         raise KhsError(
             f"--isolate is for the unicorn engine: guests of {engine} run in a process of its own"
         )
+    if archive.machines and (isolate or engine != "unicorn"):
+        raise KhsError(
+            'partitions of kind "board" run beside the unicorn engine alone, without --isolate'
+        )
+    recorded = None if replay is None else records.read(replay)
+    if recorded is not None:
+        recorded.check(archive)
+        frames = recorded.frames if frames is None else frames
+        seed = int(recorded.about["seed"]) if seed is None else seed
+    if record is not None:
+        records.prepare(record)
     declared = archive.manifest["run"]
     wanted = declared["frames"] if frames is None else frames
     for swap in swaps:
@@ -119,6 +146,8 @@ def plan(
         isolate,
         trace,
         _audit(audit, declared) if audit else None,
+        record,
+        recorded,
     )
 
 
@@ -132,24 +161,29 @@ def _audit(path: Path, run: Mapping[str, Any]) -> AuditPlan:
 class Ran:
     """What came of a run. `audit` is what became of its audit trail, None without one; `stopped`
     tells that the trail ended the run, and why; `refused` are the policies of `Plan.swaps` that did
-    not come into force, each with the reason."""
+    not come into force, each with the reason. `machines`: how those of partitions of kind "board"
+    ran; `replayed`: whether a replay came to the same trace."""
 
     result: Result
     summary: Summary
     audit: dict[str, Any] | None = None
     stopped: str = ""
     refused: tuple[str, ...] = ()
+    machines: dict[str, Any] | None = None
+    replayed: bool | None = None
 
     @property
     def healthy(self) -> bool:
         """The module went on to the end, so did the audit trail, and every policy that was to come
         into force did."""
-        return self.result.healthy and not self.stopped and not self.refused
+        fine = not self.stopped and not self.refused and self.replayed is not False
+        return self.result.healthy and fine
 
     def to_json(self) -> dict[str, Any]:
         """The document of `khs run --json`."""
         document = self.result.to_json() | {"policies": self.summary.swaps()}
-        return document if self.audit is None else {**document, "audit": self.audit}
+        more = {"audit": self.audit, "machines": self.machines, "replay_equal": self.replayed}
+        return document | {key: value for key, value in more.items() if value is not None}
 
 
 def run(
@@ -167,7 +201,7 @@ def run(
             lines = ConsoleLines(names, console)
             stack.callback(lines.close)
             summary.on_console = lines.add
-        machine = stack.enter_context(open_machine(plan))
+        machine = stack.enter_context(open_machine(plan, console=console))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
@@ -185,11 +219,32 @@ def run(
         )
         if auditor is not None:
             auditor.end(result)
-    refused = tuple(_refused(plan, summary))
-    if auditor is None:
-        return Ran(result, summary, refused=refused)
-    stopped = auditor.why if auditor.stopped else ""
-    return Ran(result, summary, auditor.to_json(), stopped, refused)
+        if plan.record is not None:
+            records.write(plan.record, plan.archive, result, machine.inputs)
+    return Ran(
+        result,
+        summary,
+        auditor.to_json() if auditor else None,
+        auditor.why if auditor and auditor.stopped else "",
+        tuple(_refused(plan, summary)),
+        _machines(machine),
+        _is_same(plan, result),
+    )
+
+
+def _machines(machine: Machine) -> dict[str, Any] | None:
+    from khs.engine.qemu import beside
+
+    if not isinstance(machine, beside.Machine):
+        return None
+    return {peer.about.name: peer.to_json() for peer in machine.peers}
+
+
+def _is_same(plan: Plan, result: Result) -> bool | None:
+    """Whether a replay came to the trace of its record, if it went as far."""
+    if plan.replay is None or result.frames != plan.replay.frames:
+        return None
+    return result.trace_sha256 == plan.replay.trace_sha256
 
 
 def _refused(plan: Plan, summary: Summary) -> Iterator[str]:
@@ -208,13 +263,21 @@ def _begin(plan: Plan) -> dict[str, Any]:
     return {"by": "khs run", **about, "engine": plan.engine, "policy": policies[0]}
 
 
-def open_machine(plan: Plan, say: Callable[[str], None] | None = None) -> Machine:
-    """The plan's system on its engine. EngineError or ImageError if it cannot be had."""
+def open_machine(
+    plan: Plan,
+    say: Callable[[str], None] | None = None,
+    console: Callable[[str], object] | None = None,
+) -> Machine:
+    """The plan's system on its engine; `console` gets what machines beside it say. EngineError or
+    ImageError if it cannot be had."""
     policies = {swap.frame: swap.binary for swap in plan.swaps}
+    if plan.machines:
+        from khs.engine.qemu import beside
+
+        return beside.Machine(plan.archive, plan.seed, policies, console or (lambda line: None))
     if plan.engine == "unicorn":
-        return unicorn.Machine(
-            plan.archive, seed=plan.seed, policy_at=policies, isolate=plan.isolate
-        )
+        image = plan.archive if plan.replay is None else Inputs(plan.archive, plan.replay.inputs)
+        return unicorn.Machine(image, seed=plan.seed, policy_at=policies, isolate=plan.isolate)
     from khs.engine import qemu
 
     firmware = build_firmware(Arch[plan.archive.manifest["arch"].upper()], say)

@@ -43,6 +43,12 @@ PolicyAt: TypeAlias = Annotated[
 Isolate: TypeAlias = Annotated[
     bool, typer.Option("--isolate", help="Run the guests in a child confined by seccomp.")
 ]
+Record: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Keep what comes from outside, with its ticks, in this folder.")
+]
+Replay: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Run again what --record kept; exits 1 if the trace differs.")
+]
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
@@ -61,6 +67,8 @@ def run(
     overlays: options.Overlays = None,
     policy_at: PolicyAt = None,
     isolate: Isolate = False,
+    record: Record = None,
+    replay: Replay = None,
     console: ShowConsole = False,
     as_json: options.Json = False,
 ) -> int:
@@ -96,6 +104,8 @@ def run(
             isolate=isolate,
             trace=trace,
             audit=audit,
+            record=record,
+            replay=replay,
         )
         for line in runs.remarks(plan):
             common.note(line)
@@ -119,6 +129,8 @@ def _end(ran: Ran, plan: Plan) -> int:
     """Says what went wrong beside the system; the exit code."""
     for line in ran.refused:
         common.note(line)
+    if ran.replayed is False:
+        common.note("the replay came to another trace than the run that was recorded")
     if ran.result.interrupted or ran.stopped:
         why = ran.stopped or "interrupted"
         done = f"{ran.result.frames} of {plan.frames} frames"

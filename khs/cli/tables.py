@@ -121,8 +121,20 @@ def _foot(result: dict[str, Any], names: Names) -> list[str]:
         f"virtual time in {result['wall_s']:.2f} s",
         f"{verdicts['granted']} verdicts granted, {verdicts['denied']} denied; "
         f"trace sha256 {result['trace_sha256'][:16]}",
+        *_machines(result.get("machines")),
         *_audit(result.get("audit")),
     ]
+
+
+def _machines(machines: dict[str, Any] | None) -> list[str]:
+    """How machines beside the native partitions ran."""
+    return [
+        f"machine of {name} ({row['board']}): {row['windows']} windows, {row['ran_s']:.2f} s, "
+        f"{row['requests']} requests; windows exceeded by {1000 * row['slip_median_s']:.1f} ms "
+        f"(median), {1000 * row['slip_max_s']:.1f} ms (most)"
+        + (f"; went off: {row['ended']}" if row["ended"] else "")
+        for name, row in (machines or {}).items()
+    ] + (["not reproducible without its inputs: --record keeps them"] if machines else [])
 
 
 def _audit(audit: dict[str, Any] | None) -> list[str]:

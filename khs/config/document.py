@@ -18,6 +18,7 @@ from khs.config.units import Address, Duration, Frequency, Size
 
 Keys = tuple[str | int, ...]
 
+PartitionKindName = Literal["native", "board"]
 KindName = Literal["sampling", "queuing", "call"]
 LevelName = Literal["process", "partition", "module"]
 OnFullName = Literal["stop", "count"]
@@ -173,6 +174,10 @@ class PartitionTable(Table):
     """A partition. Its number is its place in the document."""
 
     class_: str = key("its EDL class")
+    kind: PartitionKindName = key(
+        "native: a program on the system's board; board: a whole machine of its own in QEMU",
+        "native",
+    )
     program: str | None = key(
         "a folder of partitions/, compiled for the board's architecture; this or `image`", None
     )
@@ -192,6 +197,12 @@ class PartitionTable(Table):
     )
     args: tuple[str, ...] = key("arguments of the program", ())
     env: dict[str, str] = key("environment of the program", {})
+    board: str | None = key("board: what its machine is, one of boards/", None)
+    kernel: str | None = key("board: a kernel as QEMU boots it; this or `bios`", None)
+    initrd: str | None = key("board: initial RAM file system of the kernel", None)
+    dtb: str | None = key("board: device tree, for sabrelite", None)
+    append: str | None = key("board: command line of the kernel", None)
+    bios: str | None = key("board: firmware or boot loader", None)
 
 
 @dataclass(frozen=True, kw_only=True)

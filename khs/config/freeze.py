@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -19,12 +20,17 @@ from khs.config.document import (
 )
 from khs.config.model import (
     ACTIONS,
+    BOARD_PROXY,
     KINDS,
     PRIVILEGES,
+    PROXY_CAPACITY,
+    PROXY_DEPTH,
+    PROXY_HEAP,
     Board,
     Channel,
     Input,
     Limit,
+    Machine,
     Message,
     Partition,
     Privilege,
@@ -79,7 +85,7 @@ class Freezer:
             ),
             regions=tuple(self._region(i, r, addresses[i]) for i, r in enumerate(regions)),
             channels=tuple(self._channel(i, c) for i, c in enumerate(document.channel.values())),
-            inputs=tuple(self._input(i, t) for i, t in enumerate(document.input.values())),
+            inputs=tuple(self._inputs()),
             document=render(document),
             positions={path: mark.value for path, mark in source.marks.items()},
             warnings=warnings,
@@ -101,11 +107,11 @@ class Freezer:
             name=table.label,
             number=number,
             class_name=table.class_,
-            program=table.program,
+            program=BOARD_PROXY if table.kind == "board" else table.program,
             image=None if table.image is None else self.root / table.image,
             sha256=table.sha256,
             stack=table.stack.bytes,
-            heap=table.heap.bytes,
+            heap=PROXY_HEAP if table.kind == "board" else table.heap.bytes,
             period=self._ticks(table.period),
             deadline=self._ticks(table.deadline),
             phase=0 if table.period is None else first,
@@ -115,7 +121,23 @@ class Freezer:
             env=dict(table.env),
             health=health.table(self.document.health, table.label),
             limit=self._limit(own.limit if own else None),
+            machine=self._machine(table),
         )
+
+    def _machine(self, table: PartitionTable) -> Machine | None:
+        if table.kind != "board":
+            return None
+        keys = {key: getattr(table, key) for key in ("kernel", "initrd", "dtb", "bios")}
+        files = {key: self.root / path for key, path in keys.items() if path is not None}
+        return Machine(table.board or "", files, table.append)
+
+    def _inputs(self) -> Iterator[Input]:
+        """Those of the document, then the one of each machine, named as its partition."""
+        tables = list(self.document.input.values())
+        yield from (self._input(i, table) for i, table in enumerate(tables))
+        machines = [p.label for p in self.document.partition.values() if p.kind == "board"]
+        for number, name in enumerate(machines, len(tables)):
+            yield Input(name, number, name, PROXY_CAPACITY, PROXY_DEPTH, ())
 
     def _run(self, table: RunTable) -> Run:
         limit = None if table.audit_limit is None else table.audit_limit.bytes

@@ -201,9 +201,26 @@ class Limit:
     then: Action
 
 
+#: What runs in a partition of `kind = "board"`: makes the hypercalls that its machine asks for.
+BOARD_PROXY = "board-proxy"
+#: Its heap and the input through which requests come; a message is a header and data.
+PROXY_HEAP, PROXY_CAPACITY, PROXY_DEPTH = 2 * PAGE, 20 + 4096, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine of a partition of `kind = "board"`. `files` by key of the document: "kernel",
+    "initrd", "dtb", "bios"."""
+
+    board: str
+    files: Mapping[str, Path] = field(compare=False)
+    append: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A partition. Exactly one of `program` and `image` is given."""
+    """A partition. Exactly one of `program` and `image` is given; one with a `machine` has the
+    program BOARD_PROXY."""
 
     name: str
     number: int
@@ -222,6 +239,7 @@ class Partition:
     env: Mapping[str, str]
     health: tuple[tuple[Response, ...], ...]  # [State][Error]
     limit: Limit | None
+    machine: Machine | None = None
 
     def response(self, error: Error, state: State) -> Response:
         """What the health monitor does about `error` of this partition in `state`."""

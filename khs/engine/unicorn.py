@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
-from khs.engine.native import Drained, End, Host, LoadError, Options
+from khs.engine.native import NEVER, Drained, End, Host, LoadError, Options
 from khs.engine.result import Result, Tally
 from khs.engine.structures import Status, View
 from khs.errors import EngineError
@@ -68,7 +68,9 @@ class Machine:
             raise EngineError(self._refusal(error)) from error
         if self.host.partitions != len(self._names):
             raise EngineError("the archive's manifest names other partitions than config.bin holds")
-        self._add_inputs(archive)
+        #: What comes from outside, in the order of its ticks.
+        self.inputs = sorted(archive.inputs, key=lambda row: row[0])
+        self._add_inputs()
         for number, (frame, _) in enumerate(swaps, len(archive.policies)):
             if not self.host.policy_at(frame, number):
                 raise EngineError(f"no policy can come into force at major frame {frame}")
@@ -81,9 +83,9 @@ class Machine:
             return f"{self._system} is refused: {error}"
         return f"{self._system} is refused: partition {self._names[error.partition]}: {error}"
 
-    def _add_inputs(self, archive: Image) -> None:
+    def _add_inputs(self) -> None:
         """Inputs are taken in the order of their ticks."""
-        for row in sorted(archive.inputs, key=lambda row: row[0]):
+        for row in self.inputs:
             if not self.host.add_input(*row):
                 raise EngineError(f"the archive's input at tick {row[0]} does not fit the system")
 
@@ -132,6 +134,25 @@ class Machine:
             tally, status, views = self._run_isolated(frames, take, progress)
         else:
             tally, status, views = self._run_here(frames, take, progress)
+        return self._result(
+            tally, status, views, self._interrupted, True, time.perf_counter() - began
+        )
+
+    def result(self, *, interrupted: bool, reproducible: bool, wall_s: float) -> Result:
+        """What the run comes to so far."""
+        views = [self.host.view(number) for number in range(self.host.partitions)]
+        status = self.host.status()
+        return self._result(self.boot(), status, views, interrupted, reproducible, wall_s)
+
+    def _result(
+        self,
+        tally: Tally,
+        status: Status,
+        views: list[View],
+        interrupted: bool,
+        reproducible: bool,
+        wall_s: float,
+    ) -> Result:
         return Result(
             system=self._system,
             board=self._board,
@@ -139,38 +160,55 @@ class Machine:
             seed=self.seed,
             frames=status.frames,
             ticks=status.tick,
-            reproducible=True,
-            interrupted=self._interrupted,
+            reproducible=reproducible,
+            interrupted=interrupted,
             stopped=tally.stopped,
             trace_sha256=tally.trace_sha256,
             verdicts=tally.verdicts,
             partitions=tally.partitions(views),
-            wall_s=time.perf_counter() - began,
+            wall_s=wall_s,
         )
 
     def _run_here(
         self, frames: int, take: Taker, progress: Progress | None
     ) -> tuple[Tally, Status, list[View]]:
+        tally = self.boot()
+        begun = self.host.status().frames
+
+        def reached() -> None:
+            if progress is not None:
+                progress(self.host.status().frames - begun, frames)
+
+        with on_interrupt(self.stop):
+            end = self.advance(take, begun + frames, reached=reached)
+        self._interrupted |= end is End.INTERRUPTED
+        views = [self.host.view(number) for number in range(self.host.partitions)]
+        return tally, self.host.status(), views
+
+    def boot(self) -> Tally:
+        """Takes the system to tick 0, unless it has run; what is known of its events."""
         if self._tally is None:
             self.host.boot()
             self._tally = Tally(self._names)
-        begun = self.host.status().frames
-        with on_interrupt(self.stop):
-            for end in self._ends(begun + frames):
-                for drained in self.host.drain():
-                    self._tally.add(drained)
-                    take(drained)
-                if progress is not None:
-                    progress(self.host.status().frames - begun, frames)
-                self._interrupted |= end is End.INTERRUPTED
-        views = [self.host.view(number) for number in range(self.host.partitions)]
-        return self._tally, self.host.status(), views
+        return self._tally
 
-    def _ends(self, frames: int) -> Iterator[End]:
-        end = End.YIELDED
+    def advance(
+        self,
+        take: Taker,
+        frames: int = NEVER,
+        until: int = NEVER,
+        reached: Callable[[], None] = lambda: None,
+    ) -> End:
+        """Up to so many major frames since tick 0, or up to a tick; events are tallied and given
+        to `take`, then `reached` is called, now and then."""
+        tally, end = self.boot(), End.YIELDED
         while end in (End.YIELDED, End.DRAIN):
-            end = self.host.run(frames)
-            yield end
+            end = self.host.run(frames, until)
+            for drained in self.host.drain():
+                tally.add(drained)
+                take(drained)
+            reached()
+        return end
 
     def _run_isolated(
         self, frames: int, take: Taker, progress: Progress | None

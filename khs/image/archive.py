@@ -8,6 +8,7 @@ A zip, stored, with fixed times and sorted names:
     policy.bin      policy 0; policy-1.bin ... the further ones, each with its .json map
     inputs.json     declared outside inputs, their bytes in inputs.bin
     elf/NAME.elf    the program of each partition, with its debug information
+    machine/NAME/*  the files of a partition that is a whole machine
     report.md       what a reviewer reads
     system.toml     the effective configuration
     board.toml      the board's file
@@ -128,6 +129,11 @@ class Archive:
     def names(self) -> dict[str, Any]:
         """Names of the kernel's numbers, as trace files carry them."""
         return cast(dict[str, Any], self.manifest["names"])
+
+    @property
+    def machines(self) -> dict[str, Any]:
+        """The machines of partitions of kind "board", by partition: khs/image/machines.py."""
+        return cast(dict[str, Any], self.manifest.get("machines", {}))
 
     @cached_property
     def data(self) -> bytes:
@@ -320,6 +326,9 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
     if type(patience) is not int or patience < 0:
         raise ValueError("audit_patience is no count")
     _verify_names(manifest["names"])
+    machines = manifest.get("machines", {})
+    if not isinstance(machines, dict) or not {*machines} <= {*manifest["names"]["partitions"]}:
+        raise ValueError("machines are not those of partitions")
     partitions = manifest["names"]["partitions"]
     if sorted(manifest["partitions"]) != sorted(partitions):
         raise ValueError("partitions are not those of names.partitions")

@@ -85,7 +85,6 @@ class TestCommand:
             "endpoint": "door",
             "method": "Open",
             "verdict": "conditional",
-            "stub": None,
             "condition": "message.amount < 5",
             "rules": [{"file": "security.psl", "line": 7}],
             "link": None,
@@ -94,7 +93,6 @@ class TestCommand:
             "paths": [[{"src": "bank.Teller", "dst": "bank.Vault", "ways": [way]}]],
             "more": False,
             "reached": ["bank.Vault", "kl.core.Core", "Einit"],
-            "stubs": {},
         }
 
     @pytest.mark.parametrize(

@@ -111,7 +111,6 @@ class TestCommand:
                 "interface": "bank.IDoor",
                 "component": None,
                 "verdict": "denied",
-                "stub": None,
                 "condition": " && ".join(texts),
                 "conditions": [{"text": t, **p} for t, p in zip(texts, places, strict=True)],
                 "rules": places,

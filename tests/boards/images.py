@@ -69,3 +69,56 @@ def elf(folder: Path) -> Path:
     place = ("-Ttext=0x10010000", "-z", "max-page-size=4096", "--image-base=0x10000000")
     zig.run(["ld.lld", "-m", "armelf_linux_eabi", *place, part, "-o", path], cwd=folder)
     return path
+
+
+def _code(*parts: str | tuple[str, str]) -> bytes:
+    """16-bit code: hexadecimal, `label:`, and (opcode, label) for short jumps."""
+    labels, size = {}, 0
+    for part in parts:
+        if isinstance(part, str) and part.endswith(":"):
+            labels[part[:-1]] = size
+        else:
+            size += 2 if isinstance(part, tuple) else len(bytes.fromhex(part))
+    made = bytearray()
+    for part in parts:
+        if isinstance(part, tuple):
+            made += bytes.fromhex(part[0])
+            made += (labels[part[1]] - len(made) - 1).to_bytes(1, signed=True)
+        elif not part.endswith(":"):
+            made += bytes.fromhex(part)
+    return bytes(made)
+
+
+def talker(folder: Path, requests: list[tuple[bytes, int]], *, goes_off: bool = False) -> Path:
+    """A ROM for pc and q35 that sends each request on COM2, and writes the answer of so many bytes
+    to COM1, a letter from A a nibble and a line an answer."""
+    code = _code(
+        "be 00 01",  # mov si, table
+        "next:",
+        *("2e ad", "85 c0", ("74", "off"), "89 c1"),  # cs lodsw; test ax, ax; jz; mov cx, ax
+        *("send:", "ba fd 02"),  # mov dx, 2fd
+        *("room:", "ec a8 20", ("74", "room")),  # in al, dx; test al, 20; jz
+        *("2e ac", "ba f8 02 ee", ("e2", "send")),  # cs lodsb; mov dx, 2f8; out dx, al; loop
+        *("2e ad", "89 c1", "85 c0", ("74", "next")),  # cs lodsw; mov cx, ax; test; jz
+        *("hear:", "ba fd 02"),
+        *("wait:", "ec a8 01", ("74", "wait")),
+        *("ba f8 02", "ec", "88 c3"),  # mov dx, 2f8; in al, dx; mov bl, al
+        *("ba f8 03", "c0 e8 04", "04 41", "ee"),  # mov dx, 3f8; shr al, 4; add al, 'A'; out
+        *("88 d8", "24 0f", "04 41", "ee"),  # mov al, bl; and al, f; add al, 'A'; out
+        ("e2", "hear"),
+        *("b0 0a", "ee", ("eb", "next")),
+        "off:",
+        *(("b0 fe e6 64",) if goes_off else ()),
+        *("stop:", "f4", ("eb", "stop")),
+    )
+    table = b"".join(
+        len(data).to_bytes(2, "little") + data + size.to_bytes(2, "little")
+        for data, size in requests
+    )
+    image = bytearray(0x10000)
+    image[: len(code)] = code
+    image[0x100 : 0x100 + len(table)] = table
+    image[0xFFF0:0xFFF5] = bytes.fromhex("ea 00 00 00 f0")
+    path = folder / "talker.rom"
+    path.write_bytes(image)
+    return path

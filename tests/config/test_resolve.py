@@ -62,6 +62,7 @@ windows = [
 
 [partition.a]
 class = "A"
+kind = "native"
 program = "a"
 stack = "16KiB"
 heap = "0B"

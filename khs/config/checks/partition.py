@@ -41,7 +41,9 @@ def not_too_many(c: Context, document: Document) -> Problems:
 
 @rule("PART-003", Context.partitions)
 def one_program(c: Context, partition: PartitionTable) -> Problems:
-    """A partition has exactly one of `program` and `image`."""
+    """A partition has exactly one of `program` and `image`, one of `kind = "board"` none."""
+    if partition.kind == "board":
+        return
     if partition.program is None and partition.image is None:
         help = 'program = "NAME", a folder of partitions/, or image = "PATH", an ELF file'
         yield Problem(partition.path, f"{partition.label} has no program", help, at_key=True)

@@ -102,6 +102,11 @@ class Machine:
         if self._loop is not None and self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
 
+    @property
+    def inputs(self) -> list[tuple[int, int, bytes]]:
+        """What comes from outside, in the order of its ticks."""
+        return sorted(self._archive.inputs, key=lambda row: row[0])
+
     # ------------------------------------------------------------ the boot image
 
     @property
@@ -113,7 +118,7 @@ class Machine:
             config=self._archive.config,
             memory=self._archive.memory,
             policies=self._policies,
-            inputs=sorted(self._archive.inputs, key=lambda row: row[0]),
+            inputs=self.inputs,
             swaps={
                 frame: number
                 for number, (frame, _) in enumerate(self._swaps, len(self._archive.policies))

@@ -50,7 +50,6 @@ class Search:
         self._guards = tuple(guard for _, guard in guards)
         self._cuts = [_cuts(first), _cuts(numbers)]
         self.budget = budget  # boxes of guards of usual size
-        self.steps = 0  # taken out of it
         self.complete = True
 
     def leaves(self, start: Box) -> Iterator[tuple[Box, Verdicts]]:
@@ -78,11 +77,6 @@ class Search:
                 count -= 1
                 heappush(waiting, (max(rank, cut.rank), count, {**box, cut.key: part}, rest))
 
-    def _spend(self, outcome: Outcome) -> None:
-        steps = 1 + outcome.looks // USUAL
-        self.steps += steps
-        self.budget -= steps
-
     def _look(self, box: Box, guards: Guards) -> tuple[Verdicts | None, Open, Guards]:
         """The verdicts if they are certain, what that hangs on, and what is left of the guards."""
         verdicts: list[bool | None] = []
@@ -91,7 +85,7 @@ class Search:
         for policy, guard in zip(self._policies, guards, strict=True):
             outcome = Outcome(policy, box)
             verdicts.append(outcome.granted(guard))
-            self._spend(outcome)
+            self.budget -= 1 + outcome.looks // USUAL
             open += outcome.open
             rest.append(outcome.rest)
         return _all(verdicts), open, tuple(rest)
@@ -104,7 +98,7 @@ class Search:
             for policy, guard in zip(self._policies, guards, strict=True):
                 outcome = Outcome(policy, point, pick)
                 verdicts.append(outcome.granted(guard))
-                self._spend(outcome)
+                self.budget -= 1 + outcome.looks // USUAL
                 point |= outcome.picked
             certain = _all(verdicts)
             if certain is not None:

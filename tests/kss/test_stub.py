@@ -55,6 +55,39 @@ def check(path: Path, text: str, prelude: str = PRELUDE, **options: object) -> l
     return [finding for finding in found if finding.rule != "PSL-082"]
 
 
+def test_query_and_flow_tell_what_is_not_known(
+    write: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grant of a method whose types lack is none; nor is a class known whose file lacks."""
+    write.write_text(PRELUDE + "request { grant () }\nresponse { grant () }\n")
+
+    def kss(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["kss", *arguments, "-I", str(write.parent), "--stub"])
+        with pytest.raises(SystemExit):
+            cli.main()
+        return capsys.readouterr().out
+
+    rows = json.loads(kss("query", str(write), "--json", "--dst", "shop.Till"))["rows"]
+    lacks = "the types of money and raw are not known: so every message is malformed, and denied"
+    told = {
+        (row["method"], row["verdict"], row["stub"]) for row in rows if row["kind"] == "request"
+    }
+    assert told == {("Fill", "granted", lacks), ("Open", "granted", None)}
+    text = kss("query", str(write), "--dst", "shop.Till").splitlines()
+    marked = [line.split()[4] for line in text if "granted, of a stub" in line]
+    assert marked == ["bell.ring.Fill", "drawer.Fill"] and text.count(f"    {lacks}") == 2
+    stubs = ["shop.Till is a stub in part: it may offer more than is told here"]
+    stubs += [
+        "acme.Vfs is a stub: its file is not there, what it offers is not known and not told here"
+    ]
+    assert text[-2:] == stubs
+
+    paths = kss("flow", str(write), "acme.Vfs", "shop.Till").splitlines()
+    assert any(line.endswith(f"; {lacks}") for line in paths) and paths[-2:] == stubs
+    document = json.loads(kss("flow", str(write), "acme.Vfs", "shop.Till", "--json"))
+    assert list(document["stubs"]) == ["Einit", "shop.Till", "acme.Vfs"]
+
+
 def brief(found: list[Finding]) -> list[tuple[str, str]]:
     return [(finding.rule, finding.text) for finding in found if finding.severity == "error"]
 

@@ -65,7 +65,7 @@ def tell(error: KhsError, as_json: bool = False) -> None:
 
 def told(findings: Iterable[Finding]) -> Iterator[str]:
     """Findings in words, each with its line."""
-    from kss.excerpt import Files
+    from khs.monitor import Files
 
     files = Files()
     for found in findings:

@@ -18,6 +18,7 @@ from kss.api import Policy, load_class, load_policy
 from kss.compiler import class_hash, compile_policy
 from kss.errors import Finding as KssFinding
 from kss.errors import KssError
+from kss.excerpt import Files
 from kss.layout import (
     Direction,
     Endpoint,
@@ -43,6 +44,7 @@ __all__ = [
     "Endpoint",
     "EntityClass",
     "Field",
+    "Files",
     "Interface",
     "Method",
     "MonitorPolicy",

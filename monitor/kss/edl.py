@@ -133,7 +133,7 @@ class Descriptions:
                 help = self._search.hint(described_by, ".edl")
                 if self.stubs.take("process class", described_by, at, help):
                     self.open.add(name)
-                    return EntityClass(name, index, ())
+                    return EntityClass(name, index, (), open=True)
                 message = f"there is no process class {described_by}"
                 self._findings.error("EDL-009", at, message, help, described_by)
             return None
@@ -146,7 +146,8 @@ class Descriptions:
         broken = self._findings.errors > before or builder.broken
         security = tuple(builder.security)
         self._classify(name, description, builder.open)
-        return None if broken else EntityClass(name, index, tuple(builder.endpoints), security)
+        endpoints = tuple(builder.endpoints)
+        return None if broken else EntityClass(name, index, endpoints, security, name in self.open)
 
     def _classify(self, name: str, description: Description, open: bool) -> None:
         """Notes whether more may be under a class than is known."""
@@ -198,7 +199,7 @@ class Descriptions:
                     return Interface(name, ()), True
                 self._findings.error("EDL-005", at, f"there is no interface {name}", help, name)
             return None, False
-        if package.interface is None:
+        if package.interface is None and not package.lost_interface:
             message = f"package {name} declares no interface"
             self._findings.error("EDL-005", at, message, "interface { ... }", name)
         return package.interface, not package.broken

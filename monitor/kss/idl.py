@@ -65,6 +65,7 @@ class Package:
     constants: dict[str, int | None] = field(default_factory=dict)
     types: dict[str, NamedType] = field(default_factory=dict)
     interface: layout.Interface | None = None
+    lost_interface: bool = False  # a declaration with a syntax error may be one
     broken: bool = False
     lacking: bool = False  # it imports what is not there: its unknown names are taken on trust
     # What declarations with syntax errors may declare; `ANYTHING` among it if they do not tell.
@@ -99,6 +100,8 @@ class Reader:
     def _hide(self, broken: Hidden) -> None:
         """Uses of what a declaration with a syntax error may declare are no findings."""
         names = broken.names - set(BUILT_IN) - self.declared
+        if broken.opener in ("interface", "", ANYTHING):
+            self.package.lost_interface = True
         if broken.opener == "import":
             self.package.lacking = True
         elif broken.opener != "interface":

@@ -343,12 +343,14 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class EntityClass:
-    """A process class; `index` is its number in the policy."""
+    """A process class; `index` is its number in the policy. `open`: files of it lack, so that it
+    may have endpoints that are not known (`kss.stubs`)."""
 
     name: str
     index: int
     endpoints: tuple[Endpoint, ...]
     security: tuple[Endpoint, ...] = ()
+    open: bool = False
 
     def endpoint(self, name: str) -> Endpoint | None:
         return next((endpoint for endpoint in self.endpoints if endpoint.name == name), None)

@@ -214,7 +214,7 @@ class Selectors:
         message = f"class {name} is not declared: it is taken on trust"
         help = did_you_mean(name, self._classes, f"use EDL {name}")
         self._findings.note("STUB-002", word.span.at, message, help, name)
-        self._classes[name] = EntityClass(name, len(self._classes), ())
+        self._classes[name] = EntityClass(name, len(self._classes), (), open=True)
         self._open.add(name)
         return True
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kss.errors import Findings, Location
-from kss.layout import Union, WireType
+from kss.layout import Array, Struct, Union, WireType
 
 # The type of a value that a missing file describes: no message that holds one conforms.
 OPAQUE = Union("a type of a missing file", ())
@@ -58,3 +58,15 @@ class Stubs:
 
 def is_opaque(wire: WireType) -> bool:
     return isinstance(wire, Union) and not wire.members
+
+
+def never_conforms(wire: WireType) -> bool:
+    """Whether there is no value of a type, for what it is made of is opaque."""
+    match wire:
+        case Union(members=members):
+            return all(never_conforms(member.type) for member in members)
+        case Struct(fields=fields):
+            return any(never_conforms(field.type) for field in fields)
+        case Array(element):
+            return never_conforms(element)
+    return False

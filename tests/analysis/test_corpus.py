@@ -19,15 +19,35 @@ from tests.kss.test_corpus import FILES, FOLDER, POLICIES, WRONG, include
 pytestmark = pytest.mark.skipif(not FILES, reason="KHS_CORPUS names no folder with policies")
 
 
+# Policies that cannot be asked: the findings, and why they have them.
+ABSENT = "a policy file that it uses is not in the corpus"
+NOT_LOADED = {
+    "KasperskyLab__jwt-kos/kos/unittests/einit/psl/security.psl.in": (["PSL-009"], ABSENT),
+    "KasperskyLab__rabbitmq-c-kos/kos/unit_tests/einit/src/security.psl.in": (
+        ["PSL-009"],
+        ABSENT,
+    ),
+    **{name: (rules, "it is wrong") for name, rules in WRONG.items()},
+}
+
+
+def test_the_policies_that_cannot_be_asked_are_there() -> None:
+    """A name that is no longer that of a policy would excuse nothing."""
+    assert NOT_LOADED.keys() <= {str(path.relative_to(FOLDER)) for path in POLICIES}
+
+
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_policies(path: Path) -> None:
+    expected, why = NOT_LOADED.get(str(path.relative_to(FOLDER)), ([], ""))
     try:
         policy = load_policy(path, include(path), stub=True)
     except DescriptionError as error:
-        wrong = {finding.rule for finding in error.findings if finding.severity == "error"}
-        expected = WRONG.get(str(path.relative_to(FOLDER)), [])
-        assert wrong <= {*expected, "PSL-009"}  # parts are missing that no stub stands for
-        return
+        wrong = [str(finding) for finding in error.findings if finding.severity == "error"]
+        assert [finding.rule for finding in error.findings if finding.severity == "error"] == (
+            expected
+        ), wrong
+        pytest.skip(f"not loaded, {why}: {wrong[0]}")
+    assert not expected, f"it loads now: take it out of the list ({why})"
     query = Query(policy.tree)
     rows = list(query.rows())
     assert len(rows) >= len(policy.classes) ** 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from kss.analysis import compare as guards
+from kss.analysis import diff as differences
 from kss.analysis import histories
 from kss.analysis.diff import Change, Diff
 from kss.analysis.replay import Replay
@@ -89,6 +91,7 @@ class TestCommand:
             "event": {**EVENT, "method": "Open"},
             "old": "denied",
             "new": "granted",
+            "why": None,
             "example": {**EVENT, "method": "Open", "message": {"amount": 6}},
             "history": [],
         }
@@ -260,7 +263,49 @@ class TestState:
         (change,) = compare(kss, old, old.replace('["busy"] } }', '["idle"] } }'))
         assert (change["old"], change["new"], change["example"]) == ("unknown", "unknown", None)
         assert kss("diff", "old.psl", "new.psl", "--engine", "reference") == 0
-        assert kss.out.splitlines()[0].endswith("door.Open: unknown")
+        reason = "they may differ in some state of the policy's objects, but not for"
+        assert change["why"] == f"{reason} 2 events tried in 2 states"
+        assert kss.out.splitlines()[0].endswith(f"door.Open: unknown: {change['why']}")
+
+    @pytest.mark.parametrize("number", [20, 100])
+    def test_many_rules_on_one_object(self, number: int, kss: Command) -> None:
+        """What each has done is part of what the next one is asked."""
+        rules = ['life.enter { sid : src_sid, state : "busy" }'] * number
+        old = LIFE.replace('"idle" : ["busy"]', '"idle" : ["busy"], "busy" : ["busy"]')
+        old += f"{OPEN}{{ {' '.join(rules)} }}"
+        (change,) = compare(kss, old, old[:-2] + "deny () }")
+        assert (change["old"], change["new"], change["why"]) == ("granted", "denied", None)
+
+    def test_many_conditions_are_given_up(self, kss: Command) -> None:
+        """The same ones in another order, of more cases than steps."""
+        cases = [f"(message.amount == {2 * n} && message.delta == {n})" for n in range(400)]
+        rules = [f"{OPEN}{{ assert ({' || '.join(each)}) }}" for each in (cases, cases[::-1])]
+        (change,) = compare(kss, *rules)
+        assert (change["old"], change["new"], change["example"]) == ("unknown", "unknown", None)
+        told = re.fullmatch(r"given up after ([\d,]+) steps: there are too many .*", change["why"])
+        assert told and guards.BUDGET <= int(told[1].replace(",", "")) < 2 * guards.BUDGET
+
+    def test_all_interactions_share_a_budget(
+        self, load: Load, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(differences, "ALL_STEPS", guards.BUDGET // 2)
+        cases = [f"(message.amount == {2 * n} && message.delta == {n})" for n in range(200)]
+        pair = [
+            Replay(each, Reference(each.tree))
+            for order in (cases, cases[::-1])
+            for each in [
+                load(
+                    "".join(
+                        f"{OPEN.replace('bank.Teller', name)}{{ assert ({' || '.join(order)}) }}\n"
+                        for name in ("bank.Teller", "bank.Vault")
+                    )
+                )
+            ]
+        ]
+        changes = list(Diff(*pair).changes())
+        steps = [int("".join(filter(str.isdigit, change.why))) for change in changes]
+        assert len(steps) == 2 and steps[0] >= guards.BUDGET
+        assert differences.FEW_STEPS <= steps[1] < 2 * differences.FEW_STEPS
 
 
 class TestInterfaces:

@@ -85,6 +85,7 @@ class TestCommand:
             "endpoint": "door",
             "method": "Open",
             "verdict": "conditional",
+            "stub": None,
             "condition": "message.amount < 5",
             "rules": [{"file": "security.psl", "line": 7}],
             "link": None,
@@ -93,6 +94,7 @@ class TestCommand:
             "paths": [[{"src": "bank.Teller", "dst": "bank.Vault", "ways": [way]}]],
             "more": False,
             "reached": ["bank.Vault", "kl.core.Core", "Einit"],
+            "stubs": {},
         }
 
     @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ class TestCommand:
                 "interface": "bank.IDoor",
                 "component": None,
                 "verdict": "denied",
+                "stub": None,
                 "condition": " && ".join(texts),
                 "conditions": [{"text": t, **p} for t, p in zip(texts, places, strict=True)],
                 "rules": places,

@@ -277,6 +277,8 @@ _X86_CASES = [
 
 _NOP, _SVC = 0xE1A00000, 0xEF000000
 _IN_RAM = (0xE3A00101, 0xE2800601)  # r0 = RAM
+# strex r2, r1, [r0], and svc #1 if it failed or did not
+_STORED, _NOT_STORED = ((0xE1802F91, 0xE3520000 | failed, 0x1F000001) for failed in (0, 1))
 _ARM_CASES = [
     *_arm("thumb by bx", Fault(Kind.ISA, 0, 8, 2, CODE + 16), 0xE28F0001, 0xE12FFF10, _NOP),
     *_arm("thumb by blx", Fault(Kind.ISA, 0, 8, 1, CODE + 16), 0xFA000000, _NOP, _NOP),
@@ -318,10 +320,12 @@ _ARM_CASES = [
     *_arm("two exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 4), 0xE3A01101, 0xE2811004, 0xE1B12F9F),
     *_arm("half exclusive not aligned", Fault(Kind.ALIGNMENT, 0, 8, 2, CODE + 1), 0xE3A00101, 0xE2800001, 0xE1F01F9F),
     *_arm("byte exclusive", Fine(3), 0xE3A00101, 0xE2800001, 0xE1D01F9F),
-    *_arm("exclusive", Fine(5), *_IN_RAM, 0xE1901F9F, 0xE2811001, 0xE1802F91),
-    *_arm("exclusive cleared", Fine(5), *_IN_RAM, 0xE1901F9F, 0xF57FF01F, 0xE1802F91),
-    *_arm("exclusive store alone", Fine(3), *_IN_RAM, 0xE1802F91),
-    *_arm("exclusive store not aligned", Fine(4), *_IN_RAM, 0xE2800001, 0xE1802F91),
+    *_arm("exclusive", Fine(7), *_IN_RAM, 0xE1901F9F, 0xE2811001, *_STORED),
+    *_arm("exclusive cleared", Fine(7), *_IN_RAM, 0xE1901F9F, 0xF57FF01F, *_NOT_STORED),
+    *_arm("exclusive that was another", Fine(9), *_IN_RAM, 0xE1901F9F, 0xE2813001, 0xE5803000, 0xE5801000, *_STORED),
+    *_arm("exclusive that is another", Fine(8), *_IN_RAM, 0xE1901F9F, 0xE2813001, 0xE5803000, *_NOT_STORED),
+    *_arm("exclusive store alone", Fine(5), *_IN_RAM, *_NOT_STORED),
+    *_arm("exclusive store not aligned", Fine(6), *_IN_RAM, 0xE2800001, *_NOT_STORED),
     *_arm("svc 1 not taken", Fine(2), 0xE1500000, 0x1F000001),
     *_arm("svc 1 taken", Fault(Kind.TRAP, 1, 4, 1), 0xE1500000, 0x0F000001),
     *_arm("svc 0 not taken", Fine(2), 0xE1500000, 0x1F000000),

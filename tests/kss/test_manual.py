@@ -20,13 +20,16 @@ from kss import cli, manual
 from kss.api import EventNames, Kind, load_init, load_policy
 from kss.errors import DescriptionError, Findings
 from kss.evaluate import Evaluation
+from kss.format import LANGUAGES as LANGUAGES_OF_FMT
+from kss.format import format_source
 from kss.models import FILES, MODELS
 from kss.reference import Reference
 from kss.rules import RULES
 from kss.source import PACKAGE, Source
 from kss.template import Template
 
-PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "policy.md").read_text("utf-8")
 LANGUAGES = {"idl", "edl", "cdl", "psl", "json", "jsonl", "console", "yaml", "text", "python"}
 PRELUDE = "".join(f"use {file}._\n" for file in FILES) + (
     "use EDL kl.core.Core\nuse EDL Einit\nuse EDL yard.Gate\nuse EDL yard.Panel\n"
@@ -85,6 +88,17 @@ def test_parts_of_policies(block: Block, folder: Path) -> None:
     except DescriptionError as error:
         found = [finding.rule for finding in error.findings]
     assert found == re.findall(r"wrong (\S+)", block.info)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_policies_and_interfaces_are_in_the_form_of_kss_fmt(page: Path) -> None:
+    """In every page of the manual; but for the one that shows what fmt does."""
+    for block in blocks(page.read_text("utf-8")):
+        if f".{block.language}" in LANGUAGES_OF_FMT and block.info != "loose.psl":
+            findings = Findings()
+            source = Source(f"{page.name}, {block}", block.text)
+            form = format_source(source, f".{block.language}", findings)
+            assert form == block.text, findings.items or f"{source.name}: {form}"
 
 
 @pytest.mark.parametrize("block", of("jsonl", named=False), ids=str)

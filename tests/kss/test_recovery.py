@@ -205,6 +205,14 @@ def test_a_declaration_that_lost_its_name_may_declare_any(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("broken", ["interface { Do(", "interfce { Do(); }", "@INTERFACE@"])
+def test_a_broken_interface_is_not_told_as_a_missing_one(broken: str, tmp_path: Path) -> None:
+    (tmp_path / "P.idl").write_text(f"package P\n{broken}\nconst UInt8 X = 1;\nstruct S {{ }}\n")
+    (tmp_path / "C.edl").write_text("task class C\nendpoints { p : P }\n")
+    found = [finding.rule for finding in check(tmp_path / "C.edl")]
+    assert found in (["SRC-003", "IDL-013"], ["SRC-005", "IDL-013"])
+
+
 def test_a_package_that_is_not_there_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "P.idl").write_text("package P\nimport Gone\nstruct S { Far f; bytes<Max> b; }\n")
     found = check(tmp_path / "P.idl")

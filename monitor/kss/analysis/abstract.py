@@ -44,7 +44,7 @@ from kss.tree import Expression
 from kss.types import Type
 
 Box: TypeAlias = Mapping[Hashable, Domain]
-Effects: TypeAlias = dict[str, tuple[Hashable, ...]]
+Effects: TypeAlias = dict[str, int]  # owner of contexts -> what was done to them, by number
 
 OTHER = "\0"  # a name that no label has
 MOST_COMBINATIONS = 256  # of texts that an expression is computed for
@@ -55,19 +55,27 @@ _SHORT = {"and": (False, False), "or": (True, True), "implies": (False, True)}
 
 class Policy:
     """What evaluations of one policy share: `texts` and `labels` (of choices on objects) that stand
-    for all there are; None if that is not known."""
+    for all there are; None if that is not known. `effects` numbers what is done to objects, for
+    policies that are compared in common: each is told with what was done before, so that in full
+    they would grow beyond all bounds."""
 
     def __init__(
         self,
         objects: Sequence[tree.PolicyObject],
         texts: Texts | None = None,
         labels: Iterable[str] | None = None,
+        effects: dict[Hashable, int] | None = None,
     ) -> None:
         self.objects = objects
+        self._effects: dict[Hashable, int] = {} if effects is None else effects
         self.keys = Keys(objects)
         self.texts = texts
         names = (*dict.fromkeys(labels or ()), OTHER)
         self.labels = Choices(names, partial=labels is None)
+
+    def effect(self, before: int, what: Hashable) -> int:
+        """The number of something done after `before`; 0 is that of nothing."""
+        return self._effects.setdefault((before, what), len(self._effects) + 1)
 
 
 class Abstract:
@@ -175,7 +183,7 @@ class Abstract:
     def _context(self, call: tree.Rule | tree.Query) -> Hashable:
         """What has been done before to the objects that a call names."""
         owners = self.policy.keys.owners(call)
-        return tuple((name, self._effects.get(name, ())) for name in owners)
+        return tuple((name, self._effects.get(name, 0)) for name in owners)
 
     def _pure_query(self, query: tree.Query) -> Known:
         thing = self.policy.objects[query.object]

@@ -19,7 +19,7 @@ from kss.events import Kind
 from kss.layout import MessageType, WireType
 from kss.tree import Expression, FieldStep, Place, PolicyObject, Query, Sid
 
-BUDGET = 6000  # boxes that a comparison is worth
+BUDGET = 6000  # steps (boxes, as a rule) that a comparison is worth
 MORE = 1000  # after one with a difference
 MOST_CANDIDATES = 8  # of each way
 
@@ -39,18 +39,22 @@ class Side:
 @dataclass(slots=True)
 class Comparison:
     """`equal` is certain. `candidates` are boxes in which the verdicts differ, if there is a state
-    with all that they ask of policy objects; those that ask least come first."""
+    with all that they ask of policy objects; those that ask least come first. `steps` is how long
+    it was looked, which was `given_up` if that did not suffice."""
 
     equal: bool = False
+    steps: int = 0
+    given_up: bool = False
     candidates: dict[Verdicts, list[Box]] = field(default_factory=lambda: {way: [] for way in WAYS})
 
 
-def compare(interaction: Interaction, old: Side, new: Side) -> Comparison:
-    """Looks with the SIDs first that processes have where nothing else was started."""
+def compare(interaction: Interaction, old: Side, new: Side, budget: int = BUDGET) -> Comparison:
+    """Looks with the SIDs first that processes have where nothing else was started; then, if SIDs
+    matter, with any, for as many steps again."""
     if _alike(old, new, _type) and _key(old) == _key(new):
         return Comparison(equal=True)
     found = Comparison()
-    search = _search(old, new)
+    search = _search(old, new, budget)
     complete = _explore(search(), _sids(interaction), found)
     if any(_compares_sids(side.guard) for side in (old, new)):
         complete = _explore(search(), {}, found)
@@ -65,16 +69,17 @@ def _key(side: Side) -> Hashable:
     return guard_key(side.guard, Keys(side.objects))
 
 
-def _search(old: Side, new: Side) -> Callable[[], Search]:
+def _search(old: Side, new: Side, budget: int) -> Callable[[], Search]:
     """Makes searches that look first at what only one of the guards tells apart."""
     one, other = Observed(), Observed()
     for seen, side in ((one, old), (other, new)):
         seen.add(side.guard, side.objects)
     labels = (*one.labels, *other.labels)
     texts = one.texts(other)
-    guards = [(Policy(side.objects, texts, labels), side.guard) for side in (old, new)]
+    effects: dict[Hashable, int] = {}
+    guards = [(Policy(side.objects, texts, labels, effects), side.guard) for side in (old, new)]
     numbers = one.numbers | other.numbers
-    return lambda: Search(guards, numbers, BUDGET, one.numbers ^ other.numbers)
+    return lambda: Search(guards, numbers, budget, one.numbers ^ other.numbers)
 
 
 def _explore(search: Search, start: Box, found: Comparison) -> bool:
@@ -85,6 +90,8 @@ def _explore(search: Search, start: Box, found: Comparison) -> bool:
             boxes = found.candidates[old, new]
             if len(boxes) < MOST_CANDIDATES:
                 boxes.append(box)
+    found.steps += search.steps
+    found.given_up = search.budget <= 0
     return search.complete
 
 

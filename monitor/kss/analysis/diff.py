@@ -11,19 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kss.analysis.compare import WAYS, Comparison, Side, Verdicts, compare
+from kss.analysis.compare import BUDGET, WAYS, Comparison, Side, Verdicts, compare
 from kss.analysis.conditions import Conditions, Describer, sentence, to_json
 from kss.analysis.decide import Verdict, verdict
 from kss.analysis.examples import example
 from kss.analysis.guard import Guard
 from kss.analysis.guards import Guards
-from kss.analysis.histories import Histories
+from kss.analysis.histories import Histories, Tries
 from kss.analysis.interactions import Interaction
 from kss.analysis.replay import Line, Replay
 from kss.recursion import deep_recursion
 
 _Known: TypeAlias = Mapping[tuple[str, ...], tuple[Interaction, Guard]]
 _MOST_TRIED = 4  # messages, in each state
+ALL_STEPS = 20 * BUDGET  # for all interactions; what comes later gets but a few
+FEW_STEPS = BUDGET // 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Change:
     """After `history`, the two policies judge `example` as `verdicts` says. Both are None if it is
-    not known whether they ever differ. `old` or `new` is None if that policy does not know the
-    interaction, and so denies it."""
+    not known whether they ever differ, and `why` tells why. `old` or `new` is None if that policy
+    does not know the interaction, and so denies it."""
 
     interaction: Interaction
     old: Said | None
@@ -46,6 +48,7 @@ class Change:
     verdicts: Verdicts | None = None
     example: Line | None = None
     history: tuple[Line, ...] = ()
+    why: str = ""
 
 
 class Diff:
@@ -55,6 +58,7 @@ class Diff:
         self._replays = (old, new)
         self._describers = [Describer(replay.policy.tree) for replay in self._replays]
         self._histories = Histories(self._replays)
+        self._left = ALL_STEPS
         self._compared: dict[tuple[int, int, bool], tuple[Guard, Guard, Comparison]] = {}
 
     def changes(self) -> Iterator[Change]:
@@ -83,7 +87,7 @@ class Diff:
         return [
             Change(interaction, old, new, way, line, history)
             for way, (line, history) in shown.items()
-        ] or [Change(interaction, old, new)]
+        ] or [Change(interaction, old, new, why=_unknown(found, tries, self._histories.states))]
 
     def _compare(
         self,
@@ -99,7 +103,10 @@ class Diff:
             for replay, side, guard in zip(self._replays, sides, (old, new), strict=True):
                 message = side[0].operation.message if side else None
                 pair.append(Side(guard, replay.policy.tree.objects, message))
-            self._compared[key] = old, new, compare(interaction, *pair)
+            budget = BUDGET if self._left > 0 else FEW_STEPS
+            found = compare(interaction, pair[0], pair[1], budget)
+            self._left -= found.steps
+            self._compared[key] = old, new, found
         return self._compared[key][2]
 
     def _said(self, number: int, guard: Guard) -> Said:
@@ -117,6 +124,19 @@ def _lines(interaction: Interaction, boxes: Sequence[Any]) -> list[Line]:
     return found[:_MOST_TRIED]
 
 
+def _unknown(found: Comparison, tries: Tries, states: int) -> str:
+    """Why it is not known whether the verdicts ever differ."""
+    count = sum(map(len, tries.values()))
+    if count:
+        events = f"{count} event{'s'[: count != 1]} tried in {states} state{'s'[: states != 1]}"
+        return f"they may differ in some state of the policy's objects, but not for {events}"
+    if any(found.candidates.values()):
+        return "they may differ, but for no event that could be made up to show it"
+    if found.given_up:
+        return f"given up after {found.steps:,} steps: there are too many cases to tell apart"
+    return "it hangs on values whose cases cannot be listed"
+
+
 # ---- as text and as JSON ---------------------------------------------------------
 
 
@@ -131,6 +151,7 @@ def _change_json(change: Change) -> dict[str, Any]:
         "event": {"event": names.pop("kind"), **names},
         "old": old,
         "new": new,
+        "why": change.why or None,
         "example": change.example,
         "history": list(change.history),
         "policies": {"old": _said_json(change.old), "new": _said_json(change.new)},

@@ -62,6 +62,8 @@ class Flows:
         self.query = Query(policy)
         self._nodes = list(system.processes) if system else [each.name for each in policy.classes]
         self._what = "process" if system else "class"
+        #: Class -> what is not known of it; the kernel carries nothing on.
+        self.stubs = {name: why for name, why in self.query.stubs.items() if name != KERNEL}
         self._ways: dict[tuple[str, str], list[Way]] = defaultdict(list)
         possible = list(_possible(self.query))
         if system is None:

@@ -18,6 +18,7 @@ def flow_json(answer: Answer, flows: Flows) -> dict[str, Any]:
         "paths": [[_step_json(step, flows) for step in path] for path in answer.paths],
         "more": answer.more,
         "reached": list(answer.reached),
+        "stubs": flows.stubs,
     }
 
 
@@ -31,14 +32,20 @@ def _way_json(way: Way, flows: Flows) -> dict[str, Any]:
     if way.row is None:
         return {"kind": "unjudged", "link": link}
     row = flows.query.json(way.row)
-    kept = ("kind", "endpoint", "method", "verdict", "condition", "rules")
+    kept = ("kind", "endpoint", "method", "verdict", "stub", "condition", "rules")
     return {**{key: row[key] for key in kept}, "link": link}
 
 
 def flow_text(answer: Answer, flows: Flows, start: str, end: str) -> Iterator[str]:
     if not answer.paths:
         yield from _no_path(answer, start, end)
-        return
+    else:
+        yield from _paths(answer, flows)
+    for name, unknown in flows.stubs.items():
+        yield f"{name} is {unknown}"
+
+
+def _paths(answer: Answer, flows: Flows) -> Iterator[str]:
     for path in answer.paths:
         yield " -> ".join([path[0].source, *(step.target for step in path)])
         for step in path:
@@ -72,7 +79,8 @@ def _way(way: Way, flows: Flows) -> str:
     _, _, _, endpoint, method = way.row.interaction.key
     kind, verdict = way.row.interaction.kind.name.lower(), way.row.verdict.value
     at = _places(places(way.row.rules, flows.query.describer))
-    return f"{kind} {endpoint}.{method}: {verdict}, {at}{over}"
+    stub = f"; {way.row.stub}" if way.row.stub else ""
+    return f"{kind} {endpoint}.{method}: {verdict}, {at}{over}{stub}"
 
 
 def _places(places: list[dict[str, Any]]) -> str:

@@ -30,10 +30,12 @@ class Histories:
         self._replays = replays
         self._changing: dict[tuple[tuple[str, ...], tuple[int, ...]], list[Line]] = {}
         self._left = ALL_STATES
+        self.states = 0  # that the last example was looked for in
 
     def find(self, tries: Tries, guards: Sequence[Guard], known: Sequence[bool]) -> Shown:
         """Examples of these verdicts, those that are found first; `known` tells for each policy
         whether it has the interaction."""
+        self.states = 0
         if not any(tries.values()):
             return {}
         for replay in self._replays:
@@ -45,6 +47,7 @@ class Histories:
         waiting: list[tuple[History, Saved]] = [((), self._save())]
         seen = {self._state()}
         for history, saved in waiting:  # grows on the way
+            self.states += 1
             if shown := self._try(tries, history, saved, known):
                 return shown
             for event in events if len(history) < LONGEST else ():

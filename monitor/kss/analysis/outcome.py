@@ -81,8 +81,8 @@ class Outcome(Abstract):
             return False
         keys, context = self.policy.keys, self._context(rule)
         granted = truth(self.look((keys.answer(rule), context), BOTH))
-        owner, effect = keys.owner(rule), (keys.rule(rule), context)
-        self._effects[owner] = (*self._effects.get(owner, ()), effect)
+        owner, before = keys.owner(rule), self._effects.get(keys.owner(rule), 0)
+        self._effects[owner] = self.policy.effect(before, (keys.rule(rule), context))
         return None if granted and fails else granted
 
     def _cases(self, part: Cases) -> tuple[bool | None, bool | None]:
@@ -110,7 +110,8 @@ class Outcome(Abstract):
         if changed:
             context = tuple(sorted(before.items(), key=lambda item: item[0]))
             key = (_choice_key(part, self.policy.keys), context)
-            merged.update((name, (*before.get(name, ()), key)) for name in sorted(changed))
+            for name in sorted(changed):
+                merged[name] = self.policy.effect(before.get(name, 0), key)
         return merged
 
     # ---- choices

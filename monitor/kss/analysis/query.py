@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from kss.analysis.decide import Verdict, verdict
 from kss.analysis.guard import Guard, sites
 from kss.analysis.guards import Guards, Wanted
 from kss.analysis.interactions import Interaction
+from kss.layout import EntityClass
 from kss.recursion import deep_recursion
+from kss.stubs import never_conforms
 from kss.tree import PolicyTree
 
 
@@ -20,13 +22,15 @@ class Row:
     """An interaction and what becomes of it, for messages that conform to their interface.
 
     `conditions` are those of a conditional verdict, and of one that is denied because they never
-    hold together. `rules` are the sites that matter, none if it is denied by default.
+    hold together. `rules` are the sites that matter, none if it is denied by default. `stub` tells
+    why it is denied all the same: the file of a type is not there, so that no message conforms.
     """
 
     interaction: Interaction
     verdict: Verdict
     conditions: Conditions
     rules: tuple[int, ...]
+    stub: str = ""
 
     @property
     def by_default(self) -> bool:
@@ -41,6 +45,8 @@ class Query:
         self.classes = len(policy.classes)
         self._policy = policy
         self._guards = Guards(policy)
+        #: What --stub has taken on trust: class -> what is not known of it.
+        self.stubs = {each.name: _unknown(each) for each in policy.classes if each.open}
 
     def rows(
         self, wanted: Wanted | None = None, verdicts: Collection[Verdict] = tuple(Verdict)
@@ -56,7 +62,8 @@ class Query:
                     known[id(guard)] = guard, found, self.describer.conditions(guard)
             _, found, conditions = known[id(guard)]
             if found in verdicts:
-                yield Row(interaction, found, conditions, tuple(sites(guard)))
+                stub = "" if found is Verdict.DENIED else _stub(interaction)
+                yield Row(interaction, found, conditions, tuple(sites(guard)), stub)
 
     def json(self, row: Row) -> dict[str, Any]:
         """As the command line prints it."""
@@ -66,7 +73,29 @@ class Query:
             "interface": endpoint.interface.name if endpoint else None,
             "component": endpoint.component if endpoint else None,
             "verdict": row.verdict.value,
+            "stub": row.stub or None,
             "condition": sentence(row.conditions) or None,
             "conditions": to_json(row.conditions),
             "rules": places(row.rules, self.describer),
         }
+
+
+def _stub(interaction: Interaction) -> str:
+    message = interaction.operation.message
+    names = [each.name for each in message.fields if never_conforms(each.type)] if message else []
+    if not names:
+        return ""
+    which = (
+        f"the type of {names[0]} is" if len(names) == 1 else f"the types of {_listed(names)} are"
+    )
+    return f"{which} not known: so every message is malformed, and denied"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _unknown(entity: EntityClass) -> str:
+    if entity.endpoints or entity.security:
+        return "a stub in part: it may offer more than is told here"
+    return "a stub: its file is not there, what it offers is not known and not told here"

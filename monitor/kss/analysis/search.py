@@ -50,6 +50,7 @@ class Search:
         self._guards = tuple(guard for _, guard in guards)
         self._cuts = [_cuts(first), _cuts(numbers)]
         self.budget = budget  # boxes of guards of usual size
+        self.steps = 0  # taken out of it
         self.complete = True
 
     def leaves(self, start: Box) -> Iterator[tuple[Box, Verdicts]]:
@@ -77,6 +78,11 @@ class Search:
                 count -= 1
                 heappush(waiting, (max(rank, cut.rank), count, {**box, cut.key: part}, rest))
 
+    def _spend(self, outcome: Outcome) -> None:
+        steps = 1 + outcome.looks // USUAL
+        self.steps += steps
+        self.budget -= steps
+
     def _look(self, box: Box, guards: Guards) -> tuple[Verdicts | None, Open, Guards]:
         """The verdicts if they are certain, what that hangs on, and what is left of the guards."""
         verdicts: list[bool | None] = []
@@ -85,7 +91,7 @@ class Search:
         for policy, guard in zip(self._policies, guards, strict=True):
             outcome = Outcome(policy, box)
             verdicts.append(outcome.granted(guard))
-            self.budget -= 1 + outcome.looks // USUAL
+            self._spend(outcome)
             open += outcome.open
             rest.append(outcome.rest)
         return _all(verdicts), open, tuple(rest)
@@ -98,7 +104,7 @@ class Search:
             for policy, guard in zip(self._policies, guards, strict=True):
                 outcome = Outcome(policy, point, pick)
                 verdicts.append(outcome.granted(guard))
-                self.budget -= 1 + outcome.looks // USUAL
+                self._spend(outcome)
                 point |= outcome.picked
             certain = _all(verdicts)
             if certain is not None:

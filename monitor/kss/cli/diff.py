@@ -31,8 +31,9 @@ def diff(
 
     The example is an event on which the two verdicts differ, tried on both policies. Where it takes
     a state to see the difference, the events that lead there come before it. `unknown` stands where
-    it is not certain that nothing changed and no example was found either. An interaction is
-    compared for every message and every state, whether any event leads to that state or not.
+    it is not certain that nothing changed and no example was found either, with the reason: looking
+    is given up after a number of steps. An interaction is compared for every message and every
+    state, whether any event leads to that state or not.
 
     Both policies search the folders of -I, each its own folder first.
 
@@ -58,7 +59,7 @@ def diff(
 
 def _lines(change: Change) -> Iterator[str]:
     if change.verdicts is None:
-        yield f"{change.interaction}: unknown"
+        yield f"{change.interaction}: unknown: {change.why}"
     else:
         old, new = ("granted" if granted else "denied" for granted in change.verdicts)
         yield f"{change.interaction}: {old} -> {new}"

@@ -70,7 +70,8 @@ def query(
     questions = Query(policy.tree)
     rows = questions.rows(Wanted(asked, src, dst, endpoint, method), verdicts or tuple(Verdict))
     if as_json:
-        common.print_json({"rows": [questions.json(row) for row in rows]})
+        found = [questions.json(row) for row in rows]
+        common.print_json({"rows": found, "stubs": questions.stubs})
     else:
         _print(list(rows), questions, defaults=denied)
     return common.OK
@@ -96,11 +97,15 @@ def _print(rows: list[Row], questions: Query, defaults: bool) -> None:
             print(line)
         for line in _conditions(lines(row.conditions), room):
             print(line)
+        if row.stub:
+            print(f"    {row.stub}")
     untold = len(rows) - len(shown)
     if untold:
         print(f"{untold} more are denied: no rule is for them (--denied lists them)")
     elif not rows:
         print("none")
+    for name, unknown in questions.stubs.items():
+        print(f"{name} is {unknown}")
 
 
 def _merged(rows: list[Row], classes: int) -> list[tuple[Row, str]]:
@@ -129,6 +134,8 @@ def _cells(row: Row, peer: str) -> tuple[str, ...]:
     word = row.verdict.value
     if row.by_default:
         word = f"{word}: no rule"
+    elif row.stub:
+        word = f"{word}, of a stub"
     elif row.conditions.conditions and word != "conditional":
         holding = "always hold" if word == "granted" else "never hold together"
         word = f"{word}: these {holding}"

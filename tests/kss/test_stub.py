@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from kss import cli
 from kss.api import Policy, check_policy, load_policy
 from kss.errors import DescriptionError, Finding
 from kss.events import Event, Kind, Reason

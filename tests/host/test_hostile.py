@@ -78,7 +78,9 @@ def again(arch: Arch, size: int) -> bytes:
 def run(case: Case, window: int, ticks: int = 60) -> list[Event]:
     """The case in a loop with a hypercall; a fault starts it from the beginning."""
     code = PREFIX[case.arch] + case.code + CALL[case.arch]
-    return trace(case.arch, Partition(code + again(case.arch, len(code)), action=COLD), window, ticks)
+    return trace(
+        case.arch, Partition(code + again(case.arch, len(code)), action=COLD), window, ticks
+    )
 
 
 def address(case: Case, fault: Fault) -> int:

@@ -88,6 +88,7 @@ typedef struct khs_return {
     } fault;
 } khs_return;
 
+/* The next khs_next deals with it, behind what became due for others in the meantime. */
 void khs_returned(khs_core *core, uint32_t partition, const khs_return *why);
 
 /* Unread records, whole and contiguous; returns their length in bytes. */

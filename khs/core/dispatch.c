@@ -165,19 +165,26 @@ static void fault(khs_core *core, uint32_t self, const khs_return *why)
 
 void khs_returned(khs_core *core, uint32_t partition, const khs_return *why)
 {
-    khs_partition *p = &core->partitions[partition];
-    p->ticks += why->ticks;
-    core->state->now += why->ticks;
-    switch (why->kind) {
+    (void)partition; /* the one that khs_next named */
+    core->state->entered_at = core->state->now + why->ticks;
+    core->state->entered = *why;
+}
+
+void khs_enter(khs_core *core, uint32_t partition)
+{
+    const khs_return why = core->state->entered;
+    core->state->entered_at = KHS_NEVER;
+    core->state->entered = (khs_return){0};
+    switch (why.kind) {
     case KHS_RET_HYPERCALL:
-        hypercall(core, partition, why->number);
+        hypercall(core, partition, why.number);
         break;
     case KHS_RET_FAULT:
-        fault(core, partition, why);
+        fault(core, partition, &why);
         break;
     case KHS_RET_WAIT:
         khs_emit(core, partition, &(khs_record){.type = KHS_EV_WAIT, .flags = KHS_VISIBLE});
-        p->wait = (khs_waiting){.kind = WAIT_WINDOW, .number = KHS_NONE, .until = KHS_NEVER};
+        core->partitions[partition].wait = (khs_waiting){.kind = WAIT_WINDOW, .number = KHS_NONE, .until = KHS_NEVER};
         break;
     default:
         break;
@@ -187,13 +194,14 @@ void khs_returned(khs_core *core, uint32_t partition, const khs_return *why)
 void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view)
 {
     const khs_partition *p = &core->partitions[partition];
+    bool ran = partition == core->state->slot_partition; /* perhaps further than is charged so far */
     *view = (khs_partition_view){
         .mode = p->mode,
         .sid = p->sid,
         .blocked = p->wait.kind == WAIT_NONE ? KHS_NONE : p->wait.number,
         .restarts = p->restarts,
         .halted = p->wait.kind == WAIT_FAULT,
-        .ticks = p->ticks,
+        .ticks = p->ticks + (ran ? khs_now(core) - core->state->now : 0),
         .idle_ticks = p->idle_ticks,
         .hypercalls = p->hypercalls,
         .granted = p->granted,

@@ -18,7 +18,7 @@ void khs_period_begin(khs_core *core, uint32_t partition)
     p->release_at = cfg->phase;
     if (now >= cfg->phase)
         p->release_at += ((now - cfg->phase) / cfg->period + 1) * cfg->period;
-    khs_due_at(core, p->release_at);
+    core->state->next_due = 0; /* to be found anew, and the next cut */
 }
 
 static void release(khs_core *core, uint32_t partition)
@@ -87,6 +87,23 @@ void khs_inputs_changed(khs_core *core)
     core->state->next_due = 0;
 }
 
+/* A partition's own events reach it at their tick, whatever it does. */
+uint64_t khs_cut(const khs_core *core, uint32_t partition)
+{
+    return khs_min(core->state->next_cut, due_of(&core->partitions[partition]));
+}
+
+/* When a deadline of this partition may stop the module, at the earliest. */
+static uint64_t stop_of(const khs_core *core, uint32_t partition)
+{
+    const khs_cfg_partition *cfg = &core->cfg_partitions[partition];
+    const khs_partition *p = &core->partitions[partition];
+    if (!cfg->deadline || !khs_health_may_stop(core, partition))
+        return KHS_NEVER;
+    uint64_t next = p->release_at == KHS_NEVER ? KHS_NEVER : p->release_at + cfg->deadline;
+    return khs_min(p->deadline_at, next);
+}
+
 /* Handles what is due now and finds the next due tick. All inputs of a tick come before
  * its timeouts, or one partition's input would decide what another's meets. One input a
  * step, so that a step appends a bounded number of events. */
@@ -99,7 +116,9 @@ void khs_due(khs_core *core)
         if (due_of(&core->partitions[i]) <= s->now)
             partition_due(core, i);
     khs_input input;
-    s->next_due = khs_port_input(core->port, s->input_index, &input) ? input.tick : KHS_NEVER;
-    for (uint32_t i = 0; i < core->cfg->partitions.count; i++)
+    s->next_due = s->next_cut = khs_port_input(core->port, s->input_index, &input) ? input.tick : KHS_NEVER;
+    for (uint32_t i = 0; i < core->cfg->partitions.count; i++) {
         khs_due_at(core, due_of(&core->partitions[i]));
+        s->next_cut = khs_min(s->next_cut, stop_of(core, i));
+    }
 }

@@ -94,6 +94,15 @@ khs_outcome khs_do_error_status(khs_core *core, uint32_t self, const uint64_t *a
     return khs_told(core, self, a[0], &status, sizeof status);
 }
 
+bool khs_health_may_stop(const khs_core *core, uint32_t partition)
+{
+    const khs_cfg_health *rows = row(core, partition, 0, 0);
+    bool may = core->cfg_partitions[partition].restart_then == KHS_MODULE_STOP;
+    for (uint32_t i = 0; i < KHS_STATES * KHS_ERRORS; i++)
+        may |= rows[i].action == KHS_MODULE_STOP;
+    return may;
+}
+
 void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t detail,
                 const uint8_t *text, uint32_t size)
 {

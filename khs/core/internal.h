@@ -120,6 +120,9 @@ typedef struct khs_state {
     uint64_t frame_start;
     uint64_t slot_end; /* of the current window or gap */
     uint64_t next_due; /* no timer, timeout, release, deadline or input before this tick */
+    uint64_t next_cut; /* and none before this one that stops or changes the memory of who runs */
+    uint64_t entered_at; /* tick at which a guest came back, KHS_NEVER if that was dealt with */
+    khs_return entered;
     uint64_t schedule_began;
     uint64_t input_index; /* of the next outside input */
     uint64_t call_order;
@@ -262,14 +265,17 @@ void khs_wake_with(khs_core *core, uint32_t partition, uint32_t code);
 void khs_module_stop(khs_core *core, uint32_t cause);
 
 /* health.c */
+bool khs_health_may_stop(const khs_core *core, uint32_t partition);
 void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t detail,
                 const uint8_t *text, uint32_t size);
 
-/* schedule.c */
-void khs_due_at(khs_core *core, uint64_t tick);
+/* dispatch.c: deals with what a guest came back for */
+void khs_enter(khs_core *core, uint32_t partition);
 
 /* due.c: what becomes due at a tick */
+void khs_due_at(khs_core *core, uint64_t tick);
 void khs_due(khs_core *core);
+uint64_t khs_cut(const khs_core *core, uint32_t partition);
 void khs_period_begin(khs_core *core, uint32_t partition);
 
 /* interrupt.c */

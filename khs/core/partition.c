@@ -107,6 +107,7 @@ void khs_partition_boot(khs_core *core)
 {
     khs_state *s = core->state;
     s->next_sid = 1;
+    s->entered_at = KHS_NEVER;
     s->kernel_sid = s->next_sid++;
     s->einit_sid = s->next_sid++;
     uint32_t count = core->cfg->partitions.count;

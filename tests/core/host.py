@@ -223,6 +223,7 @@ class Run:
     frame_end: int
     schedule: int
     stopped: bool
+    returns: int  # of guests to the kernel
 
     def of(self, type: int, partition: int | None = None) -> list[Event]:
         return [
@@ -317,4 +318,5 @@ def run(
         frame_end=int(words[5]),
         schedule=int(words[7]),
         stopped=words[9] == "1",
+        returns=int(words[11]),
     )

@@ -31,6 +31,29 @@ def reach(system: System, start: int) -> set[int]:
     return found
 
 
+def test_nobody_is_stopped_for_events_of_others() -> None:
+    """Timers, releases, deadlines and timeouts of one partition do not enter the kernel in the
+    windows of another, where hardware would show it; what they come to is told at its tick."""
+    busy = Partition("test.A", period=300, deadline=40)
+    log = {systems.DEADLINE: (systems.PARTITION, systems.LOG)}
+    system = System(
+        [busy, Partition("test.B")], [(1000, [(0, 0, 100), (1, 100, 900)])], health=log
+    )
+    script = host.Script()
+    script.start(1).run(100_000)
+    quiet = host.run(system, script, 10_000)
+    guest = script.start(0).normal()
+    guest.call(host.Call.INTERRUPT_ATTACH, systems.CODE, 0).call(host.Call.TIMER_SET, 1, 1)
+    guest.run(100_000)
+    script.handler(0, systems.CODE).call(host.Call.INTERRUPT_RETURN)
+    done = host.run(system, script, 10_000)
+    own = [event for event in done.events if event.partition == 0]
+    assert {event.tick % 1000 // 100 for event in own if event.type == host.HEALTH} - {0}
+    assert done.views[1].ticks == quiet.views[1].ticks == 9000
+    alone = host.run(System([busy], [(1000, [(0, 0, 100)])], health=log), script, 10_000)
+    assert done.returns - alone.returns == 10  # one a window
+
+
 def partition(random: Random, number: int, shared: int) -> Partition:
     period = random.choice([0, 1500])
     return Partition(

@@ -74,7 +74,7 @@ static void drop(snapshot *s)
 static void same_state(const char *what, const fake_host *host, const snapshot *s)
 {
     size_t due = offsetof(khs_state, next_due);
-    memcpy(s->state + due, host->state + due, sizeof(uint64_t));
+    memcpy(s->state + due, host->state + due, 2 * sizeof(uint64_t)); /* and next_cut */
     for (size_t i = 0; i < host->state_size; i++)
         if (host->state[i] != s->state[i])
             die("%s: state differs at byte %zu", what, i);

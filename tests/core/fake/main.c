@@ -121,9 +121,9 @@ static void run(fake_host *host, const options *o)
             break;
     }
     write_views(&r.host, o->views);
-    printf("now %llu frames %llu end %llu schedule %u stopped %d\n", (unsigned long long)khs_now(r.host.core),
+    printf("now %llu frames %llu end %llu schedule %u stopped %d returns %llu\n", (unsigned long long)khs_now(r.host.core),
            (unsigned long long)khs_frames(r.host.core), (unsigned long long)khs_frame_end(r.host.core),
-           khs_schedule(r.host.core), khs_has_stopped(r.host.core));
+           khs_schedule(r.host.core), khs_has_stopped(r.host.core), (unsigned long long)r.returns);
     fclose(events);
     fclose(host->observed);
     runner_free(&r);

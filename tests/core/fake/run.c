@@ -19,6 +19,19 @@ void runner_drain(runner *r)
     audit_counters(&r->audit);
 }
 
+/* What reaches a partition at its tick, whatever it does; events of others do not stop it. */
+static uint64_t first_event_of(const khs_core *core, uint32_t partition)
+{
+    const khs_partition *p = &core->partitions[partition];
+    const uint64_t own[] = {p->wait.until, p->timer_at, p->release_at, p->deadline_at};
+    khs_input input;
+    uint64_t first = khs_port_input(core->port, core->state->input_index, &input) ? input.tick : UINT64_MAX;
+    for (uint32_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i] < first)
+            first = own[i];
+    return first;
+}
+
 static void check_run(const runner *r, khs_action action, uint64_t until)
 {
     const khs_core *core = r->host.core;
@@ -29,7 +42,7 @@ static void check_run(const runner *r, khs_action action, uint64_t until)
         core->partitions[action.partition].wait.kind != WAIT_NONE || core->partitions[action.partition].debt)
         die("partition %u must not run", action.partition);
     if (now + action.budget > core->state->slot_end || now + action.budget > until ||
-        now + action.budget > core->state->next_due)
+        now + action.budget > first_event_of(core, action.partition))
         die("partition %u may run too long", action.partition);
 }
 

@@ -5,9 +5,14 @@
 
 #include "../vm/kss.h"
 
+/* sepol_compute_av of libsepol, whose headers need not be there. */
+typedef int compute_av(uint32_t source, uint32_t target, uint16_t class, uint32_t requested, uint32_t *decision);
+
 double kss_bench_judge(kss_policy *policy, const kss_event *events, uint32_t count, uint32_t repeats,
                        uint32_t *granted);
 double kss_bench_look_up(const uint32_t *table, uint32_t repeats);
+double kss_bench_compute_av(compute_av *ask, uint32_t source, uint32_t target, uint16_t class, uint32_t requested,
+                            uint32_t *decision, uint32_t repeats);
 
 static double now(void)
 {
@@ -39,4 +44,15 @@ double kss_bench_look_up(const uint32_t *table, uint32_t repeats)
         at = table[at];
     double took = (now() - began) / repeats;
     return at == UINT32_MAX ? 0 : took; /* keeps the loop */
+}
+
+/* Decisions of another engine, all the same; nanoseconds each, 0 if one failed. */
+double kss_bench_compute_av(compute_av *ask, uint32_t source, uint32_t target, uint16_t class, uint32_t requested,
+                            uint32_t *decision, uint32_t repeats)
+{
+    int failed = 0;
+    double began = now();
+    for (uint32_t i = 0; i < repeats; i++)
+        failed |= ask(source, target, class, requested, decision);
+    return failed ? 0 : (now() - began) / repeats;
 }

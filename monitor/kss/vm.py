@@ -175,6 +175,11 @@ def _asked(event: Event) -> _Event:
     )
 
 
+def measuring_loop(name: str) -> Any:
+    """`kss_bench_<name>` of the library, which returns nanoseconds. Raises LibraryMissingError."""
+    return _bench(_load(library_path()), name)
+
+
 def _bench(library: ctypes.CDLL, name: str) -> Any:
     """A measuring loop, which a library of the VM alone does not have (monitor/bench/bench.c)."""
     function = getattr(library, f"kss_bench_{name}", None)
@@ -182,12 +187,6 @@ def _bench(library: ctypes.CDLL, name: str) -> Any:
         raise LibraryMissingError(library_path(), f"it has no kss_bench_{name}")
     function.restype = ctypes.c_double
     return function
-
-
-def measure_look_up(table: Sequence[int], repeats: int) -> float:
-    """Follows a table from entry 0, each entry the index of the next: nanoseconds a step."""
-    entries = (ctypes.c_uint32 * len(table))(*table)
-    return float(_bench(_load(library_path()), "look_up")(entries, repeats))
 
 
 class Vm:

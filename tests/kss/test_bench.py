@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from kss import bench
-from kss.bench import scenarios
+from kss.bench import rivals, scenarios, sepol, timing
 from kss.compiler import compile_policy
 from kss.errors import KssError
 from kss.reference import Reference
-from kss.vm import LibraryMissingError, Vm
+from kss.vm import LibraryMissingError, Vm, measuring_loop
 
 from tests.kss.test_cli import run
 
@@ -40,14 +40,54 @@ def test_loops_count_what_is_granted() -> None:
 
 
 def test_events_decided_wrongly_are_no_figure() -> None:
-    from kss.bench import timing
-
     class Denying:
         def measure(self, events: object, repeats: int) -> tuple[float, int]:
             return 1.0, 0
 
     with pytest.raises(KssError, match="not decided as they should be"):
         timing.verdict(Denying(), [scenarios.request()])  # type: ignore[arg-type]
+
+
+def test_costs_are_the_best_of_rounds_that_were_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two drives the other out of the caches: its first run in a turn does not count."""
+    ran: list[str] = []
+
+    def costs(name: str, cold: float, warm: float) -> float:
+        ran.append(name)
+        return cold if ran[-2:-1] != [name] else warm + len(ran) / 1000
+
+    monkeypatch.setattr(timing, "_look_up", lambda: costs("look-up", 1.0, 5.0))
+    cost = timing.beside(lambda: costs("verdict", 2.0, 30.0))
+    assert cost == (30.002, 5.004)
+    assert ran == ["verdict", "verdict", "look-up", "look-up"] * timing.ROUNDS
+
+
+def test_libsepol_is_asked_what_it_decides() -> None:
+    library = sepol.name()
+    if library is None:
+        pytest.skip("libsepol is not installed (apt install libsepol2)")
+    engine = sepol.Sepol(library)
+    assert engine.allows() and not engine.allows(forth=False)
+    with pytest.raises(KssError, match="this libsepol has no sepol_nothing"):
+        engine._ask("sepol_nothing")
+    try:
+        assert engine.time(measuring_loop("compute_av"), 10) > 0
+    except LibraryMissingError:
+        pytest.skip("this library has no measuring loops")
+
+
+def test_rivals_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rivals, "REPEATS", 2)
+    monkeypatch.setattr(timing, "ROUNDS", 1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(sepol, "name", lambda: None)
+    said: list[str] = []
+    try:
+        names = [figure["name"] for figure in rivals.measure(said.append)]
+    except LibraryMissingError:
+        pytest.skip("this library has no measuring loops")
+    assert names == ["KSS, from Python", "KSS, from C, no values"]
+    assert [line.split()[0] for line in said] == ["cedarpy", "casbin", "libsepol"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Other policy engines on a question like ours: may this client call this method with this value?
-Each is asked through its Python interface, as KSS is here; they are the extra `bench`."""
+Each is asked through its Python interface, as KSS is here; they are the extra `bench`. libsepol, a
+library in C that knows classes and methods and no values, is asked in C, as KSS is beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kss.bench import sepol, timing
 from kss.bench.scenarios import load, request
 from kss.compiler import compile_policy
-from kss.vm import Vm
+from kss.vm import Vm, measuring_loop
 
 REPEATS = 2_000
+_REQUEST = "request src=bench.Client, dst=bench.Server, endpoint=service, method=Act"
 _CEDAR = """
 permit (principal == Class::"Client", action == Action::"Act", resource == Class::"Server")
 when { context.first == 1 && context.second < 10 };"""
@@ -27,8 +31,8 @@ m = r.src == p.src && r.dst == p.dst && r.act == p.act && r.first == 1 && r.seco
 """
 
 
-def measure() -> Iterator[dict[str, Any]]:
-    """Microseconds a decision; KSS first, the others in multiples of it."""
+def measure(say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """What a decision takes; KSS first, the others in multiples of it. Says what is not there."""
     from kss.bench import figure
 
     ours = _time(_kss())
@@ -36,6 +40,19 @@ def measure() -> Iterator[dict[str, Any]]:
     for name, make in (("cedarpy", _cedar), ("casbin", _casbin)):
         if importlib.util.find_spec(name):
             yield figure("rivals", name, _time(make()), "us", ours)
+        else:
+            say(f"{name} is not installed (pip install 'khs[bench]')")
+    constant = Vm(compile_policy(load(f"{_REQUEST} {{ grant () }}").tree))
+    within = timing.verdict(constant, [request()]).taken
+    yield figure("rivals", "KSS, from C, no values", within, "ns")
+    library = sepol.name()
+    if library is None:
+        say("libsepol is not installed (apt install libsepol2)")
+        return
+    engine, loop = sepol.Sepol(library), measuring_loop("compute_av")
+    assert engine.allows() and not engine.allows(forth=False)
+    cost = timing.beside(lambda: engine.time(loop, timing.REPEATS))
+    yield figure("rivals", f"{library}, from C", cost.taken, "ns", within)
 
 
 def _time(ask: Callable[[], bool]) -> float:
@@ -47,8 +64,7 @@ def _time(ask: Callable[[], bool]) -> float:
 
 
 def _kss() -> Callable[[], bool]:
-    text = "request src=bench.Client, dst=bench.Server, endpoint=service, method=Act"
-    text += " { assert (message.first == 1) assert (message.second < 10) }"
+    text = _REQUEST + " { assert (message.first == 1) assert (message.second < 10) }"
     vm, event = Vm(compile_policy(load(text).tree)), request()
     return lambda: vm.judge(event).granted
 

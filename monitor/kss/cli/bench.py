@@ -19,8 +19,8 @@ def bench(
     """Measure what verdicts and compiling cost on this machine.
 
     A verdict is compared with a table look-up timed beside it. Other policy engines are measured
-    too where they are installed: pip install 'khs[bench]'. Exits 1 if a figure is not what was
-    asked for.
+    too where they are installed: pip install 'khs[bench]', apt install libsepol2. Exits 1 if a
+    figure is not what was asked for.
 
         kss bench
         kss bench --section verdict --json

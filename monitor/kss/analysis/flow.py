@@ -59,7 +59,8 @@ class Flows:
     """The ways of one policy: between classes, or in a system between its processes."""
 
     def __init__(self, policy: PolicyTree, system: System | None = None) -> None:
-        self.query = Query(policy)
+        # Another policy may have left what this one leads to never.
+        self.query = Query(policy, any_state=True)
         self._nodes = list(system.processes) if system else [each.name for each in policy.classes]
         self._what = "process" if system else "class"
         #: Class -> what is not known of it; the kernel carries nothing on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kss.analysis.conditions import Conditions, Describer, places, sentence, to_json
@@ -11,6 +12,7 @@ from kss.analysis.decide import Verdict, verdict
 from kss.analysis.guard import Guard, sites
 from kss.analysis.guards import Guards, Wanted
 from kss.analysis.interactions import Interaction
+from kss.analysis.reach import Reach
 from kss.layout import EntityClass
 from kss.recursion import deep_recursion
 from kss.stubs import never_conforms
@@ -24,6 +26,7 @@ class Row:
     `conditions` are those of a conditional verdict, and of one that is denied because they never
     hold together. `rules` are the sites that matter, none if it is denied by default. `stub` tells
     why it is denied all the same: the file of a type is not there, so that no message conforms.
+    `never` tells of a denied one why its conditions never hold: no event leads to such a state.
     """
 
     interaction: Interaction
@@ -31,6 +34,7 @@ class Row:
     conditions: Conditions
     rules: tuple[int, ...]
     stub: str = ""
+    never: str = ""
 
     @property
     def by_default(self) -> bool:
@@ -38,13 +42,14 @@ class Row:
 
 
 class Query:
-    """Asks one policy."""
+    """Asks one policy. With `any_state` it does not matter whether a state is ever reached."""
 
-    def __init__(self, policy: PolicyTree) -> None:
+    def __init__(self, policy: PolicyTree, *, any_state: bool = False) -> None:
         self.describer = Describer(policy)
         self.classes = len(policy.classes)
         self._policy = policy
         self._guards = Guards(policy)
+        self._any_state = any_state
         #: What --stub has taken on trust: class -> what is not known of it.
         self.stubs = {each.name: _unknown(each) for each in policy.classes if each.open}
 
@@ -54,16 +59,32 @@ class Query:
         """By kind, server, endpoint, method and peer. Raises UnknownNameError."""
         if wanted:
             wanted.check(self._policy)
-        known: dict[int, tuple[Guard, Verdict, Conditions]] = {}  # of equal peers, by id
+        known: dict[int, tuple[Guard, Verdict, Conditions, str]] = {}  # of equal peers, by id
         for interaction, guard in self._guards.all(wanted):
             if id(guard) not in known:
                 with deep_recursion():
-                    found = verdict(guard, self._policy.objects)
-                    known[id(guard)] = guard, found, self.describer.conditions(guard)
-            _, found, conditions = known[id(guard)]
+                    found, never = self._judged(guard)
+                    conditions = self.describer.conditions(guard)
+                    known[id(guard)] = guard, found, conditions, never
+            _, found, conditions, never = known[id(guard)]
             if found in verdicts:
                 stub = "" if found is Verdict.DENIED else _stub(interaction)
-                yield Row(interaction, found, conditions, tuple(sites(guard)), stub)
+                yield Row(interaction, found, conditions, tuple(sites(guard)), stub, never)
+
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(self._policy, self._guards)
+
+    def _judged(self, guard: Guard) -> tuple[Verdict, str]:
+        """The verdict, and why it is denied if that is for want of a state."""
+        found = verdict(guard, self._policy.objects)
+        sure = found is not Verdict.CONDITIONAL or self._any_state
+        rule = None if sure else self._reach.blocking(guard)
+        if rule is None:
+            return found, ""
+        name, at = self._policy.objects[rule.object].name, self.describer.place(rule.site)
+        what = f"{name}.{rule.method} of {at.file}:{at.line}"
+        return Verdict.DENIED, f"no event leads {name} to a state in which {what} grants"
 
     def json(self, row: Row) -> dict[str, Any]:
         """As the command line prints it."""
@@ -74,6 +95,7 @@ class Query:
             "component": endpoint.component if endpoint else None,
             "verdict": row.verdict.value,
             "stub": row.stub or None,
+            "never": row.never or None,
             "condition": sentence(row.conditions) or None,
             "conditions": to_json(row.conditions),
             "rules": places(row.rules, self.describer),

@@ -48,7 +48,8 @@ def query(
 
     `granted` and `denied` hold for every message that conforms to its interface, and for every
     state. Below what is conditional stand the conditions, all of which must hold, each with the
-    place of its rule; one that cannot be evaluated does not hold. Of what is denied because no rule
+    place of its rule; one that cannot be evaluated does not hold. What is never possible is denied
+    in every state of a Flow that events of this policy lead to. Of what is denied because no rule
     is for it only the number is told, unless --denied asks for it. Of classes that --stub takes on
     trust nothing is known but their starts.
 
@@ -97,8 +98,8 @@ def _print(rows: list[Row], questions: Query, defaults: bool) -> None:
             print(line)
         for line in _conditions(lines(row.conditions), room):
             print(line)
-        if row.stub:
-            print(f"    {row.stub}")
+        if row.stub or row.never:
+            print(f"    {row.stub or row.never}")
     untold = len(rows) - len(shown)
     if untold:
         print(f"{untold} more are denied: no rule is for them (--denied lists them)")
@@ -136,6 +137,8 @@ def _cells(row: Row, peer: str) -> tuple[str, ...]:
         word = f"{word}: no rule"
     elif row.stub:
         word = f"{word}, of a stub"
+    elif row.never:
+        word = f"{word}: never possible"
     elif row.conditions.conditions and word != "conditional":
         holding = "always hold" if word == "granted" else "never hold together"
         word = f"{word}: these {holding}"

@@ -222,8 +222,38 @@ class Flow(Model):
         rows = zip(states, config.transitions, strict=True)
         return str(sorted((state, sorted(states[i] for i in row)) for state, row in rows))
 
+    def reached(
+        self,
+        config: object,
+        method: str,
+        arguments: Mapping[str, Expression],
+        states: frozenset[str],
+    ) -> frozenset[str] | None:
+        assert isinstance(config, FlowConfig)
+        names = config.states
+        if method == "init":
+            return states | {names[config.initial]}
+        wanted = _written(arguments, names)
+        if method == "enter":
+            wanted &= {names[to] for at in states for to in config.transitions[names.index(at)]}
+            return states | wanted if wanted else None
+        return states if states & wanted else None
+
     def show(self, config: object, context: Any) -> Any:
         return cast(FlowConfig, config).states[context]
+
+
+def _written(arguments: Mapping[str, Expression], names: tuple[str, ...]) -> set[str]:
+    """The states that a rule names, all if some are computed or it names none."""
+    if "state" in arguments:
+        items: tuple[Expression, ...] = (arguments["state"],)
+    elif "states" in arguments:
+        items = items_of(arguments["states"])
+    else:
+        return set(names)
+    if not all(isinstance(item, Constant) for item in items):
+        return set(names)
+    return {str(item.value) for item in items if isinstance(item, Constant)}
 
 
 def _must_equal_type(

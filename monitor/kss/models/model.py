@@ -296,6 +296,17 @@ class Model:
         with equal contexts do alike if it is equal. None: on all of it."""
         return None
 
+    def reached(
+        self,
+        config: object,
+        method: str,
+        arguments: Mapping[str, tree.Expression],
+        states: frozenset[str],
+    ) -> frozenset[str] | None:
+        """The states in which contexts of an object may be after a rule, if before they were in
+        some of `states` or there were none; None if it never grants then."""
+        return states
+
     def undecided_by(self, method: str) -> Collection[str]:
         """Arguments of a rule that count for its effect alone, not for its answer."""
         return ()

@@ -12,7 +12,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 #: What a shell needs to be one; the rest of busybox is there by `busybox NAME`.
-APPLETS = ("sh", "cat", "echo", "ls", "mount", "poweroff", "reboot", "sleep", "stty", "uname")
+APPLETS = (
+    "sh",
+    "cat",
+    "echo",
+    "ls",
+    "mount",
+    "poweroff",
+    "reboot",
+    "sleep",
+    "cut",
+    "stty",
+    "uname",
+)
 INIT = """\
 #!/bin/sh
 mount -t devtmpfs none /dev

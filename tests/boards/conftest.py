@@ -22,10 +22,14 @@ BOARDS = {"sabrelite": Arch.ARMV7, "q35": Arch.X64, "pc": Arch.X86}
 def board(request: pytest.FixtureRequest) -> str:
     """Each board, if its emulator is installed."""
     name: str = request.param
-    profile = PROFILES[BOARDS[name]]
+    need_emulator(name)
+    return name
+
+
+def need_emulator(board: str) -> None:
+    profile = PROFILES[BOARDS[board]]
     if shutil.which(profile.binary) is None:
         pytest.skip(f"{profile.binary} is not installed: apt-get install {profile.package}")
-    return name
 
 
 @cache

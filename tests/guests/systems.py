@@ -11,10 +11,11 @@ from typing import TypeVar
 import pytest
 
 from khs import config, image
+from khs.engine import unicorn
 from khs.engine.result import Result
-from khs.engine.unicorn import Machine
 from khs.image.archive import Archive, encode_inputs
 from khs.resources import shipped
+from khs.runs import Machine
 from khs.trace import events
 from khs.trace.events import Event
 
@@ -62,11 +63,16 @@ def with_inputs(archive: Archive, messages: Mapping[str, bytes]) -> Archive:
 
 
 def run(archive: Archive, frames: int, policy_at: Mapping[int, bytes] | None = None) -> Run:
+    with unicorn.Machine(archive, seed=1, policy_at=policy_at) as machine:
+        return watched(machine, archive, frames)
+
+
+def watched(machine: Machine, archive: Archive, frames: int) -> Run:
+    """A run on either engine, with its events."""
     seen: list[Event] = []
 
     def take(records: memoryview) -> None:
         seen.extend(events.decode(record) for record in events.split(records))
 
-    with Machine(archive, seed=1, policy_at=policy_at) as machine:
-        result = machine.run(frames, sink=take)
+    result = machine.run(frames, sink=take)
     return Run(result, seen, list(archive.names["partitions"]))

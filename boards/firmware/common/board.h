@@ -43,6 +43,8 @@ void cpu_result(cpu_context *context, uint32_t code, uint32_t value);
 /* Runs the guest until a trap. `space` is in force; the timer runs. */
 trap cpu_run(cpu_context *context);
 uint64_t cpu_pc(const cpu_context *context);
+/* Number of the trap instruction whose first bytes are at `code`; `told` is what the CPU says. */
+uint32_t cpu_trap_number(const uint8_t code[2], uint32_t told);
 /* Code to measure with: an instruction that does nothing, and the hypercall trap. */
 extern const uint8_t cpu_nop_code[], cpu_trap_code[];
 extern const uint32_t cpu_nop_size, cpu_trap_size;

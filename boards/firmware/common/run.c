@@ -122,6 +122,9 @@ static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
 /* A page that is mapped was refused for its rights; the MMU would say so of the kernel's too. */
 static uint32_t fault_detail(const firmware *f, uint32_t partition, const trap *t)
 {
+    const uint8_t *code = t->fault == KHS_FAULT_TRAP ? memory_at(f, partition, t->pc, 2, KHS_X) : NULL;
+    if (code != NULL)
+        return cpu_trap_number(code, t->detail);
     bool memory = t->fault == KHS_FAULT_READ || t->fault == KHS_FAULT_WRITE || t->fault == KHS_FAULT_EXECUTE;
     return memory ? memory_is_mapped(f, partition, t->address) : t->detail;
 }

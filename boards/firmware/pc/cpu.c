@@ -62,6 +62,9 @@ static trap exception(const cpu_context *context)
     }
 }
 
+/* The error code's unit is 8 on a CPU and, in long mode, 16 on QEMU: `int n` itself says it. */
+uint32_t cpu_trap_number(const uint8_t code[2], uint32_t told) { return code[0] == 0xcd ? code[1] : told; }
+
 trap cpu_run(cpu_context *context)
 {
     pc_context(&context->ss + 1);

@@ -1,6 +1,7 @@
 """What came from outside in a run, with its ticks: `khs run --record DIR` and `--replay DIR`.
 
-    run.json      the system, its archive's hash, frames, seed, and the hash of the run's trace
+    run.json      the system, its archive's hash, frames, seed, and the hash of the run's trace,
+                  null if it was interrupted
     inputs.json   tick, number of the input, offset and size of each, bytes in inputs.bin
 
 The archive and these inputs make the run again, event by event, without what they came from.
@@ -34,8 +35,9 @@ class Record:
         return int(self.about["frames"])
 
     @property
-    def trace_sha256(self) -> str:
-        return str(self.about["trace_sha256"])
+    def trace_sha256(self) -> str | None:
+        found = self.about["trace_sha256"]
+        return None if found is None else str(found)
 
     def check(self, archive: Archive) -> None:
         """KhsError unless it is a run of that archive."""
@@ -66,7 +68,7 @@ def write(folder: Path, archive: Archive, result: Result, inputs: Sequence[Stamp
         "archive": archive.manifest["sha256"],
         "frames": result.frames,
         "seed": result.seed,
-        "trace_sha256": result.trace_sha256,
+        "trace_sha256": None if result.interrupted else result.trace_sha256,
     }
     try:
         (folder / "inputs.json").write_bytes(rows)
@@ -85,9 +87,12 @@ def read(folder: Path) -> Record:
         if about["kind"] != "khs-record" or about["format"] != FORMAT:
             raise ValueError("run.json is of another kind or format")
         inputs = [_row(row, data) for row in rows]
-        texts = [about[key] for key in ("system", "archive", "trace_sha256")]
-        if type(about["frames"]) is not int or not all(isinstance(t, str) for t in texts):
-            raise ValueError("run.json is damaged")
+        texts = [about["system"], about["archive"], about["trace_sha256"] or ""]
+        counts = (about["frames"], about["seed"])
+        if not all(type(n) is int and n >= 0 for n in counts):
+            raise ValueError("run.json: frames and seed are no counts")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("run.json: system and hashes are no texts")
     except OSError as error:
         what = f"{error.filename}: {error.strerror}"
         raise KhsError(f"{shown(folder)} is no record: {what}") from error

@@ -242,9 +242,10 @@ def _machines(machine: Machine) -> dict[str, Any] | None:
 
 def _is_same(plan: Plan, result: Result) -> bool | None:
     """Whether a replay came to the trace of its record, if it went as far."""
-    if plan.replay is None or result.frames != plan.replay.frames:
+    recorded = plan.replay
+    if recorded is None or result.frames != recorded.frames or recorded.trace_sha256 is None:
         return None
-    return result.trace_sha256 == plan.replay.trace_sha256
+    return result.trace_sha256 == recorded.trace_sha256
 
 
 def _refused(plan: Plan, summary: Summary) -> Iterator[str]:

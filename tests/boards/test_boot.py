@@ -164,6 +164,7 @@ def test_a_qemu_that_is_killed_is_told(guest: Guest, monkeypatch: pytest.MonkeyP
         boot(guest)
 
 
+@pytest.mark.parametrize("board", ["q35"], indirect=True)
 def test_a_qemu_that_hangs_is_given_up(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     import signal
 

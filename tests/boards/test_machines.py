@@ -145,6 +145,46 @@ def test_a_machine_that_goes_off_leaves_the_others_running(folder: Path) -> None
     assert ran.result.healthy
 
 
+def supervised(folder: Path, mode: str) -> None:
+    """The meter restarts or stops the display in period 12."""
+    main = folder / "partitions/meter/main.c"
+    text = main.read_text(encoding="utf-8")
+    display = 'khs_partition("display")'
+    change = f"        if (number == 12)\n            khs_partition_restart({display}, {mode});\n"
+    assert text.count("        khs_period_wait();\n") == 1
+    text = text.replace("        khs_period_wait();\n", "        khs_period_wait();\n" + change)
+    main.write_text(text, encoding="utf-8")
+    document = folder / "system.toml"
+    text = document.read_text(encoding="utf-8")
+    words = 'class = "tank.Meter"'
+    assert words in text
+    privileged = f'privileges = ["partition-control"]\n{words}'
+    document.write_text(text.replace(words, privileged), encoding="utf-8")
+    with (folder / "security.psl").open("a", encoding="utf-8") as policy:
+        policy.write(
+            "request src=tank.Meter, dst=kl.core.Core, endpoint=partition.Partition, "
+            "method=Restart {\n    grant ()\n}\n"
+        )
+
+
+def test_a_partition_that_is_restarted_restarts_its_machine(folder: Path, tmp_path: Path) -> None:
+    supervised(folder, "KHS_MODE_COLD_START")
+    built = build(folder, TALK[:2])
+    ran, answers = run(built, record=tmp_path / "kept")
+    assert [struct.unpack_from("<IH", answer)[1] for answer in answers] == [1, 2, 1, 2]
+    assert ran.result.partitions["display"].restarts == 1
+    again = runs.run(runs.plan(built, replay=tmp_path / "kept"))
+    assert again.replayed is True
+
+
+def test_a_partition_that_is_stopped_gives_its_machine_no_windows(folder: Path) -> None:
+    supervised(folder, "KHS_MODE_IDLE")
+    ran, answers = run(build(folder, TALK[:2]))
+    assert len(answers) == 2
+    assert ran.result.partitions["display"].mode == "idle"
+    assert ran.to_json()["machines"]["display"]["windows"] in (11, 12)
+
+
 def test_declared_inputs_come_between_those_of_the_machine(folder: Path, tmp_path: Path) -> None:
     text = (folder / "system.toml").read_text(encoding="utf-8")
     more = '\n[input.meter-line]\npartition = "meter"\ncapacity = "8B"\ndepth = 4\n'

@@ -171,11 +171,12 @@ class Machine:
         """Runs the machine from `now` to `end`, but for the time that its requests take."""
         peer = proxy.peer
         view = self._native.host.view(peer.about.partition)
+        if proxy.seen[0] != view.restarts:
+            proxy.seen, proxy.waiting, proxy.held = (view.restarts, 0), False, None
+            await peer.restart()
         if peer.ended or view.mode == Mode.IDLE or view.halted:
             return True
         peer.windows += 1
-        if proxy.seen[0] != view.restarts:  # a request of the proxy before is gone with it
-            proxy.seen, proxy.waiting = (view.restarts, 0), False
         while now + 1 < end:
             if proxy.waiting:
                 now = self._settle(proxy, now, end)

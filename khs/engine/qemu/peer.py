@@ -141,6 +141,12 @@ class Peer:
             await self._listening
         await self._process.__aexit__(None, None, None)
 
+    async def restart(self) -> None:
+        """From the power button on; also one that went off."""
+        await self.__aexit__()
+        self.requests, self.ended = Requests(self.requests.skipped), ""
+        await self.__aenter__()
+
     async def _listen(self) -> None:
         stream = self._process.serial[self.about.guest.console]
         begun = b""

@@ -24,26 +24,29 @@
 #define MAX_TRANSITIONS 0x10000u /* of an automaton: each is the start of a row, in 16 bits */
 #define HEADER_SIZE 8u        /* of a message */
 
-enum section_id {
-    CLASSES,
-    ENDPOINTS,
-    OPERATIONS,
-    TYPES,
-    NODES,
-    ROWS,  /* u32: most bytes of a message that the entries of the row read */
-    CELLS, /* u16: a row's entries, by the peer's class */
-    ENTRIES,
-    CALLS, /* kss_call, of constant verdicts */
-    CODE,
-    OBJECTS,
-    WORDS,   /* u32: configurations of objects, sets, texts */
-    AUTOMATA,
-    TRANSITIONS, /* u16: rows of automata */
-    WATCHED, /* what is recorded of each rule id; empty if no profile asks for anything */
-    WATCHES,
-    SYMBOLS, /* bytes, for people and tools: not looked at */
-    SECTIONS,
-};
+/* Every table: the name of its number, of its reader (image.h), and its records. */
+#define KSS_TABLES(table)                                                                          \
+    table(CLASSES, classes_of, struct class)                                                       \
+    table(ENDPOINTS, endpoints_of, struct endpoint)                                                \
+    table(OPERATIONS, operations_of, struct operation)                                             \
+    table(TYPES, types_of, struct type)                                                            \
+    table(NODES, nodes_of, struct node)                                                            \
+    table(ROWS, rows_of, uint32_t) /* most bytes of a message that its entries read */             \
+    table(CELLS, cells_of, uint16_t) /* a row's entries, by the peer's class */                    \
+    table(ENTRIES, entries_of, struct entry)                                                       \
+    table(CALLS, calls_of, kss_call) /* of constant verdicts */                                    \
+    table(CODE, code_of, struct instruction)                                                       \
+    table(OBJECTS, objects_of, struct object)                                                      \
+    table(WORDS, words_of, uint32_t) /* configurations of objects, sets, texts */                  \
+    table(AUTOMATA, automata_of, struct automaton)                                                 \
+    table(TRANSITIONS, transitions_of, uint16_t) /* rows of automata */                            \
+    table(WATCHED, watched_of, struct watched) /* of each rule id; empty if nothing is recorded */ \
+    table(WATCHES, watches_of, struct watch)                                                       \
+    table(SYMBOLS, symbols_of, uint8_t) /* for people and tools: not looked at */
+
+#define NUMBER(name, reader, record) name,
+enum section_id { KSS_TABLES(NUMBER) SECTIONS };
+#undef NUMBER
 
 struct section {
     uint32_t offset;

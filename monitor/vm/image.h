@@ -16,24 +16,9 @@ static inline uint32_t count_of(const struct image *image, enum section_id which
     return image->sections[which].count;
 }
 
-#define TABLE(name, record, which) \
-    static inline const record *name(const struct image *image) { return section_of(image, which); }
-TABLE(classes_of, struct class, CLASSES)
-TABLE(endpoints_of, struct endpoint, ENDPOINTS)
-TABLE(operations_of, struct operation, OPERATIONS)
-TABLE(types_of, struct type, TYPES)
-TABLE(nodes_of, struct node, NODES)
-TABLE(rows_of, uint32_t, ROWS)
-TABLE(cells_of, uint16_t, CELLS)
-TABLE(entries_of, struct entry, ENTRIES)
-TABLE(calls_of, kss_call, CALLS)
-TABLE(code_of, struct instruction, CODE)
-TABLE(objects_of, struct object, OBJECTS)
-TABLE(words_of, uint32_t, WORDS)
-TABLE(automata_of, struct automaton, AUTOMATA)
-TABLE(transitions_of, uint16_t, TRANSITIONS)
-TABLE(watched_of, struct watched, WATCHED)
-TABLE(watches_of, struct watch, WATCHES)
+#define TABLE(name, reader, record) \
+    static inline const record *reader(const struct image *image) { return section_of(image, name); }
+KSS_TABLES(TABLE)
 #undef TABLE
 
 /* A message is bytes of any alignment; compilers turn these into single loads. */

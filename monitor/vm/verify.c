@@ -2,25 +2,8 @@
 #include "model.h"
 #include "program.h"
 
-static const uint16_t record_size[SECTIONS] = {
-    [CLASSES] = sizeof(struct class),
-    [ENDPOINTS] = sizeof(struct endpoint),
-    [OPERATIONS] = sizeof(struct operation),
-    [TYPES] = sizeof(struct type),
-    [NODES] = sizeof(struct node),
-    [ROWS] = sizeof(uint32_t),
-    [CELLS] = sizeof(uint16_t),
-    [ENTRIES] = sizeof(struct entry),
-    [CALLS] = sizeof(kss_call),
-    [CODE] = sizeof(struct instruction),
-    [OBJECTS] = sizeof(struct object),
-    [WORDS] = sizeof(uint32_t),
-    [AUTOMATA] = sizeof(struct automaton),
-    [TRANSITIONS] = sizeof(uint16_t),
-    [WATCHED] = sizeof(struct watched),
-    [WATCHES] = sizeof(struct watch),
-    [SYMBOLS] = 1,
-};
+#define SIZE(name, reader, record) [name] = sizeof(record),
+static const uint16_t record_size[SECTIONS] = {KSS_TABLES(SIZE)};
 
 bool kss_defect(struct verifier *v, kss_status status, enum section_id which, uint32_t record) {
     v->status = status;

@@ -1,36 +1,36 @@
 #include "model.h"
 #include "program.h"
 
-/* The fields an instruction uses; all others are zero. */
-enum { D = 1, A = 2, B = 4, X = 8, I = 16 };
+/* The fields an instruction uses; all others are zero. T: x is a type of integers; W: imm has 32 bits. */
+enum { D = 1, A = 2, B = 4, X = 8, I = 16, T = X | 32, W = I | 64 };
 static const uint8_t operands[OPS] = {
     [OP_END] = 0,
     [OP_SRC] = D,
     [OP_DST] = D,
-    [OP_FIELD] = D | X | I,
-    [OP_LOAD] = D | A | X | I,
-    [OP_OFFSET] = D | A | I,
-    [OP_INDEX] = D | A | B | X | I,
-    [OP_ELEMENT] = D | A | B | I,
+    [OP_FIELD] = D | T | W,
+    [OP_LOAD] = D | A | T | W,
+    [OP_OFFSET] = D | A | W,
+    [OP_INDEX] = D | A | B | X | W,
+    [OP_ELEMENT] = D | A | B | W,
     [OP_SPAN] = D | A,
-    [OP_LENGTH] = D | A | X | I,
+    [OP_LENGTH] = D | A | X | W,
     [OP_TEXT_LENGTH] = D | A,
     [OP_SCAN] = D | A | X,
-    [OP_SUM] = D | A | B | X,
-    [OP_PRODUCT] = D | A | B | X,
+    [OP_SUM] = D | A | B | T,
+    [OP_PRODUCT] = D | A | B | T,
     [OP_EXPECT] = A | I,
-    [OP_ADD] = D | A | B | X,
-    [OP_SUB] = D | A | B | X,
-    [OP_MUL] = D | A | B | X,
-    [OP_NEG] = D | A | X,
-    [OP_ABS] = D | A | X,
+    [OP_ADD] = D | A | B | T,
+    [OP_SUB] = D | A | B | T,
+    [OP_MUL] = D | A | B | T,
+    [OP_NEG] = D | A | T,
+    [OP_ABS] = D | A | T,
     [OP_AND] = D | A | B,
     [OP_OR] = D | A | B,
-    [OP_NOT] = D | A | X,
+    [OP_NOT] = D | A | T,
     [OP_EQ] = D | A | B,
     [OP_NE] = D | A | B,
-    [OP_LT] = D | A | B | X,
-    [OP_LE] = D | A | B | X,
+    [OP_LT] = D | A | B | T,
+    [OP_LE] = D | A | B | T,
     [OP_INVERT] = D | A,
     [OP_MOVE] = D | A,
     [OP_JUMP] = X,
@@ -49,7 +49,8 @@ static bool operands_fit(const struct instruction *i, uint32_t registers) {
     return ((used & D) ? i->d < registers : i->d == 0) &&
            ((used & A) ? i->a < registers || (immediate && i->a == IMMEDIATE) : i->a == 0) &&
            ((used & B) ? i->b < b_registers || (immediate && i->b == IMMEDIATE) : i->b == 0) &&
-           ((used & X) || i->x == 0) && ((used & I) || immediate || i->imm == 0);
+           ((used & X) || i->x == 0) && ((used & I) || immediate || i->imm == 0) &&
+           ((used & T) != T || i->x < INTEGER_TYPES) && ((used & W) != W || i->imm <= UINT32_MAX);
 }
 
 static bool verify_call(const struct image *image, const struct entry *entry, const struct instruction *i,
@@ -71,29 +72,12 @@ static bool verify_instruction(const struct image *image, const struct entry *en
         return false;
     switch ((enum op)i->op) {
     case OP_FIELD:
-        return i->x < INTEGER_TYPES && i->imm >= HEADER_SIZE && i->imm <= entry->extent &&
-               width_of(i->x) <= entry->extent - i->imm;
-    case OP_LOAD:
-        return i->x < INTEGER_TYPES && i->imm <= UINT32_MAX;
-    case OP_OFFSET:
-    case OP_INDEX:
-    case OP_ELEMENT:
-    case OP_LENGTH:
-        return i->imm <= UINT32_MAX;
+        return i->imm >= HEADER_SIZE && i->imm <= entry->extent && width_of(i->x) <= entry->extent - i->imm;
     case OP_SCAN:
         return i->x < count_of(image, AUTOMATA);
-    case OP_SUM:
-    case OP_PRODUCT:
-    case OP_ADD:
-    case OP_SUB:
-    case OP_MUL:
-    case OP_NOT:
-    case OP_LT:
-    case OP_LE:
-        return i->x < INTEGER_TYPES;
     case OP_NEG:
     case OP_ABS:
-        return i->x < INTEGER_TYPES && is_signed(i->x);
+        return is_signed(i->x);
     case OP_JUMP:
     case OP_JUMP_ZERO:
     case OP_JUMP_NONZERO:

@@ -44,6 +44,17 @@ def firmware(board: str) -> bytes:
     return build_firmware(BOARDS[board])
 
 
+def changed_firmware(folder: Path, arch: Arch, change: tuple[str, str, str]) -> bytes:
+    """A firmware with an error in it: file, what stands there, what shall stand there."""
+    for name in ("khs/core", "monitor/vm", "boards/firmware"):
+        shutil.copytree(ROOT / name, folder / name)
+    file, before, after = change
+    text = (folder / file).read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    (folder / file).write_text(text.replace(before, after), encoding="utf-8")
+    return build_firmware(arch, root=folder)
+
+
 @pytest.fixture
 def fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a shell script in the place of every QEMU."""

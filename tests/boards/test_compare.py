@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 from pathlib import Path
 
@@ -10,13 +9,11 @@ import pytest
 
 from khs import compare, runs
 from khs.compare import Recorder
-from khs.config.model import Arch
 from khs.engine import qemu, unicorn
 from khs.image import Archive
-from khs.toolchain.firmware import build_firmware
 from khs.trace import Names, structs
 
-from .conftest import BOARDS, ROOT, archive, firmware
+from .conftest import BOARDS, archive, changed_firmware, firmware
 
 SYSTEMS = [
     ("iot-gateway", ()),
@@ -70,20 +67,10 @@ WRONG_RESULT = (
 )
 
 
-def erring_firmware(folder: Path, arch: Arch, change: tuple[str, str, str]) -> bytes:
-    for name in ("khs/core", "monitor/vm", "boards/firmware"):
-        shutil.copytree(ROOT / name, folder / name)
-    file, before, after = change
-    text = (folder / file).read_text(encoding="utf-8")
-    assert text.count(before) == 1
-    (folder / file).write_text(text.replace(before, after), encoding="utf-8")
-    return build_firmware(arch, root=folder)
-
-
 @pytest.mark.parametrize("change", [WRONG_VERDICT, WRONG_RESULT], ids=["verdict", "result"])
 def test_a_planted_error_is_found(change: tuple[str, str, str], board: str, tmp_path: Path) -> None:
     built = archive("iot-gateway", board)
-    wrong = erring_firmware(tmp_path, BOARDS[board], change)
+    wrong = changed_firmware(tmp_path, BOARDS[board], change)
     one, other, last = both(built, board, 30, wrong)
     found = compare.compare(names(built), one, other, left_out=(), last_frame=last)
     assert found.difference is not None

@@ -13,10 +13,13 @@ from types import TracebackType
 from typing import Self
 
 from khs.engine.native import Host, LoadError
+from khs.engine.qemu import isolation
 from khs.engine.qemu.board import Board
 from khs.engine.qemu.boot import boot_image
 from khs.engine.qemu.channel import Kind, Report, packets, report
-from khs.engine.qemu.memory import Log, Memory
+from khs.engine.qemu.isolation import segments
+from khs.engine.qemu.memory import LOG_HEAD, Log, Memory
+from khs.engine.qemu.paused import Inspect, Paused
 from khs.engine.qemu.process import Process
 from khs.engine.result import Result, Tally
 from khs.engine.unicorn import Image, Progress, Sink, Taker, take_for
@@ -37,6 +40,7 @@ class _Run:
     frames: int
     take: Taker
     progress: Progress | None
+    inspect: Inspect | None
     tally: Tally
     report: Report = field(default_factory=lambda: Report(0, 0, ()))
     ended: bool = False
@@ -140,13 +144,16 @@ class Machine:
         sink: Sink | None = None,
         notable: Sink | None = None,
         progress: Progress | None = None,
+        inspect: Inspect | None = None,
     ) -> Result:
         """Boots the board and runs `frames` major frames, less if the module stops or on Ctrl-C.
 
-        Raises EngineError if the board does not boot, dies, falls silent, or writes nonsense.
+        `inspect` may look at the paused board now and then. Raises EngineError if the board does
+        not boot, dies, falls silent, or writes nonsense; at the end, if a partition's page tables
+        grant what config.bin does not.
         """
         began = time.perf_counter()
-        run = _Run(frames, take_for(sink, notable), progress, Tally(self._names))
+        run = _Run(frames, take_for(sink, notable), progress, inspect, Tally(self._names))
         profile = self.board.profile
         with (
             tempfile.TemporaryDirectory(prefix="khs-board-") as folder,
@@ -160,6 +167,8 @@ class Machine:
             command = self.board.command(self._qemu, files[0], files[1], memory.path)
             process = Process(command, lines=2, inherited=[memory.descriptor])
             asyncio.run(self._supervise(process, log, run))
+            if run.ended:
+                self._check_isolation(memory, len(image))
         self.console = bytes(run.console)
         views = list(run.report.views) or [self._host.view(n) for n in range(len(self._names))]
         return Result(
@@ -207,10 +216,37 @@ class Machine:
                 run.ended = kind is Kind.END
                 if run.progress is not None:
                     run.progress(run.report.frames, run.frames)
+                if run.inspect is not None and not run.ended:
+                    await self._look(process, log.memory, run.inspect)
             status = await process.wait()
             await listening
             if not run.ended or status != self.board.profile.exit_status(DONE):
                 raise await self._death(process, status, run)
+
+    async def _look(self, process: Process, memory: Memory, inspect: Inspect) -> None:
+        """Not at a board that went on to its end meanwhile."""
+        try:
+            await process.execute("stop")
+        except EngineError:
+            if not process.is_over:
+                raise
+            return
+        await inspect(Paused(memory, process))
+        await process.execute("cont")
+
+    def _check_isolation(self, memory: Memory, image: int) -> None:
+        """`image`: bytes of the boot image."""
+        begin = self.board.profile.image
+        kernel = [(begin, image + LOG_HEAD + LOG), *segments(self._firmware)]
+        try:
+            tables = isolation.roots(memory, begin + image, len(self._names))
+            config, arch = self._archive.config, self.board.arch
+            found = list(isolation.violations(memory, arch, config, tables, self._names, kernel))
+        except IndexError as error:
+            raise EngineError(f"the board's page tables are nowhere: {error}") from error
+        if found:
+            more = f" ({len(found)} such)" if len(found) > 1 else ""
+            raise EngineError(f"the board does not isolate its partitions: {found[0]}{more}")
 
     async def _death(self, process: Process, status: int, run: _Run) -> EngineError:
         if status == self.board.profile.exit_status(REFUSED):

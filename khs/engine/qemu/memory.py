@@ -65,17 +65,17 @@ class Log:
     """The board's log: a ring of `size` bytes behind two counters at `address`."""
 
     def __init__(self, memory: Memory, address: int, size: int) -> None:
-        self._memory, self._address, self._size = memory, address, size
+        self.memory, self._address, self._size = memory, address, size
 
     def take(self) -> bytes:
         """What has come; makes room for more. EngineError if the counters cannot be right."""
-        written, taken = _COUNTERS.unpack(self._memory.read(self._address, _COUNTERS.size))
+        written, taken = _COUNTERS.unpack(self.memory.read(self._address, _COUNTERS.size))
         count = (written - taken) % 2**32
         if count > self._size:
             raise EngineError(f"the board's log is broken: {written} written, {taken} taken")
         at = taken % self._size
         ring = self._address + LOG_HEAD
-        first = self._memory.read(ring + at, min(count, self._size - at))
-        data = first + self._memory.read(ring, count - len(first))
-        self._memory.write(self._address + 4, struct.pack("<I", written))
+        first = self.memory.read(ring + at, min(count, self._size - at))
+        data = first + self.memory.read(ring, count - len(first))
+        self.memory.write(self._address + 4, struct.pack("<I", written))
         return data

@@ -121,11 +121,12 @@ class Process:
         try:
             await self.execute("cont")
         except EngineError:
-            if not self._is_over:
+            if not self.is_over:
                 raise
 
     @property
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """QEMU has ended, or ends."""
         from qemu.qmp import Runstate
 
         return bool(self._qmp.runstate is not Runstate.RUNNING)

@@ -67,6 +67,13 @@ def _flags(privileges: Privilege) -> str:
     return ", ".join((each.name or "").lower().replace("_", "-") for each in found)
 
 
+def _program(partition: Partition) -> str:
+    if partition.machine is not None:
+        files = ", ".join(path.name for _, path in sorted(partition.machine.files.items()))
+        return f"machine: {partition.machine.board}, {files}"
+    return partition.program or "ELF"
+
+
 def _partitions(parts: Parts) -> str:
     system = parts.system
     return _table(
@@ -76,7 +83,7 @@ def _partitions(parts: Parts) -> str:
                 each.number,
                 each.name,
                 each.class_name,
-                each.program or "ELF",
+                _program(each),
                 _time(system, each.period) if each.period else "",
                 _time(system, each.deadline) if each.deadline else "",
                 _flags(each.privileges),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from khs.engine.qemu import session
 from khs.engine.qemu.guest import Guest, board_named
+from khs.engine.qemu.pipe import Pipe
 from khs.engine.qemu.session import Answer, Console, Outcome, Session
 from khs.errors import EngineError
 
@@ -212,3 +214,20 @@ def test_texts_are_found_wherever_they_are_cut(size: int) -> None:
     assert asyncio.run(run())
     assert typed == [b"me", b"x"]
     assert said == b"name: name: password: $ "
+
+
+def test_a_guest_does_not_notice_that_nobody_reads(tmp_path: Path) -> None:
+    """QEMU writes a console byte by byte; a socket takes 280 of them."""
+
+    async def run() -> bytes:
+        pipe = Pipe(tmp_path / "line")
+        reader, writer = await pipe.open()
+        theirs = os.open(f"{pipe.path}.out", os.O_WRONLY | os.O_NONBLOCK)
+        for _ in range(60_000):
+            os.write(theirs, b"x")
+        pipe.settle()
+        os.close(theirs)
+        writer.close()
+        return await reader.read()
+
+    assert asyncio.run(run()) == b"x" * 60_000

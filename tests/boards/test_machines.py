@@ -113,6 +113,14 @@ def test_calls_are_judged_and_answered(folder: Path) -> None:
     assert about["ran_s"] > 0.5
 
 
+def test_the_report_says_that_it_is_a_machine(folder: Path) -> None:
+    built = build(folder, TALK)
+    board = built.machines["display"]["board"]
+    assert f"| machine: {board}, talker.rom |" in built.report
+    assert Archive.from_bytes(built.data).machines == built.machines
+    assert built.members["machine/display/bios"] == (folder / "talker.rom").read_bytes()
+
+
 def test_the_native_side_replays_without_the_machine(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

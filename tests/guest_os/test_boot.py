@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_linux_comes_to_a_shell(
     outcome, said = boot(guest, [(b"# ", b"echo $(uname -m)-$((6*7))\r")], f"{machine}-42", 120)
     assert outcome.ended == "text", said
     assert "BusyBox" in said
+
+
+def test_linux_says_the_same_each_time(fetched: Fetched, emulator: Emulator) -> None:
+    guest = linux("q35", fetched("linux-q35"))
+    emulator("q35")
+    guest = replace(guest, append=f"{guest.append}".removesuffix(" quiet"))
+    one, other = (boot(guest, [], "# ", 120) for _ in range(2))
+    assert len(one[1]) > 10_000
+    assert one[1] == other[1]
+    assert one[0].reproducible
 
 
 def test_linux_that_powers_off_ends_the_boot(fetched: Fetched, emulator: Emulator) -> None:

@@ -1,6 +1,7 @@
 """One QEMU process: started paused, controlled over QMP, ended whatever happens.
 
-Every channel is a socket pair of which QEMU inherits one end: no port, no path, no race.
+Every channel is a socket pair of which QEMU inherits one end: no port, no path, no race. Serial
+lines of guests that shall not notice who reads them are named pipes in a folder of theirs.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import contextlib
 import socket
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from khs.engine.qemu.pipe import Pipe
 from khs.errors import EngineError
 
 #: Seconds that QEMU gets to answer, and to end when asked to.
@@ -24,12 +27,21 @@ WORDS = 4096
 
 class Process:
     """Use as an asynchronous context manager. `lines` serial lines, in the board's
-    order. `inherited` are further descriptors for QEMU."""
+    order. `inherited` are further descriptors for QEMU. With a `folder`, which has to be
+    empty, lines are pipes there."""
 
-    def __init__(self, command: Sequence[str], lines: int, inherited: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        lines: int,
+        inherited: Sequence[int] = (),
+        folder: Path | None = None,
+    ) -> None:
         self._command = list(command)
         self._lines = lines
         self._inherited = list(inherited)
+        self._folder = folder
+        self._pipes: list[Pipe] = []
         self._ours: list[socket.socket] = []
         self._process: asyncio.subprocess.Process | None = None
         self._qmp: Any = None
@@ -62,12 +74,7 @@ class Process:
             arguments += ["-chardev", f"socket,id=qmp,fd={theirs[-1].fileno()}"]
             arguments += ["-mon", "chardev=qmp,mode=control"]
             for number in range(self._lines):
-                line = self._channel(theirs)
-                arguments += ["-chardev", f"socket,id=line{number},fd={theirs[-1].fileno()}"]
-                arguments += ["-serial", f"chardev:line{number}"]
-                reader, writer = await asyncio.open_unix_connection(sock=line)
-                self.serial.append(reader)
-                self._writers.append(writer)
+                arguments += await self._line(number, theirs)
             self._process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdin=subprocess.DEVNULL,
@@ -82,6 +89,23 @@ class Process:
                 end.close()
         self._listening = asyncio.create_task(self._listen())
         await self._connect(control)
+        for pipe in self._pipes:
+            pipe.settle()
+
+    async def _line(self, number: int, theirs: list[socket.socket]) -> list[str]:
+        """A serial line; QEMU's arguments for it."""
+        if self._folder is None:
+            line = self._channel(theirs)
+            backend = f"socket,id=line{number},fd={theirs[-1].fileno()}"
+            reader, writer = await asyncio.open_unix_connection(sock=line)
+        else:
+            pipe = Pipe(self._folder / f"line{number}")
+            self._pipes.append(pipe)
+            backend = f"pipe,id=line{number},path={pipe.path}"
+            reader, writer = await pipe.open()
+        self.serial.append(reader)
+        self._writers.append(writer)
+        return ["-chardev", backend, "-serial", f"chardev:line{number}"]
 
     def _channel(self, theirs: list[socket.socket]) -> socket.socket:
         ours, other = socket.socketpair()
@@ -169,6 +193,8 @@ class Process:
             self._listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._listening
+        for pipe in self._pipes:
+            pipe.settle()
         for writer in self._writers:
             writer.close()
         for end in self._ours:

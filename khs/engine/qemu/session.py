@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from khs.engine.qemu.guest import Guest
@@ -118,8 +120,8 @@ class Session:
         console = Console(self.out, answers=list(self.answers), until=self.until)
         ended: Ending = "interrupted"
         reason = ""
-        with suppress(asyncio.CancelledError):
-            ended, reason = await self._boot(command, console)
+        with suppress(asyncio.CancelledError), TemporaryDirectory(prefix="khs-boot-") as folder:
+            ended, reason = await self._boot(command, Path(folder), console)
         return Outcome(
             board=self.guest.board.name,
             ended=ended,
@@ -135,8 +137,8 @@ class Session:
     def _alone(self) -> bool:
         return self.guest.reproducible and not self.answers and self.keyboard is None
 
-    async def _boot(self, command: list[str], console: Console) -> tuple[Ending, str]:
-        async with Process(command, lines=2) as process:
+    async def _boot(self, command: list[str], folder: Path, console: Console) -> tuple[Ending, str]:
+        async with Process(command, lines=2, folder=folder) as process:
             line = self.guest.console
             console.send = lambda data: process.send(line, data)
             talking = asyncio.create_task(console.follow(process.serial[line]))

@@ -52,8 +52,8 @@ def boot(
 
         khs boot --board q35 --bios u-boot.rom
         khs boot --board q35 --bios u-boot.rom --answer "Hit any key=" --until "=> "
-        khs boot --board sabrelite --kernel vmlinuz --dtb board.dtb --for 60 \\
-            --initrd initrd.gz --append "console=ttymxc1,115200 rdinit=/init"
+        khs boot --board q35 --kernel vmlinuz --initrd rd.gz --append console=ttyS0
+        khs boot --board sabrelite --kernel vmlinuz --dtb board.dtb --for 60
     """
     from khs.engine.qemu.guest import Guest, board_named
     from khs.engine.qemu.session import Session

@@ -24,6 +24,7 @@ COMMANDS = [
     "explain",
     "compare",
     "flow",
+    "boot",
     "new",
     "import",
     "check",

@@ -1,4 +1,5 @@
 # Targets for people; `make` alone lists them. Nothing needs root, and only what changed is redone.
+# Root gets Debian's QEMU by setup, too; others are told the command.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -21,13 +22,14 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: $(READY) $(NATIVE) ## make .venv with everything needed, and build the native libraries
+	@$(BIN)/python scripts/install_qemu.py
 
 $(READY): pyproject.toml setup.py
 	@test -x $(BIN)/python || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "setup: what khs is built with"
 	@$(PIP) --quiet 'setuptools>=77' wheel
 	@echo "setup: packages, cross compiler and test tools; the first time takes a minute or two"
-	@$(PIP) --no-build-isolation --editable '.[toolchain,dev]'
+	@$(PIP) --no-build-isolation --editable '.[toolchain,qemu,dev]'
 	@touch $@
 
 $(NATIVE): $(NATIVE_SOURCES) | $(READY)

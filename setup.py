@@ -2,8 +2,9 @@
 
     khs/_lib/libkhs.so, kss/_lib/libkss.so     built by scripts/build_native.py
     khs/_data/boards, partitions, images, docs copied
-    khs/_data/cache                            the shipped systems' programs, prebuilt, so that they
-                                               run without a cross compiler
+    khs/_data/khs/core, monitor/vm, boards     what firmware is built from, as in the project
+    khs/_data/cache                            the shipped systems' programs and firmware,
+                                               prebuilt, so that they run without a cross compiler
 
 An editable install needs none of this: the files are used where they are.
 """
@@ -22,7 +23,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-DATA = ("boards", "partitions", "images", "docs", "monitor/examples", "monitor/vm")
+DATA = ("boards", "partitions", "images", "docs", "khs/core", "monitor/examples", "monitor/vm")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "monitor/README.md")  # for docs
 PACKAGE_FILES = ("*.toml", "*.idl", "*.cdl", "*.edl", "*.psl", "*.model", "*.xml", "py.typed")
 LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))
@@ -79,14 +80,14 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def prebuild(target: Path) -> None:
-    """The programs of the shipped systems; none without a cross compiler."""
+    """Programs of the shipped systems, and firmware; none without a cross compiler."""
     cache = target / "khs/_data/cache"
     shutil.rmtree(cache, ignore_errors=True)
     subprocess.run([sys.executable, "scripts/prebuild.py", str(cache)], cwd=ROOT, check=True)
 
 
 def count_lines(target: Path) -> None:
-    """How many lines one has to trust; the sources are not in the wheel."""
+    """How many lines one has to trust; not all sources are in the wheel."""
     sys.path.insert(0, str(ROOT))
     spec = importlib.util.spec_from_file_location("lines", ROOT / "khs/image/lines.py")
     assert spec is not None

@@ -17,7 +17,13 @@ from typing import Any
 
 from khs import resources
 
-_QEMU = ("qemu-system-arm", "qemu-system-x86_64", "qemu-system-i386")
+#: Emulators with Debian's package and the boards that they serve.
+QEMU = {
+    "qemu-system-arm": ("qemu-system-arm", "sabrelite"),
+    "qemu-system-x86_64": ("qemu-system-x86", "q35"),
+    "qemu-system-i386": ("qemu-system-x86", "pc"),
+}
+_QEMU_OLDEST = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,25 +163,31 @@ def _files() -> Iterator[Item]:
 
 
 def _qemu() -> Iterator[Item]:
-    wanted = "QEMU 7 or newer, for boards"
-    for name in _QEMU:
+    for name, (package, board) in QEMU.items():
         path = shutil.which(name)
         found = _said(path, "--version") if path else "not installed"
-        help = "" if path else "apt install qemu-system-arm qemu-system-x86"
-        yield Item(name, path is not None, found, wanted, help, optional=True)
-    yield _package("qemu.qmp", ">=0.0.3", "pip install 'khs[qemu]'", optional=True)
+        number = re.search(r"version (\d+)\.", found)
+        ok = number is not None and int(number[1]) >= _QEMU_OLDEST
+        wanted = f"QEMU {_QEMU_OLDEST} or newer, for the board {board}"
+        help = "" if ok else f"apt-get install {package}"
+        yield Item(name, ok, found, wanted, help, optional=True)
+    help = "pip install 'khs[qemu]', to control QEMU"
+    yield _package("qemu.qmp", ">=0.0.3", help, optional=True)
 
 
 def _gdb() -> Item:
     path = shutil.which("gdb-multiarch") or shutil.which("gdb")
     found = _said(path, "--version") if path else "not installed"
     ok = path is not None and path.endswith("multiarch")
-    help = "" if ok else "apt install gdb-multiarch"
+    help = "" if ok else "apt-get install gdb-multiarch"
     wanted = "gdb-multiarch, to debug guests of every architecture"
     return Item("gdb", ok, found, wanted, help, optional=True)
 
 
 def _said(path: str, option: str) -> str:
     """The first line a program prints about itself."""
-    done = subprocess.run([path, option], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([path, option], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"{path} cannot be run: {error.strerror}"
     return (done.stdout.splitlines() or ["?"])[0]

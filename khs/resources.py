@@ -7,7 +7,7 @@
     docs         docs/              khs/_data/docs/           the manual
     templates    khs/new/templates/ khs/new/templates/
     cache        -                  khs/_data/cache/          prebuilt guest programs, firmware
-    sources      .                  khs/_data/sources/        what firmware is built from
+    sources      .                  khs/_data/                what firmware is built from
     syscalls     khs/abi/syscalls/  khs/abi/syscalls/         names for gdb
 
 A leaf: it imports nothing of KHS.
@@ -38,10 +38,10 @@ def shipped(kind: Kind) -> Path:
     """The folder of one kind of shipped files; it may be missing (`cache` in the project)."""
     if kind in _IN_PACKAGE:
         return _package() / _IN_PACKAGE[kind]
-    root = project()
-    if root and kind == "sources":
-        return root
-    return root / kind if root and kind != "cache" else _package() / "_data" / kind
+    root, data = project(), _package() / "_data"
+    if kind == "sources":
+        return root or data
+    return root / kind if root and kind != "cache" else data / kind
 
 
 def places() -> dict[str, Path]:

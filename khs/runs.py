@@ -58,9 +58,9 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run, and how. `engine`: "unicorn" or "qemu". `trace` is a file to write, `audit` what
-    becomes of audit records, `record` a folder for what comes from outside; `replay` comes in the
-    place of that."""
+    """What to run, and how. `engine`: "unicorn" or "qemu", with `accel`, QEMU's accelerator.
+    `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for what
+    comes from outside; `replay` comes in the place of that."""
 
     archive: Archive
     frames: int
@@ -72,6 +72,7 @@ class Plan:
     audit: AuditPlan | None = None
     record: Path | None = None
     replay: Record | None = None
+    accel: str = "tcg"
     header: dict[str, Any] = field(init=False)
 
     @property
@@ -105,18 +106,12 @@ def plan(
     audit: Path | None = None,
     record: Path | None = None,
     replay: Path | None = None,
+    accel: str | None = None,
 ) -> Plan:
     """A plan; frames and seed default to what the system's description says. There is room for the
     state of every swap. KhsError if a policy would come after the run's end, if the kernel has no
     room for it, or if the engine cannot do what is asked."""
-    if isolate and engine != "unicorn":
-        raise KhsError(
-            f"--isolate is for the unicorn engine: guests of {engine} run in a process of its own"
-        )
-    if archive.machines and (isolate or engine != "unicorn"):
-        raise KhsError(
-            'partitions of kind "board" run beside the unicorn engine alone, without --isolate'
-        )
+    _check_engine(archive, engine, isolate, accel)
     recorded = None if replay is None else records.read(replay)
     if recorded is not None:
         recorded.check(archive)
@@ -148,7 +143,25 @@ def plan(
         _audit(audit, declared) if audit else None,
         record,
         recorded,
+        accel or "tcg",
     )
+
+
+def _check_engine(archive: Archive, engine: str, isolate: bool, accel: str | None) -> None:
+    """KhsError if the engine cannot do what is asked."""
+    if isolate and engine != "unicorn":
+        raise KhsError(
+            f"--isolate is for the unicorn engine: guests of {engine} run in a process of its own"
+        )
+    if accel is not None and engine != "qemu":
+        raise KhsError(
+            f"--accel is for QEMU: the {engine} engine counts instructions and has no other way\n"
+            "  help: --engine qemu, or leave --accel out"
+        )
+    if archive.machines and (isolate or engine != "unicorn"):
+        raise KhsError(
+            'partitions of kind "board" run beside the unicorn engine alone, without --isolate'
+        )
 
 
 def _audit(path: Path, run: Mapping[str, Any]) -> AuditPlan:
@@ -282,7 +295,9 @@ def open_machine(
     from khs.engine import qemu
 
     firmware = build_firmware(Arch[plan.archive.manifest["arch"].upper()], say)
-    return qemu.Machine(plan.archive, firmware, seed=plan.seed, policy_at=policies)
+    return qemu.Machine(
+        plan.archive, firmware, seed=plan.seed, policy_at=policies, accel=plan.accel
+    )
 
 
 def remarks(plan: Plan) -> list[str]:

@@ -1,9 +1,11 @@
-"""Compiles the programs of the shipped systems for every board, for a wheel to carry.
+"""Compiles the programs of the shipped systems for every board, and the boards' firmware, for a
+wheel to carry.
 
     python scripts/prebuild.py CACHE
 
-CACHE gets `elf/KEY/program.elf`; the toolchain finds a product there by the hash of its inputs, so
-that a shipped program that nobody changed needs no cross compiler. Without one nothing is made.
+CACHE gets `elf/KEY/program.elf` and `firmware/KEY/firmware.elf`; the toolchain finds a product
+there by the hash of its inputs, so that what nobody changed needs no cross compiler. Without one
+nothing is made.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("ziglang", "msgspec", "elftools")
-KINDS = ("elf",)
+KINDS = ("elf", "firmware")
 
 
 def prebuild(target: Path) -> int:
-    """Builds every system for every board; returns the number of programs."""
+    """Builds every system and the firmware for every board; returns the number of products."""
     sys.path[:0] = [str(ROOT), str(ROOT / "monitor")]
+    from khs.config.model import Arch
     from khs.image import open_system
     from khs.resources import shipped
+    from khs.toolchain.firmware import build_firmware
 
     boards = sorted(path.stem for path in shipped("boards").glob("*.toml"))
     systems = sorted(path.parent for path in shipped("images").glob("*/system.toml"))
@@ -33,9 +37,11 @@ def prebuild(target: Path) -> int:
         for system in systems:
             for board in boards:
                 open_system(system, board=board)
+        for arch in Arch:
+            build_firmware(arch)
         for kind in KINDS:
             shutil.copytree(Path(cache) / kind, target / kind, dirs_exist_ok=True)
-    return sum(1 for _ in target.glob("elf/*/program.elf"))
+    return sum(1 for kind in KINDS for _ in target.glob(f"{kind}/*/*.elf"))
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if missing:
         print(f"prebuild: nothing prebuilt, missing: {', '.join(missing)}", file=sys.stderr)
         return 0
-    print(f"prebuild: {prebuild(Path(arguments[0]))} programs")
+    print(f"prebuild: {prebuild(Path(arguments[0]))} programs and firmwares")
     return 0
 
 

@@ -23,6 +23,7 @@ class Engine(Enum):
     qemu = "qemu"
 
 
+RunsOn: TypeAlias = Annotated[Engine, typer.Option(help="This process, or a whole board in QEMU.")]
 Frames: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Major frames to run; default: run.frames.")
 ]
@@ -49,6 +50,10 @@ Record: TypeAlias = Annotated[
 Replay: TypeAlias = Annotated[
     Path | None, typer.Option(help="Run again what --record kept; exits 1 if the trace differs.")
 ]
+Accel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="QEMU's accelerator: tcg, the default, is exact; kvm and others are not."),
+]
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
@@ -57,9 +62,7 @@ ShowConsole: TypeAlias = Annotated[
 def run(
     system: options.System,
     board: options.Board = None,
-    engine: Annotated[
-        Engine, typer.Option(help="This process, or a whole board in QEMU.")
-    ] = Engine.unicorn,
+    engine: RunsOn = Engine.unicorn,
     frames: Frames = None,
     seed: Seed = None,
     trace: TraceFile = None,
@@ -70,6 +73,7 @@ def run(
     record: Record = None,
     replay: Replay = None,
     console: ShowConsole = False,
+    accel: Accel = None,
     as_json: options.Json = False,
 ) -> int:
     """Boot a system and run it for a number of major frames.
@@ -106,6 +110,7 @@ def run(
             audit=audit,
             record=record,
             replay=replay,
+            accel=accel,
         )
         for line in runs.remarks(plan):
             common.note(line)

@@ -17,6 +17,7 @@ from khs.resources import shipped
 from khs.toolchain import cache, zig
 
 _FORMAT = "khs-firmware-1"
+_SUFFIXES = (".c", ".h", ".S", ".ld")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def build_firmware(
     port, root = PORTS[arch], root or shipped("sources")
     folders = [root / "khs/core", root / "monitor/vm"]
     folders += [root / "boards/firmware" / name for name in ("common", *port.folders)]
-    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    files = [
+        path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES
+    ]
     parts: list[str | bytes] = [_FORMAT, zig.identity(), *port.flags, *FLAGS, *zig.LINK_FLAGS]
     for path in files:
         parts += [str(path.relative_to(root)), path.read_bytes()]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from khs.engine import qemu, unicorn
 from khs.engine.qemu.board import Board
+from khs.engine.qemu.guest import board_named
 from khs.errors import EngineError
 from khs.trace import decode, split
 from khs.trace.events import Console
@@ -74,6 +76,28 @@ def test_progress_is_told(board: str) -> None:
     assert seen == [(8, 20), (16, 20), (20, 20)]
 
 
+def test_time_that_runs_by_itself_is_measured_and_makes_no_reproducible_run(board: str) -> None:
+    built = archive("iot-gateway", board)
+    with qemu.Machine(built, firmware(board), accel="tcg,thread=single") as machine:
+        result = machine.run(12)
+    assert not result.reproducible
+    assert (result.frames, result.healthy) == (12, True)
+    with unicorn.Machine(built) as exact:
+        other = exact.run(12)
+    assert result.ticks == other.ticks
+    for name, about in other.partitions.items():
+        found = result.partitions[name]
+        assert found.ticks + found.idle_ticks == about.ticks + about.idle_ticks, name
+
+
+def test_an_accelerator_that_there_is_not_is_told_in_qemus_words(board: str) -> None:
+    with (
+        qemu.Machine(archive("iot-gateway", board), firmware(board), accel="magic") as machine,
+        pytest.raises(EngineError, match=r"QEMU says: .*invalid accelerator magic"),
+    ):
+        machine.run(5)
+
+
 # ---- what can go wrong ------------------------------------------------------------------
 
 
@@ -93,6 +117,13 @@ def test_a_missing_qemu_is_told_with_its_package(
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EngineError, match="is not installed\n  help: apt-get install qemu-system-"):
         qemu.Machine(built, firmware(board))
+
+
+def test_a_missing_qmp_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("qemu", "qemu.qmp"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(EngineError, match=r"not installed\n  help: pip install 'khs\[qemu\]'"):
+        board_named("sabrelite").find_qemu()
 
 
 def test_a_qemu_that_dies_is_told_with_its_words(

@@ -31,6 +31,7 @@ COMMANDS = [
     "resolve",
     "build",
     "schema",
+    "boot",
     "doctor",
     "bench",
 ]
@@ -348,6 +349,30 @@ def test_doctor_finds_what_the_tests_need(khs: Khs) -> None:
         assert row["ok"] or row["help"], row
     table = khs("doctor").out
     assert "unicorn" in table
+
+
+def test_doctor_tells_of_each_board_what_emulates_it(
+    khs: Khs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "qemu-system-arm"
+    old.write_text("#!/bin/sh\necho QEMU emulator version 5.2.0\n", encoding="utf-8")
+    good = tmp_path / "qemu-system-x86_64"
+    good.write_text("#!/bin/sh\necho QEMU emulator version 7.2.22\n", encoding="utf-8")
+    broken = tmp_path / "qemu-system-i386"
+    broken.write_text("#!/nowhere/sh\n", encoding="utf-8")
+    for path in (old, good, broken):
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    done = khs("doctor", "--json")
+    assert done.code == 0, done.err
+    items = {row["name"]: row for row in json.loads(done.out)["items"]}
+    arm, x64, x86 = (items[path.name] for path in (old, good, broken))
+    assert arm["wanted"] == "QEMU 7 or newer, for the board sabrelite"
+    assert (arm["ok"], arm["help"]) == (False, "apt-get install qemu-system-arm")
+    assert (x64["ok"], x64["help"]) == (True, "")
+    assert x64["found"] == "QEMU emulator version 7.2.22"
+    assert not x86["ok"]
+    assert "cannot be run" in x86["found"]
 
 
 def test_doctor_tells_where_things_are(khs: Khs) -> None:

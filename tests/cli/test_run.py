@@ -376,3 +376,10 @@ def test_ctrl_c_ends_a_run_with_its_results_so_far() -> None:
 def _environment() -> dict[str, str]:
     root = Path(__file__).parents[2]
     return os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'monitor'}"}
+
+
+def test_an_accelerator_is_for_qemu(khs: Khs) -> None:
+    done = khs("run", "iot-gateway", "--accel", "kvm")
+    assert done.code == 2
+    assert "--accel is for QEMU" in done.err
+    assert "help: --engine qemu, or leave --accel out" in done.err

@@ -100,11 +100,47 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
         "khs/_data/monitor/README.md",
         "khs/_data/monitor/examples/embed/main.c",
         "khs/_data/monitor/vm/kss.h",
+        "khs/_data/khs/core/core.h",
+        "khs/_data/boards/firmware/common/main.c",
         "khs/new/templates/system.toml",
         "khs/abi/syscalls/arm-linux.xml",
     } <= names
     assert any(name.startswith("khs/_data/cache/elf/") for name in names)
+    firmware = [name for name in names if name.startswith("khs/_data/cache/firmware/")]
+    assert len([name for name in firmware if name.endswith(".elf")]) == 3
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+BOARDS = {
+    "sabrelite": "qemu-system-arm",
+    "q35": "qemu-system-x86_64",
+    "pc": "qemu-system-i386",
+}
+
+
+def need_emulator(board: str) -> None:
+    if shutil.which(BOARDS[board]) is None:
+        pytest.skip(f"{BOARDS[board]} is not installed")
+
+
+def on_board(place: Place, board: str) -> subprocess.CompletedProcess[str]:
+    command = ["khs", "run", "iot-gateway", "--board", board, "--engine", "qemu"]
+    return place.run(*command, "--frames", "10", "--json")
+
+
+def test_boards_run_without_a_cross_compiler(place: Place, wheel: Path) -> None:
+    assert place.run("python", "-c", "import ziglang").returncode != 0
+    done = on_board(place, "sabrelite")
+    assert done.returncode == 2
+    assert "help: pip install 'khs[qemu]'" in done.stderr
+    pip(place.folder / "venv/bin/python", f"khs[qemu] @ {wheel.as_uri()}")
+    for board in BOARDS:
+        need_emulator(board)
+        done = on_board(place, board)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert (told["board"], told["engine"], told["frames"]) == (board, "qemu", 10)
+        assert told["verdicts"]["granted"] > 0
 
 
 def test_the_demonstration_runs_without_a_cross_compiler(place: Place) -> None:
@@ -165,6 +201,23 @@ def test_a_new_system_runs_with_the_toolchain(place: Place, wheel: Path) -> None
     done = place.run("khs", "run", "plant", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdicts"]["granted"] > 0
+
+
+def test_firmware_that_was_changed_is_built_with_the_toolchain(place: Place, wheel: Path) -> None:
+    need_emulator("sabrelite")
+    pip(place.folder / "venv/bin/python", f"khs[toolchain,qemu] @ {wheel.as_uri()}")
+    boards = Path(place.run("khs", "doctor", "--where", "boards").stdout.strip())
+    source = boards / "firmware/common/main.c"
+    text = source.read_text(encoding="utf-8")
+    old = "there is no boot image of this version at"
+    assert old in text
+    source.write_text(text.replace(old, "no image at"), encoding="utf-8")
+    done = on_board(place, "sabrelite")
+    source.write_text(text, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    built = list((place.folder / "home/.cache/khs/firmware").glob("*/firmware.elf"))
+    assert len(built) == 1
+    assert b"no image at" in built[0].read_bytes()
 
 
 def test_every_command_line_runs(place: Place, tmp_path: Path) -> None:

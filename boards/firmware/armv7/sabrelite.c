@@ -40,6 +40,15 @@
 #define GICC_ID 0x3ffu
 #define GICC_NONE 1020u
 
+/* General purpose timer, on the low-frequency reference of 32 kHz: what other clocks are told by */
+#define GPT_CR 0x02098000u
+#define GPT_PR 0x02098004u
+#define GPT_CNT 0x02098024u
+#define GPT_REFERENCE 0x300u /* free running, source 4 */
+#define GPT_ENABLE 0x1u
+#define GPT_HZ 32768u
+#define GPT_COUNTS 64u /* that are waited for */
+
 /* Watchdog: a software reset is how the board ends */
 #define WDOG1_WCR (*(volatile uint16_t *)(uintptr_t)0x020bc000u)
 
@@ -97,6 +106,30 @@ void board_timer_stop(void)
 }
 
 uint32_t board_clock(void) { return REGISTER(CLOCK_LOW); }
+
+/* The counter when the reference has come to another count. */
+static uint32_t clock_at(uint32_t *count)
+{
+    uint32_t old = REGISTER(GPT_CNT);
+    while ((*count = REGISTER(GPT_CNT)) == old) {
+    }
+    return board_clock();
+}
+
+/* Half of the CPU's clock, which the boot loader has set; on QEMU 100 MHz. */
+uint32_t board_clock_hz(void)
+{
+    uint32_t first, last;
+    REGISTER(GPT_CR) = 0;
+    REGISTER(GPT_PR) = 0;
+    REGISTER(GPT_CR) = GPT_REFERENCE;
+    REGISTER(GPT_CR) = GPT_REFERENCE | GPT_ENABLE;
+    uint32_t from = clock_at(&first), to;
+    do
+        to = clock_at(&last);
+    while (last - first < GPT_COUNTS);
+    return (uint32_t)((uint64_t)(to - from) * GPT_HZ / (last - first));
+}
 
 bool board_interrupt(void)
 {

@@ -72,6 +72,8 @@ extern const uintptr_t board_image; /* where the boot image lies in it */
 void board_open(void);
 /* A free running counter. */
 uint32_t board_clock(void);
+/* What it counts in a second, by another clock of the board that is known. */
+uint32_t board_clock_hz(void);
 /* The timer: counts down from `counts` and then interrupts the guest, once. */
 void board_timer_start(uint32_t counts);
 void board_timer_stop(void);

@@ -31,6 +31,7 @@ typedef struct firmware {
     uint64_t cycles_per_tick; /* fixed point, see run.c */
     uint64_t ticks_per_cycle;
     uint64_t counts_per_tick;
+    uint32_t timer_hz;
     uint32_t call_cycles;  /* of the kernel, in a measurement that a hypercall ends */
     uint32_t timer_cycles; /* and in one that the timer ends */
     uint32_t start_ticks;  /* from the timer's start to the guest's first instruction */

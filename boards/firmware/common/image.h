@@ -14,6 +14,7 @@
 
 enum image_flag {
     IMAGE_EMULATED = 1, /* leave through the emulator's exit device at the end */
+    IMAGE_COUNTED = 2,  /* time passes with instructions alone, one a tick */
 };
 
 typedef struct image_part {
@@ -42,8 +43,8 @@ typedef struct image_header {
     uint64_t size;     /* of the whole image */
     uint64_t ram_size; /* bytes of the board's memory */
     uint64_t frames;   /* major frames to run; 0 = for ever */
-    uint32_t clock_hz; /* of the counter that measures guests */
-    uint32_t timer_hz; /* of the timer that ends windows */
+    uint32_t clock_hz; /* of the counter that measures guests; 0 = the board finds out */
+    uint32_t timer_hz; /* of the timer that ends windows; 0 = as the clock */
     uint32_t flags;    /* bits of enum image_flag */
     uint32_t log_size; /* bytes of the shared log behind the image (channel.h); 0 = none */
     image_part config;

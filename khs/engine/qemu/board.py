@@ -6,6 +6,7 @@ it skips idle time, and its clock is virtual too.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from khs.config.model import Arch
 from khs.errors import EngineError
 
 #: 2 ** 3 ns an instruction: 125 MHz, the boards' nominal clock.
+COUNTED = "tcg"  # the accelerator that can
 ICOUNT = ("-icount", "shift=3,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
 
 
@@ -89,7 +91,12 @@ class Board:
         return PROFILES[self.arch]
 
     def find_qemu(self) -> str:
-        """The emulator's path; EngineError with the command that installs it."""
+        """The emulator's path; EngineError with the command that installs what is missing."""
+        if not _has_qmp():
+            raise EngineError(
+                "QEMU is controlled with the 'qemu.qmp' package, which is not installed\n"
+                "  help: pip install 'khs[qemu]', or run without --engine qemu"
+            )
         found = shutil.which(self.profile.binary)
         if found is None:
             raise EngineError(
@@ -98,7 +105,9 @@ class Board:
             )
         return found
 
-    def command(self, qemu: str, firmware: Path, image: Path, memory: str) -> list[str]:
+    def command(
+        self, qemu: str, firmware: Path, image: Path, memory: str, accel: str = COUNTED
+    ) -> list[str]:
         """QEMU's arguments but for the channels. `memory`: path of what the board's memory is."""
         profile = self.profile
         return [
@@ -109,8 +118,15 @@ class Board:
             f"memory-backend-file,id=ram,size={self.ram_size},mem-path={memory},share=on",
             *("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
             *profile.arguments,
-            *ICOUNT,
+            *(ICOUNT if accel == COUNTED else ("-accel", accel)),
             *("-kernel", str(firmware)),
             "-device",
             f"loader,file={image},addr={profile.image:#x},force-raw=on",
         ]
+
+
+def _has_qmp() -> bool:
+    try:
+        return importlib.util.find_spec("qemu.qmp") is not None
+    except ModuleNotFoundError:  # not even the package that it is in
+        return False

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 MAGIC = 0x4942_534B
 VERSION = 1
-EMULATED = 1
+EMULATED, COUNTED = 1, 2
 
 _PART = struct.Struct("<QQ")
 _INPUT = struct.Struct("<QI4x16s")
@@ -30,16 +30,18 @@ def boot_image(
     clock_hz: int,
     timer_hz: int,
     emulated: bool,
+    counted: bool,
     log_size: int = 0,
 ) -> bytes:
     """The image of a built system.
 
     `ram_size` bytes of board memory; `frames` major frames to run, 0 for ever; `clock_hz` of the
-    counter that measures guests, `timer_hz` of the timer that ends windows; `emulated`: leave
-    through the emulator's exit device at the end. `inputs`: tick, number of the input and bytes, in
-    the order of their ticks. `swaps`: numbers of policies by the major frame at whose beginning
-    they come into force. `log_size`: bytes of the log behind the image, a power of two; 0 if events
-    leave on the UART.
+    counter that measures guests, 0 if the board is to find out, `timer_hz` of the timer that ends
+    windows, 0 if as the other; `emulated`: leave through the emulator's exit device at the end;
+    `counted`: time passes with instructions alone, one a tick. `inputs`: tick, number of the input
+    and bytes, in the order of their ticks. `swaps`: numbers of policies by the major frame at whose
+    beginning they come into force. `log_size`: bytes of the log behind the image, a power of two; 0
+    if events leave on the UART.
     """
     body = bytearray(_HEADER.size)
 
@@ -55,7 +57,7 @@ def boot_image(
     parts.append(add(b"".join(records), len(records)))
     parts.append(add(b"".join(_SWAP.pack(*swap) for swap in sorted(swaps.items())), len(swaps)))
     body.extend(bytes(-len(body) % 4096))
-    flags = EMULATED if emulated else 0
+    flags = (EMULATED if emulated else 0) | (COUNTED if counted else 0)
     header = (MAGIC, VERSION, len(body), ram_size, frames, clock_hz, timer_hz, flags, log_size)
     body[: _HEADER.size] = _HEADER.pack(*header, *parts)
     return bytes(body)

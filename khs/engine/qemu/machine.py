@@ -14,7 +14,7 @@ from typing import Self
 
 from khs.engine.native import Host, LoadError
 from khs.engine.qemu import isolation
-from khs.engine.qemu.board import Board
+from khs.engine.qemu.board import COUNTED, Board
 from khs.engine.qemu.boot import boot_image
 from khs.engine.qemu.channel import Kind, Report, packets, report
 from khs.engine.qemu.isolation import segments
@@ -51,8 +51,9 @@ class _Run:
 class Machine:
     """A system for an emulated board. Each `run` boots it anew, from tick 0.
 
-    `firmware`: the ELF of the board's firmware. `patience`: seconds of silence
-    after which the board counts as dead.
+    `firmware`: the ELF of the board's firmware. `patience`: seconds of silence after which the
+    board counts as dead. `accel`: QEMU's accelerator; only "tcg" counts instructions, so that a run
+    is the same each time.
     """
 
     engine = "qemu"
@@ -65,6 +66,7 @@ class Machine:
         seed: int = 0,
         policy_at: Mapping[int, bytes] | None = None,
         patience: float = 60.0,
+        accel: str = COUNTED,
     ) -> None:
         """Raises EngineError if there is no QEMU, or the archive cannot be run."""
         manifest = archive.manifest
@@ -74,6 +76,7 @@ class Machine:
         self.board = Board.of(manifest)
         self.seed = seed
         self._patience = patience
+        self._accel = accel
         self._swaps = sorted((policy_at or {}).items())
         self._qemu = self.board.find_qemu()
         self._firmware = firmware
@@ -117,6 +120,10 @@ class Machine:
     def _policies(self) -> list[bytes]:
         return [*self._archive.policies, *(policy for _, policy in self._swaps)]
 
+    @property
+    def _is_counted(self) -> bool:
+        return self._accel == COUNTED
+
     def _boot_image(self, frames: int) -> bytes:
         return boot_image(
             config=self._archive.config,
@@ -129,9 +136,10 @@ class Machine:
             },
             ram_size=self.board.ram_size,
             frames=frames,
-            clock_hz=self.board.profile.hz,
+            clock_hz=self.board.profile.hz if self._is_counted else 0,
             timer_hz=self.board.profile.hz,
             emulated=True,
+            counted=self._is_counted,
             log_size=LOG,
         )
 
@@ -164,7 +172,7 @@ class Machine:
             files[0].write_bytes(self._firmware)
             files[1].write_bytes(image)
             log = Log(memory, profile.image + len(image), LOG)
-            command = self.board.command(self._qemu, files[0], files[1], memory.path)
+            command = self.board.command(self._qemu, files[0], files[1], memory.path, self._accel)
             process = Process(command, lines=2, inherited=[memory.descriptor])
             asyncio.run(self._supervise(process, log, run))
             if run.ended:
@@ -178,7 +186,7 @@ class Machine:
             seed=self.seed,
             frames=run.report.frames,
             ticks=run.report.tick,
-            reproducible=True,
+            reproducible=self._is_counted,
             interrupted=run.interrupted,
             stopped=run.tally.stopped,
             trace_sha256=run.tally.trace_sha256,

@@ -57,7 +57,7 @@ test: setup ## every test; pytest's summary comes last
 guests: setup ## fetch guest operating systems from Debian into the build cache
 	$(BIN)/python -m scripts.fetch_guests
 
-test-os: guests ## the tests of guest operating systems on boards
+test-os: setup ## the tests of guest operating systems on boards
 	KHS_TEST_OS=1 $(BIN)/python -m pytest tests/guest_os
 
 lint: setup ## ruff and mypy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,21 @@ def fetched() -> Callable[[str], Path]:
     def fetch(name: str) -> Path:
         if name not in SMALL and not os.environ.get("KHS_TEST_OS"):
             pytest.skip(f"{name} is tested by make test-os")
-        try:
-            return fetch_guests.fetch(name)
-        except KhsError as error:
-            pytest.skip(f"{name} cannot be fetched: {error}")
+        found = _fetched(name)
+        if isinstance(found, str):
+            pytest.skip(f"{name} cannot be fetched: {found}")
+        return found
 
     return fetch
+
+
+@cache
+def _fetched(name: str) -> Path | str:
+    """The folder, or why there is none: asked once, for no network can take its time."""
+    try:
+        return fetch_guests.fetch(name)
+    except KhsError as error:
+        return str(error)
 
 
 @pytest.fixture

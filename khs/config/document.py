@@ -191,8 +191,8 @@ class PartitionTable(Table):
     deadline: Duration | None = key("from a release point to `khs_period_wait`", None)
     privileges: tuple[str, ...] = key("what it may ask of the kernel", ())
     devices: tuple[str, ...] = key(
-        "devices of the board that it owns alone; reserved for boards in QEMU: the unicorn engine "
-        "has no devices, and `khs run` says so",
+        "devices of the board that it owns alone: registers or ports, and their interrupts in "
+        "its own windows; on boards (`--engine qemu`), the unicorn engine has none so far",
         (),
     )
     args: tuple[str, ...] = key("arguments of the program", ())
@@ -340,7 +340,7 @@ class CostTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceTable(Table):
-    """A device that one partition may own; reserved for boards in QEMU, as `devices` is."""
+    """A device that one partition may own."""
 
     kind: str = key("model of the device")
     bus: BusName = key("memory-mapped, or x86 I/O ports", "memory")

@@ -27,6 +27,8 @@ PROGRAM_BASE, STACK_TOP, STACK_GUARD, START_INFO = (
     64 * 1024,
     0x4F00_0000,
 )
+#: Registers of a partition's devices lie from here upwards, each device on pages of its own.
+DEVICE_BASE = 0x4C00_0000
 
 
 class Arch(IntEnum):

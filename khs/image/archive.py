@@ -31,6 +31,7 @@ from typing import Any, cast
 from khs.config.model import Arch
 from khs.errors import ImageError
 from khs.image import configbin
+from khs.image.devices import BUSES
 
 FORMAT = 2
 #: Largest archive and member that are read.
@@ -326,6 +327,7 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
     if type(patience) is not int or patience < 0:
         raise ValueError("audit_patience is no count")
     _verify_names(manifest["names"])
+    _verify_devices(manifest.get("devices", []))
     machines = manifest.get("machines", {})
     if not isinstance(machines, dict) or not {*machines} <= {*manifest["names"]["partitions"]}:
         raise ValueError("machines are not those of partitions")
@@ -337,6 +339,13 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
         texts = [about["sha256"], *about["devices"]]
         if not all(isinstance(text, str) for text in texts):
             raise ValueError(f"sha256 and devices of partition {name} are no texts")
+
+
+def _verify_devices(devices: Any) -> None:
+    keys = ("partition", "address", "physical", "size", "irq", "line")
+    for device in devices:
+        if not all(type(device[key]) is int for key in keys) or device["bus"] not in BUSES:
+            raise ValueError("a device is described with what are no numbers")
 
 
 def _verify_names(names: Any) -> None:

@@ -14,7 +14,7 @@ from khs.config.checks import releasable
 from khs.config.model import Partition, Right, System
 from khs.config.salvage import Salvaged
 from khs.errors import ConfigError, Finding, ImageError, shown
-from khs.image import archive, configbin, elf, machines, report, startinfo
+from khs.image import archive, configbin, devices, elf, machines, report, startinfo
 from khs.image.archive import Archive
 from khs.image.elf import Program
 from khs.image.layout import heap_address, plan
@@ -294,6 +294,7 @@ def _manifest(parts: Parts, release: bool) -> dict[str, Any]:
         },
         "names": _names(parts),
         "partitions": {partition.name: _about(parts, partition) for partition in system.partitions},
+        "devices": devices.describe(system),
         "machines": machines.describe(parts),
         "trusted_lines": lines_for(system.board.arch.name.lower()).trusted(),
         "tools": {"khs": khs.__version__, "compiler": toolchain.identity() if compiled else None},

@@ -9,15 +9,17 @@ import struct
 from collections.abc import Sequence
 
 from khs.config.model import Partition, Privilege, Region, Right, System
+from khs.image import devices
 from khs.image.wiring import Port, Wiring
 
 MAGIC = 0x5453_484B
-VERSION = 1
-HEADER = struct.Struct("<6I4Q14I")
+VERSION = 2
+HEADER = struct.Struct("<6I4Q16I")
 TEXT = struct.Struct("<I")
 PORT = struct.Struct("<6I")
 INPUT = struct.Struct("<2I")
 REGION = struct.Struct("<2I2Q")
+DEVICE = struct.Struct("<4IQ")
 
 #: A record: the text it begins with, and the numbers that follow.
 _Record = tuple[str, tuple[int, ...]]
@@ -84,11 +86,17 @@ def _lists(
         (REGION, [_region(region, region.rights[partition.name]) for region in regions]),
         (TEXT, [(name, ()) for name in others]),
         (TEXT, [(name, ()) for name in schedules]),
+        (DEVICE, [_device(window) for window in devices.windows(system, partition)]),
     )
 
 
 def _region(region: Region, rights: Right) -> _Record:
     return region.name, (int(rights), region.address, region.size)
+
+
+def _device(window: devices.Window) -> _Record:
+    bus = devices.BUSES.index(window.bus)
+    return window.name, (bus, window.irq, window.size, window.address)
 
 
 def _port(port: Port) -> _Record:

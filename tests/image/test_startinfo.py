@@ -50,6 +50,9 @@ int main(int argc, char **argv)
                (unsigned long long)r->address, (unsigned long long)r->size);
     texts("partition", i->partitions);
     texts("schedule", i->schedules);
+    EACH(struct khs_start_device, i->devices)
+        printf("device %s %u %u %u %#llx\n", (const char *)AT(r->name_at), r->bus, r->irq, r->size,
+               (unsigned long long)r->address);
     return 0;
 }
 """

@@ -65,6 +65,14 @@ void *khs_region(const char *name, size_t *size)
     return (void *)(uintptr_t)region->address;
 }
 
+const struct khs_start_device *khs_device(const char *name)
+{
+    uint32_t index = find(khs_start->devices, sizeof(struct khs_start_device), name);
+    if (index == KHS_NOTHING)
+        return NULL;
+    return (const struct khs_start_device *)at(khs_start->devices.at) + index;
+}
+
 void *khs_heap(size_t *size)
 {
     if (size)

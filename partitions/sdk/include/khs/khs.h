@@ -49,6 +49,11 @@ uint32_t khs_input(const char *name);
  * receives its bytes. Writing takes the right `w` in system.toml. */
 void *khs_region(const char *name, size_t *size);
 
+/* A device of the board that the partition owns, by name; NULL if it owns none of this name. Its
+ * registers are there on boards only. Its interrupt comes in the partition's own windows; the line
+ * is then masked until the handler returns. */
+const struct khs_start_device *khs_device(const char *name);
+
 /* The partition's heap: zeroed at a cold start. NULL and 0 if it has none. */
 void *khs_heap(size_t *size);
 

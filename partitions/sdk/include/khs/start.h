@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define KHS_START_MAGIC 0x5453484bu /* "KHST" */
-#define KHS_START_VERSION 1u
+#define KHS_START_VERSION 2u
 
 struct khs_start_list {
     uint32_t at;    /* of the first record */
@@ -32,6 +32,7 @@ struct khs_start_info {
     struct khs_start_list regions;    /* struct khs_start_region: named shared regions */
     struct khs_start_list partitions; /* struct khs_start_text, with partition-control only */
     struct khs_start_list schedules;  /* struct khs_start_text, with schedule-switch only */
+    struct khs_start_list devices;    /* struct khs_start_device */
 };
 
 struct khs_start_text {
@@ -58,5 +59,16 @@ struct khs_start_region {
     uint64_t address;
     uint64_t size;
 };
+
+struct khs_start_device {
+    uint32_t name_at;
+    uint32_t bus; /* KHS_DEVICE_MEMORY, KHS_DEVICE_IO */
+    uint32_t irq; /* number of its virtual interrupt; 0xffffffff if it has none */
+    uint32_t size;
+    uint64_t address; /* of its registers, or its first I/O port */
+};
+
+#define KHS_DEVICE_MEMORY 0u
+#define KHS_DEVICE_IO 1u
 
 #endif

@@ -1,0 +1,69 @@
+"""Devices of partitions: where each finds its own, and which interrupt it gets from it.
+
+Only boards have devices: the engine that has none leaves the addresses unmapped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from khs.abi.hypercalls import CONSTANTS
+from khs.config.model import DEVICE_BASE, PAGE, Partition, System
+
+NONE = 0xFFFF_FFFF
+_FIRST_IRQ = CONSTANTS["IRQ_DEVICE"]
+BUSES = ("memory", "io")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A device as its partition sees it. `address`: of its registers, or its first I/O port;
+    `irq`: number of the virtual interrupt, NONE if the device has none; `line`: its number at the
+    board's interrupt controller."""
+
+    name: str
+    kind: str
+    bus: str
+    address: int
+    physical: int
+    size: int
+    irq: int
+    line: int
+
+
+def windows(system: System, partition: Partition) -> list[Window]:
+    """In the order of system.toml; interrupts are numbered in this order, too."""
+    found = []
+    address = DEVICE_BASE
+    for number, name in enumerate(partition.devices):
+        device = system.board.devices[name]
+        mapped = device.bus == "memory"
+        has_irq = device.irq is not None
+        found.append(
+            Window(
+                name,
+                device.kind,
+                device.bus,
+                address + device.address % PAGE if mapped else device.address,
+                device.address,
+                device.size,
+                _FIRST_IRQ + number if has_irq else NONE,
+                device.irq if device.irq is not None else NONE,
+            )
+        )
+        if mapped:
+            address += -(-(device.address % PAGE + device.size) // PAGE) * PAGE
+    return found
+
+
+def describe(system: System) -> list[dict[str, Any]]:
+    """For the archive: each device with the number of its partition."""
+    return [
+        {
+            "partition": partition.number,
+            **{key: getattr(window, key) for key in Window.__dataclass_fields__},
+        }
+        for partition in system.partitions
+        for window in windows(system, partition)
+    ]

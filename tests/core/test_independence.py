@@ -36,9 +36,7 @@ def test_nobody_is_stopped_for_events_of_others() -> None:
     windows of another, where hardware would show it; what they come to is told at its tick."""
     busy = Partition("test.A", period=300, deadline=40)
     log = {systems.DEADLINE: (systems.PARTITION, systems.LOG)}
-    system = System(
-        [busy, Partition("test.B")], [(1000, [(0, 0, 100), (1, 100, 900)])], health=log
-    )
+    system = System([busy, Partition("test.B")], [(1000, [(0, 0, 100), (1, 100, 900)])], health=log)
     script = host.Script()
     script.start(1).run(100_000)
     quiet = host.run(system, script, 10_000)

@@ -121,9 +121,12 @@ trap cpu_run(cpu_context *context)
     for (;;) {
         uint32_t vector = cpu_enter(context), cycles = board_clock() - entered;
         /* One that came while the kernel was on its way to this guest is not this guest's. */
-        if (vector == VECTOR_INTERRUPT && !board_interrupt())
+        uint32_t line = vector == VECTOR_INTERRUPT ? board_interrupt() : BOARD_TIMER;
+        if (line == BOARD_NOTHING)
             continue;
-        trap t = vector == VECTOR_INTERRUPT ? (trap){.kind = TRAP_TIMER} : exception(context, vector);
+        trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
+                 : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
+                                            : (trap){.kind = TRAP_DEVICE, .fault = line};
         t.cycles = cycles;
         return t;
     }

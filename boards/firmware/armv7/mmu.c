@@ -19,6 +19,7 @@
 #define L2_PAGE 0x2u
 #define L2_XN 0x1u
 #define L2_NORMAL 0x44cu      /* TEX 001, C, B, shareable */
+#define L2_DEVICE 0x4u        /* B: shareable device */
 #define L2_USER_READ 0x20u    /* AP[2:0] = 010: user reads, kernel writes */
 #define L2_USER_WRITE 0x30u   /* AP[2:0] = 011 */
 #define L2_NOT_GLOBAL 0x800u
@@ -101,18 +102,29 @@ static uint32_t *table_of(space *s, uint32_t address)
     return (uint32_t *)(uintptr_t)(*entry & ~(L2_BYTES - 1));
 }
 
-bool space_map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint32_t rights)
+static bool map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint32_t flags)
 {
     if (address < KERNEL_END || address + size > 1ull << 32 || address + size < address)
         return false;
-    uint32_t flags = L2_PAGE | L2_NORMAL | L2_NOT_GLOBAL | (rights & KHS_W ? L2_USER_WRITE : L2_USER_READ) |
-                     (rights & KHS_X ? 0 : L2_XN);
     for (uint64_t done = 0; done < size; done += PAGE) {
         uint32_t *entry = &table_of(s, (uint32_t)(address + done))[(address + done) / PAGE % L2_ENTRIES];
         *entry = (uint32_t)(physical + done) | flags;
         clean(entry, sizeof *entry);
     }
     return true;
+}
+
+bool space_map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint32_t rights)
+{
+    uint32_t flags = L2_PAGE | L2_NORMAL | L2_NOT_GLOBAL | (rights & KHS_W ? L2_USER_WRITE : L2_USER_READ) |
+                     (rights & KHS_X ? 0 : L2_XN);
+    return map(s, address, physical, size, flags);
+}
+
+bool space_map_device(space *s, uint64_t address, uint64_t physical, uint64_t size)
+{
+    uint32_t flags = L2_PAGE | L2_DEVICE | L2_NOT_GLOBAL | L2_USER_WRITE | L2_XN;
+    return physical + size <= board_ram && map(s, address, physical, size, flags);
 }
 
 void space_enter(const space *s) { use(s); }

@@ -8,6 +8,7 @@
 /* UART */
 #define UART_EVENTS 0x02020000u  /* UART1 */
 #define UART_CONSOLE 0x021e8000u /* UART2, the board's console */
+#define UART_BELL 0x021f4000u    /* UART5: no connector */
 #define UTXD 0x40u
 #define UCR1 0x80u
 #define UCR2 0x84u
@@ -32,6 +33,8 @@
 /* Interrupt controller */
 #define GICD 0x00a01000u
 #define GICD_ISENABLER (GICD + 0x100u)
+#define GICD_ICENABLER (GICD + 0x180u)
+#define GICD_ITARGETSR (GICD + 0x800u)
 #define GICD_ICPENDR (GICD + 0x280u)
 #define GICC_CTLR 0x00a00100u
 #define GICC_PMR 0x00a00104u
@@ -66,6 +69,7 @@ void board_open(void)
 {
     uart_open(UART_EVENTS);
     uart_open(UART_CONSOLE);
+    uart_open(UART_BELL);
     REGISTER(TIMER_CONTROL) = 0;
     REGISTER(GICD_ISENABLER) = 1u << TIMER_IRQ;
     REGISTER(GICC_PMR) = 0xff;
@@ -131,13 +135,32 @@ uint32_t board_clock_hz(void)
     return (uint32_t)((uint64_t)(to - from) * GPT_HZ / (last - first));
 }
 
-bool board_interrupt(void)
+void board_line_open(uint32_t line, bool open)
 {
-    uint32_t active = REGISTER(GICC_IAR);
-    if ((active & GICC_ID) < GICC_NONE)
-        REGISTER(GICC_EOIR) = active;
-    return REGISTER(TIMER_STATUS) & 1;
+    ((volatile uint8_t *)(uintptr_t)GICD_ITARGETSR)[line] = 1; /* this CPU */
+    REGISTER((open ? GICD_ISENABLER : GICD_ICENABLER) + line / 32u * 4u) = 1u << line % 32u;
 }
+
+uint32_t board_poll(void)
+{
+    uint32_t active = REGISTER(GICC_IAR), line = active & GICC_ID;
+    if (line >= GICC_NONE)
+        return BOARD_NOTHING;
+    if (line != TIMER_IRQ)
+        board_line_open(line, false);
+    REGISTER(GICC_EOIR) = active;
+    return line == TIMER_IRQ ? BOARD_NOTHING : line;
+}
+
+uint32_t board_interrupt(void)
+{
+    uint32_t line = board_poll();
+    if (line != BOARD_NOTHING)
+        return line;
+    return REGISTER(TIMER_STATUS) & 1 ? BOARD_TIMER : BOARD_NOTHING;
+}
+
+void board_ports_open(uint32_t first, uint32_t count, bool open) { (void)first, (void)count, (void)open; }
 
 static void put(uint32_t base, uint8_t byte)
 {
@@ -147,6 +170,8 @@ static void put(uint32_t base, uint8_t byte)
 }
 
 void board_event_byte(uint8_t byte) { put(UART_EVENTS, byte); }
+
+void board_bell(void) { put(UART_BELL, 1); }
 
 void board_console_byte(uint8_t byte)
 {

@@ -21,12 +21,12 @@
 
 /* ------------------------------------------------------------ port: cpu */
 
-typedef enum trap_kind { TRAP_TIMER, TRAP_HYPERCALL, TRAP_FAULT } trap_kind;
+typedef enum trap_kind { TRAP_TIMER, TRAP_HYPERCALL, TRAP_FAULT, TRAP_DEVICE } trap_kind;
 
 typedef struct trap {
     trap_kind kind;
     uint32_t cycles; /* of board_clock since the guest was entered */
-    uint32_t fault; /* enum khs_fault */
+    uint32_t fault; /* enum khs_fault; of TRAP_DEVICE the line */
     uint32_t detail;
     uint64_t pc;
     uint64_t address;
@@ -59,6 +59,9 @@ typedef struct space space;
 /* An empty address space, and a mapping in it; memory_pages supplies the tables. */
 space *space_new(void);
 bool space_map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint32_t rights);
+/* Registers of a device, page by page; and I/O ports, where the CPU has them. */
+bool space_map_device(space *s, uint64_t address, uint64_t physical, uint64_t size);
+void board_ports_open(uint32_t first, uint32_t count, bool open);
 void space_enter(const space *s);
 /* Code was written at `address`: makes it what is fetched. */
 void board_code_written(const void *address, size_t size);
@@ -77,9 +80,16 @@ uint32_t board_clock_hz(void);
 /* The timer: counts down from `counts` and then interrupts the guest, once. */
 void board_timer_start(uint32_t counts);
 void board_timer_stop(void);
-/* An interrupt came: whether the timer has run out. */
-bool board_interrupt(void);
+/* An interrupt came: the line, which is masked then, or one of these. */
+uint32_t board_interrupt(void);
+#define BOARD_TIMER 0xfffffffeu
+#define BOARD_NOTHING 0xffffffffu
+/* The same without having been interrupted; never the timer. */
+uint32_t board_poll(void);
+void board_line_open(uint32_t line, bool open);
 void board_event_byte(uint8_t byte);
+/* Tells the runner that there is more in the log. */
+void board_bell(void);
 void board_console_byte(uint8_t byte);
 /* Leaves the emulator, or stops the board. */
 _Noreturn void board_exit(uint32_t code, bool emulated);

@@ -3,8 +3,6 @@
 #include "../../../khs/core/internal.h"
 #include "firmware.h"
 
-#define MORE 1u /* in the log */
-
 /* As much as there is room for; waits for the runner if there is none. */
 static uint32_t put_shared(const firmware *f, const uint8_t *data, size_t size)
 {
@@ -12,7 +10,7 @@ static uint32_t put_shared(const firmware *f, const uint8_t *data, size_t size)
     uint32_t room = f->image->log_size, at = log->written & (room - 1), taken = log->taken;
     uint32_t used = log->written - taken;
     if (used >= room) {
-        board_event_byte(MORE);
+        board_bell();
         while (log->taken == taken) {
         }
         return 0;
@@ -45,7 +43,7 @@ static void begin_packet(const firmware *f, uint32_t kind, uint32_t size)
 static void end_packet(const firmware *f)
 {
     if (f->image->log_size)
-        board_event_byte(MORE);
+        board_bell();
 }
 
 static void echo_console(const uint8_t *records, size_t size)

@@ -2,7 +2,7 @@
  *
  * Packets {u32 kind, u32 size, bytes} are a stream of bytes on the event UART. A runner that shares
  * the board's memory gives it a log instead: the stream passes through a ring there, and a byte on
- * the UART says that there is more in it. Both counters are of bytes since the start, modulo 2^32.
+ * a line of its own says that there is more in it. Both counters are of bytes since the start, modulo 2^32.
  */
 #ifndef FIRMWARE_CHANNEL_H
 #define FIRMWARE_CHANNEL_H

@@ -32,6 +32,12 @@ typedef struct firmware {
     uint64_t ticks_per_cycle;
     uint64_t counts_per_tick;
     uint32_t timer_hz;
+    uint32_t window;    /* partition whose lines are open */
+    bool looks;         /* it has some */
+    uint32_t ports;     /* and whose I/O ports */
+    uint32_t seen;      /* board_clock, when `elapsed` was found */
+    uint64_t elapsed;   /* ticks since the boot */
+    uint64_t remainder; /* fraction of a tick */
     uint32_t call_cycles;  /* of the kernel, in a measurement that a hypercall ends */
     uint32_t timer_cycles; /* and in one that the timer ends */
     uint32_t start_ticks;  /* from the timer's start to the guest's first instruction */
@@ -64,6 +70,17 @@ void run_open(firmware *f);
 void run_partition(firmware *f, uint32_t partition, uint64_t budget);
 /* Puts what the calling convention wants on the guest's stack. */
 void run_call_frame(firmware *f, uint32_t partition, uint64_t argument);
+
+/* Ticks of so many cycles, and what is left of them for the next time. */
+uint64_t run_ticks(const firmware *f, uint32_t cycles, uint64_t *remainder);
+
+/* devices.c */
+void devices_open(firmware *f);
+void devices_enter(firmware *f, uint32_t partition);
+void devices_interrupt(firmware *f, uint32_t line);
+void devices_return(firmware *f, uint32_t partition);
+/* Waits until the clock says what virtual time is; how far that may go on without another look. */
+uint64_t devices_pace(firmware *f);
 
 /* channel.c */
 void channel_drain(firmware *f);

@@ -37,6 +37,18 @@ typedef struct image_swap {
     uint32_t pad;
 } image_swap;
 
+/* A device of a partition; by partition. */
+typedef struct image_device {
+    uint64_t address; /* in the partition */
+    uint64_t physical; /* or the first I/O port */
+    uint32_t size;
+    uint32_t partition;
+    uint32_t is_io;
+    uint32_t line; /* at the interrupt controller, KHS_NONE if it has no interrupt */
+    uint32_t irq;  /* the partition's virtual interrupt */
+    uint32_t pad;
+} image_device;
+
 typedef struct image_header {
     uint32_t magic;
     uint32_t version;
@@ -52,8 +64,9 @@ typedef struct image_header {
     image_part policies; /* image_part each */
     image_part inputs;   /* image_input each, ascending tick */
     image_part swaps;    /* image_swap each */
+    image_part devices;  /* image_device each */
 } image_header;
 
-_Static_assert(sizeof(image_header) == 128 && sizeof(image_input) == 32, "layout");
+_Static_assert(sizeof(image_header) == 144 && sizeof(image_device) == 40 && sizeof(image_input) == 32, "layout");
 
 #endif

@@ -32,7 +32,8 @@ static const image_header *find_image(void)
         firmware_fail("there is no boot image of this version at", board_image);
     if (image->size < sizeof *image || !has(image, image->config, 1) || !has(image, image->memory, 1) ||
         !has(image, image->policies, sizeof(image_part)) || !has(image, image->inputs, sizeof(image_input)) ||
-        !has(image, image->swaps, sizeof(image_swap)))
+        !has(image, image->swaps, sizeof(image_swap)) ||
+        !has(image, image->devices, sizeof(image_device)))
         firmware_fail("the boot image is cut short, bytes", image->size);
     if (image->size % PAGE || image->log_size & (image->log_size - 1))
         firmware_fail("the boot image is wrong about its log, bytes", image->log_size);
@@ -67,14 +68,15 @@ static uint32_t boot(firmware *f)
 static void run(firmware *f)
 {
     while (f->image->frames == 0 || khs_frames(f->core) < f->image->frames) {
-        khs_action action = khs_next(f->core, khs_frame_end(f->core));
+        uint64_t end = khs_frame_end(f->core);
+        khs_action action = khs_next(f->core, devices_pace(f));
         if (action.kind == KHS_RUN)
             run_partition(f, action.partition, action.budget);
         else
             channel_drain(f);
         if (action.kind == KHS_STOPPED)
             break;
-        if (action.kind == KHS_PAUSE && khs_frames(f->core) % REPORT_FRAMES == 0)
+        if (action.kind == KHS_PAUSE && khs_now(f->core) == end && khs_frames(f->core) % REPORT_FRAMES == 0)
             channel_report(f, CHANNEL_STATUS, KHS_OK_STATUS);
     }
     channel_drain(f);
@@ -88,6 +90,7 @@ void firmware_main(void)
     open_config(f);
     memory_open(f);
     run_open(f);
+    devices_open(f);
     uint32_t status = boot(f);
     if (status == KHS_OK_STATUS)
         run(f);

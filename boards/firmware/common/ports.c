@@ -47,6 +47,7 @@ void khs_port_start(void *port, uint32_t partition, bool warm)
         if (!(flags & KHS_REGION_SHARED) && !(warm && flags & KHS_REGION_KEEP))
             memory_reset(f, f->maps[i].region);
     }
+    devices_return(f, partition); /* of a handler that is no more */
     cpu *c = &f->cpus[partition];
     c->vector = (cpu_vector)CPU_VECTOR_START;
     if (f->vector_of == c)
@@ -90,4 +91,5 @@ void khs_port_interrupt_return(void *port, uint32_t partition)
     settle_vector(f, c);
     c->context = c->interrupted;
     c->vector = c->interrupted_vector;
+    devices_return(f, partition);
 }

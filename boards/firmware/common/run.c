@@ -28,6 +28,13 @@ static uint32_t ticks_of(const firmware *f, uint32_t cycles)
     return (uint32_t)((cycles * f->ticks_per_cycle + half) >> FRACTION);
 }
 
+uint64_t run_ticks(const firmware *f, uint32_t cycles, uint64_t *remainder)
+{
+    uint64_t exact = (uint64_t)cycles * f->ticks_per_cycle + *remainder;
+    *remainder = exact & ((1ull << FRACTION) - 1);
+    return exact >> FRACTION;
+}
+
 static uint32_t cycles_of(const firmware *f, uint32_t ticks)
 {
     return (uint32_t)((ticks * f->cycles_per_tick) >> FRACTION);
@@ -137,7 +144,8 @@ static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
     board_timer_start(counts_for(f, ticks + f->start_ticks));
     trap t = cpu_run(&c->context);
     board_timer_stop();
-    uint32_t kernel = t.kind == TRAP_TIMER ? f->timer_cycles : f->call_cycles;
+    bool interrupted = t.kind == TRAP_TIMER || t.kind == TRAP_DEVICE;
+    uint32_t kernel = interrupted ? f->timer_cycles : f->call_cycles;
     *ran = t.cycles > kernel ? ticks_of(f, t.cycles - kernel) : 0;
     if (t.kind == TRAP_TIMER && *ran < ticks)
         *ran = ticks; /* the timer never comes early */
@@ -173,9 +181,12 @@ void run_partition(firmware *f, uint32_t partition, uint64_t budget)
     cpu *c = &f->cpus[partition];
     uint32_t piece = (uint32_t)khs_min(budget, MOST_TICKS), ran = 0;
     khs_return why = {.kind = KHS_RET_BUDGET};
+    uint32_t line = BOARD_NOTHING;
+    devices_enter(f, partition);
     if (c->ahead < piece) {
         trap t = run_for(f, c, piece - c->ahead, &ran);
         describe(f, partition, &t, &why);
+        line = t.kind == TRAP_DEVICE ? t.fault : BOARD_NOTHING;
     }
     c->ahead += ran;
     why.ticks = khs_min(c->ahead, piece);
@@ -183,4 +194,6 @@ void run_partition(firmware *f, uint32_t partition, uint64_t budget)
     if (why.kind == KHS_RET_HYPERCALL && why.ticks == 0)
         why.ticks = 1; /* the trap instruction itself */
     khs_returned(f->core, partition, &why);
+    if (line != BOARD_NOTHING)
+        devices_interrupt(f, line);
 }

@@ -10,6 +10,7 @@
 #define COM_LINE_STATUS 5u
 #define COM_READY 0x20u
 #define COM_EMPTY 0x40u
+#define BELL_PORT 0xe9u /* the emulator's debugging console */
 #define EXIT_PORT 0xf4u
 
 #define PIT_COUNTER 0x42u
@@ -32,9 +33,20 @@
 #define APIC_INITIAL 0x380u
 #define APIC_CURRENT 0x390u
 #define APIC_DIVIDE 0x3e0u
+#define APIC_FROM_PIC 0x700u
 #define APIC_ENABLED 0x100u
 #define APIC_MASKED 0x10000u
 #define APIC_DIVIDE_BY_1 0xbu
+
+/* 8259A interrupt controllers: lines of devices */
+#define PIC 0x20u
+#define PIC_SECOND 0xa0u
+#define PIC_CASCADE 2u
+#define PIC_BEGIN 0x11u
+#define PIC_8086 1u
+#define PIC_END 0x60u /* of the line in the low bits */
+#define PIC_POLL 0x0cu
+#define PIC_READ_SERVICE 0x0bu
 
 const uintptr_t board_ram = 0;
 const uintptr_t board_ram_end = APIC;
@@ -50,14 +62,25 @@ static void uart_open(uint16_t port)
     out8(port + 2, 0x07);
 }
 
+static void pic_open(void)
+{
+    const uint16_t bases[] = {PIC, PIC_SECOND};
+    for (uint32_t i = 0; i < 2; i++) {
+        out8(bases[i], PIC_BEGIN);
+        out8(bases[i] + 1, (uint8_t)(VECTOR_PIC + 8 * i));
+        out8(bases[i] + 1, i ? PIC_CASCADE : 1u << PIC_CASCADE);
+        out8(bases[i] + 1, PIC_8086);
+        out8(bases[i] + 1, i ? 0xff : (uint8_t)~(1u << PIC_CASCADE));
+    }
+}
+
 void board_open(void)
 {
     uart_open(COM_EVENTS);
     uart_open(COM_CONSOLE);
     pc_descriptors();
-    out8(0x21, 0xff); /* the old interrupt controllers stay silent */
-    out8(0xa1, 0xff);
-    REGISTER(APIC_LVT_LINT0) = APIC_MASKED;
+    pic_open();
+    REGISTER(APIC_LVT_LINT0) = APIC_FROM_PIC;
     REGISTER(APIC_LVT_LINT1) = APIC_MASKED;
     REGISTER(APIC_SPURIOUS) = APIC_ENABLED | VECTOR_SPURIOUS;
     REGISTER(APIC_DIVIDE) = APIC_DIVIDE_BY_1;
@@ -92,10 +115,56 @@ uint32_t board_clock_hz(void)
     return (uint32_t)((uint64_t)(board_clock() - from) * PIT_HZ / PIT_COUNTS);
 }
 
-bool board_interrupt(void)
+void board_line_open(uint32_t line, bool open)
 {
+    uint16_t mask = line < 8 ? PIC + 1 : PIC_SECOND + 1;
+    uint8_t bit = (uint8_t)(1u << (line & 7u)), now = in8(mask);
+    if (line < 16)
+        out8(mask, open ? now & (uint8_t)~bit : now | bit);
+}
+
+/* The line that is in service, which it is no longer then. */
+static uint32_t served(uint32_t line)
+{
+    if (line >= 8)
+        out8(PIC_SECOND, (uint8_t)(PIC_END | (line & 7u)));
+    out8(PIC, (uint8_t)(PIC_END | (line >= 8 ? PIC_CASCADE : line)));
+    board_line_open(line, false);
+    return line;
+}
+
+/* Poll mode (Intel 8259A data sheet, OCW3): reading is the acknowledge. */
+static uint32_t pic_poll(uint16_t base)
+{
+    out8(base, PIC_POLL);
+    uint8_t answer = in8(base);
+    return answer & 0x80u ? answer & 7u : BOARD_NOTHING;
+}
+
+uint32_t board_poll(void)
+{
+    uint32_t line = pic_poll(PIC);
+    if (line == PIC_CASCADE)
+        line = pic_poll(PIC_SECOND) + 8u;
+    return line == BOARD_NOTHING ? line : served(line);
+}
+
+static uint32_t in_service(uint16_t base)
+{
+    out8(base, PIC_READ_SERVICE);
+    uint8_t lines = in8(base);
+    return lines ? (uint32_t)__builtin_ctz(lines) : BOARD_NOTHING;
+}
+
+uint32_t board_interrupt(void)
+{
+    uint32_t line = in_service(PIC);
+    if (line == PIC_CASCADE)
+        line = in_service(PIC_SECOND) + 8u;
+    if (line != BOARD_NOTHING)
+        return served(line);
     REGISTER(APIC_EOI) = 0;
-    return REGISTER(APIC_CURRENT) == 0;
+    return REGISTER(APIC_CURRENT) == 0 ? BOARD_TIMER : BOARD_NOTHING;
 }
 
 static void put(uint16_t port, uint8_t byte)
@@ -106,6 +175,8 @@ static void put(uint16_t port, uint8_t byte)
 }
 
 void board_event_byte(uint8_t byte) { put(COM_EVENTS, byte); }
+
+void board_bell(void) { out8(BELL_PORT, 1); }
 
 void board_console_byte(uint8_t byte)
 {

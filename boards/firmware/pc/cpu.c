@@ -74,9 +74,12 @@ trap cpu_run(cpu_context *context)
         uint32_t cycles = board_clock() - entered;
         bool interrupt = context->vector >= EXCEPTIONS && context->vector != VECTOR_HYPERCALL;
         /* One that came while the kernel was on its way to this guest is not this guest's. */
-        if (interrupt && !board_interrupt())
+        uint32_t line = interrupt ? board_interrupt() : BOARD_TIMER;
+        if (line == BOARD_NOTHING)
             continue;
-        trap t = interrupt ? (trap){.kind = TRAP_TIMER} : exception(context);
+        trap t = !interrupt            ? exception(context)
+                 : line == BOARD_TIMER ? (trap){.kind = TRAP_TIMER}
+                                       : (trap){.kind = TRAP_DEVICE, .fault = line};
         t.cycles = cycles;
         return t;
     }

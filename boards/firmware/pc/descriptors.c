@@ -2,13 +2,14 @@
  * just what user mode needs to trap into the kernel and nothing it could look into. */
 #include <stddef.h>
 
+#include "../common/board.h"
 #include "machine.h"
 #include "pc.h"
 
 #define GATE_INTERRUPT 0x8eu
 #define GATE_USER 0x60u
 #define TSS_AVAILABLE 0x89u
-#define NO_IO_MAP 0xffffu
+#define IO_PORTS 0x10000u
 
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -64,7 +65,11 @@ typedef struct table {
 
 static uint64_t segments[7];
 static gate gates[256];
-static task_state task;
+/* A port's bit is clear where user mode may use it; the last byte is all ones (Intel SDM, 20.5.2). */
+static struct {
+    task_state state;
+    uint8_t io_map[IO_PORTS / 8 + 1];
+} task;
 
 extern uintptr_t context_end;
 extern const char vector_stubs[VECTORS][STUB_SIZE], syscall_entry[], hypercall_stub[];
@@ -80,15 +85,17 @@ static void set_gate(uint32_t number, uintptr_t address, uint8_t type)
 static void open_segments(void)
 {
     uint64_t at = (uintptr_t)&task;
+    for (uint32_t i = 0; i < sizeof task.io_map; i++)
+        task.io_map[i] = 0xff;
     segments[1] = CODE;
     segments[2] = DATA;
     segments[3] = CODE | USER;
     segments[4] = DATA | USER;
     segments[5] = (sizeof task - 1) | (at & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 | (at >> 24 & 0xff) << 56;
     segments[6] = at >> 32;
-    task.io_map = NO_IO_MAP;
+    task.state.io_map = offsetof(__typeof__(task), io_map);
 #ifdef __i386__
-    task.ss0 = KERNEL_DATA;
+    task.state.ss0 = KERNEL_DATA;
 #endif
     const table gdt = {sizeof segments - 1, (uintptr_t)segments}, idt = {sizeof gates - 1, (uintptr_t)gates};
     __asm__ volatile("lgdt %0" : : "m"(gdt));
@@ -128,8 +135,17 @@ void pc_descriptors(void)
     open_guards();
 }
 
+void board_ports_open(uint32_t first, uint32_t count, bool open)
+{
+    for (uint32_t port = first; port < first + count && port < IO_PORTS; port++)
+        if (open)
+            task.io_map[port / 8] &= (uint8_t)~(1u << port % 8);
+        else
+            task.io_map[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
 void pc_context(const void *end)
 {
-    task.sp0 = (uintptr_t)end;
+    task.state.sp0 = (uintptr_t)end;
     context_end = (uintptr_t)end;
 }

@@ -6,9 +6,11 @@
 #define PRESENT 0x1u
 #define WRITABLE 0x2u
 #define USER 0x4u
+#define UNCACHED 0x18u /* PCD and PWT */
 #define NOT_EXECUTED (1ull << 63)
 #define ADDRESS 0x000ffffffffff000ull
 #define ENTRIES 512u
+#define DEVICES 0xc0000000u
 
 struct space {
     uint64_t entries[ENTRIES];
@@ -48,11 +50,10 @@ space *space_new(void)
     return s;
 }
 
-bool space_map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint32_t rights)
+static bool map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint64_t flags)
 {
     if (address < KERNEL_END || address >= LIMIT || size > LIMIT - address)
         return false;
-    uint64_t flags = PRESENT | USER | (rights & KHS_W ? WRITABLE : 0) | (rights & KHS_X ? 0 : NOT_EXECUTED);
     for (uint64_t done = 0; done < size; done += PAGE) {
         uint64_t *table = s->entries;
         for (uint32_t level = LEVELS; level > 1; level--)
@@ -60,6 +61,18 @@ bool space_map(space *s, uint64_t address, uint64_t physical, uint64_t size, uin
         *entry_of(table, address + done, 1) = (physical + done) | flags;
     }
     return true;
+}
+
+bool space_map(space *s, uint64_t address, uint64_t physical, uint64_t size, uint32_t rights)
+{
+    uint64_t flags = PRESENT | USER | (rights & KHS_W ? WRITABLE : 0) | (rights & KHS_X ? 0 : NOT_EXECUTED);
+    return map(s, address, physical, size, flags);
+}
+
+/* Devices lie above what may be memory here. */
+bool space_map_device(space *s, uint64_t address, uint64_t physical, uint64_t size)
+{
+    return physical >= DEVICES && map(s, address, physical, size, PRESENT | USER | WRITABLE | UNCACHED | NOT_EXECUTED);
 }
 
 void space_enter(const space *s)

@@ -10,6 +10,7 @@
 
 #define EXCEPTIONS 32
 #define VECTOR_TIMER 32
+#define VECTOR_PIC 40 /* and 15 more */
 #define VECTOR_SPURIOUS 63 /* low bits set on old local APICs */
 #define VECTORS 64
 #define STUB_SIZE 16

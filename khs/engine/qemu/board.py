@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,16 @@ COUNTED = "tcg"  # the accelerator that can
 ICOUNT = ("-icount", "shift=3,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
 
 
+#: Lines of the runner: what comes from the firmware, the board's console, and then devices.
+BELL, CONSOLE = "line0", "line1"
+_CONSOLE_UART = "uart2"
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`image`: where the boot image is loaded; `ram`: where memory begins; `hz` of clock and timer
-    as emulated; `exit_status` of QEMU for an exit code of the firmware."""
+    """`uarts`: serial ports in QEMU's order; the firmware's bell is behind `bell` or is the last of
+    them. `image`: where the boot image is loaded; `ram`: where memory begins; `hz` of clock and
+    timer as emulated; `exit_status` of QEMU for an exit code of the firmware."""
 
     binary: str
     package: str
@@ -32,6 +38,8 @@ class Profile:
     image: int
     ram: int
     hz: int
+    uarts: tuple[str, ...]
+    bell: tuple[str, ...] = ()
     scale: int = 1
     offset: int = 0
 
@@ -40,6 +48,10 @@ class Profile:
 
 
 _PC = ("-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-vga", "none", "-no-reboot")
+_PORTS = (
+    ("uart1", "uart2", "uart3", "uart4"),
+    ("-device", f"isa-debugcon,iobase=0xe9,chardev={BELL}"),
+)
 PROFILES = {
     Arch.ARMV7: Profile(
         "qemu-system-arm",
@@ -48,12 +60,13 @@ PROFILES = {
         0x1200_0000,
         0x1000_0000,
         100_000_000,
+        ("uart1", "uart2", "uart3", "uart4", "uart5"),
     ),
     Arch.X64: Profile(
-        "qemu-system-x86_64", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, 2, 1
+        "qemu-system-x86_64", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, *_PORTS, 2, 1
     ),
     Arch.X86: Profile(
-        "qemu-system-i386", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, 2, 1
+        "qemu-system-i386", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, *_PORTS, 2, 1
     ),
 }
 
@@ -89,6 +102,22 @@ class Board:
     @property
     def profile(self) -> Profile:
         return PROFILES[self.arch]
+
+    def attach(self, uarts: Sequence[str]) -> list[str]:
+        """QEMU's arguments that connect the lines: the bell, the console and these serial ports;
+        the others lead nowhere. EngineError for a port that the board has not."""
+        profile = self.profile
+        ports = dict.fromkeys(profile.uarts, "null") | {_CONSOLE_UART: f"chardev:{CONSOLE}"}
+        if not profile.bell:
+            ports[profile.uarts[-1]] = f"chardev:{BELL}"
+        for number, name in enumerate(uarts, 2):
+            if ports.get(name) != "null":
+                free = ", ".join(port for port, to in ports.items() if to == "null")
+                raise EngineError(
+                    f"{name} of {self.name} is no serial port that is free\n  help: {free}"
+                )
+            ports[name] = f"chardev:line{number}"
+        return [*profile.bell, *(word for to in ports.values() for word in ("-serial", to))]
 
     def find_qemu(self) -> str:
         """The emulator's path; EngineError with the command that installs what is missing."""

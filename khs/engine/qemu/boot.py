@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 MAGIC = 0x4942_534B
 VERSION = 1
 EMULATED, COUNTED = 1, 2
+_NO_LINE = 0xFFFF_FFFF
 
 _PART = struct.Struct("<QQ")
 _INPUT = struct.Struct("<QI4x16s")
 _SWAP = struct.Struct("<QI4x")
-_HEADER = struct.Struct("<IIQQQIIII16s16s16s16s16s")
+_DEVICE = struct.Struct("<QQIIIII4x")
+_HEADER = struct.Struct("<IIQQQIIII16s16s16s16s16s16s")
 
 
 def boot_image(
@@ -32,6 +35,7 @@ def boot_image(
     emulated: bool,
     counted: bool,
     log_size: int = 0,
+    devices: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
     """The image of a built system.
 
@@ -41,7 +45,7 @@ def boot_image(
     `counted`: time passes with instructions alone, one a tick. `inputs`: tick, number of the input
     and bytes, in the order of their ticks. `swaps`: numbers of policies by the major frame at whose
     beginning they come into force. `log_size`: bytes of the log behind the image, a power of two; 0
-    if events leave on the UART.
+    if events leave on the UART. `devices`: as the archive's manifest describes them.
     """
     body = bytearray(_HEADER.size)
 
@@ -56,8 +60,15 @@ def boot_image(
     records = [_INPUT.pack(tick, target, add(data)) for tick, target, data in inputs]
     parts.append(add(b"".join(records), len(records)))
     parts.append(add(b"".join(_SWAP.pack(*swap) for swap in sorted(swaps.items())), len(swaps)))
+    parts.append(add(b"".join(_device(each) for each in devices), len(devices)))
     body.extend(bytes(-len(body) % 4096))
     flags = (EMULATED if emulated else 0) | (COUNTED if counted else 0)
     header = (MAGIC, VERSION, len(body), ram_size, frames, clock_hz, timer_hz, flags, log_size)
     body[: _HEADER.size] = _HEADER.pack(*header, *parts)
     return bytes(body)
+
+
+def _device(device: Mapping[str, Any]) -> bytes:
+    place = (device["address"], device["physical"], device["size"], device["partition"])
+    irq = device["irq"] if device["line"] != _NO_LINE else 0
+    return _DEVICE.pack(*place, device["bus"] == "io", device["line"], irq)

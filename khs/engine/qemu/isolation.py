@@ -9,8 +9,8 @@ from __future__ import annotations
 import ctypes
 import io
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from elftools.elf.elffile import ELFFile
 
@@ -67,17 +67,25 @@ def violations(
     roots: Sequence[int],
     names: Sequence[str],
     kernel: Iterable[tuple[int, int]],
+    devices: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[str]:
     """One line for each thing that a partition reaches and should not, or the other way round.
 
-    `kernel`: address and size of what is the kernel's alone, page tables aside. IndexError if the
+    `kernel`: address and size of what is the kernel's alone, page tables aside. `devices` as the
+    archive's manifest describes them. IndexError if the
     tables lead out of the memory.
     """
     walks = [walk(memory, arch, root) for root in roots]
     private = _pages([*kernel, *(table for each in walks for table in each.tables)])
     inhabitants: dict[int, tuple[int, int]] = {}  # physical page -> page of a region
     homes: dict[tuple[int, int], int] = {}  # and back
-    for name, found, granted in zip(names, walks, expected(config), strict=True):
+    wanted = expected(config)
+    for number, device in enumerate(devices):
+        for page, (address, physical) in enumerate(_registers(device)):
+            place = (-1 - number, page)  # no region's
+            wanted[device["partition"]][address] = (*place, "rw")
+            inhabitants[physical], homes[place] = place, physical
+    for name, found, granted in zip(names, walks, wanted, strict=True):
         reached = set()
         for address, physical, rights in _by_page(found):
             reached.add(address)
@@ -97,6 +105,14 @@ def violations(
         if granted.keys() - reached:
             first = min(granted.keys() - reached)
             yield f"partition {name} does not reach {first:#x}, which is its own"
+
+
+def _registers(device: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """The pages of a device's registers: address and physical address."""
+    if device["bus"] == "memory":
+        offset = device["address"] % PAGE
+        for at in range(-offset, device["size"], PAGE):
+            yield device["address"] + at, device["physical"] + at
 
 
 def _by_page(found: Walk) -> Iterator[tuple[int, int, str]]:

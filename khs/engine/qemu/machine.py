@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from khs.engine.native import Host, LoadError
 from khs.engine.qemu import isolation
@@ -33,6 +33,10 @@ LOG = 8 << 20
 CONSOLE = 64 << 10
 
 
+#: Reads what the board writes on a serial port, and writes what it is to read.
+SerialLine = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
 @dataclass
 class _Run:
     """A run, and what is known of it so far."""
@@ -53,7 +57,8 @@ class Machine:
 
     `firmware`: the ELF of the board's firmware. `patience`: seconds of silence after which the
     board counts as dead. `accel`: QEMU's accelerator; only "tcg" counts instructions, so that a run
-    is the same each time.
+    is the same each time. `serial`: who is at the other ends of the board's serial ports, by the
+    names of its file (boards/*.toml); whatever they do ends with the board.
     """
 
     engine = "qemu"
@@ -67,6 +72,7 @@ class Machine:
         policy_at: Mapping[int, bytes] | None = None,
         patience: float = 60.0,
         accel: str = COUNTED,
+        serial: Mapping[str, SerialLine] | None = None,
     ) -> None:
         """Raises EngineError if there is no QEMU, or the archive cannot be run."""
         manifest = archive.manifest
@@ -75,8 +81,11 @@ class Machine:
         self._names = [str(name) for name in manifest["names"]["partitions"]]
         self.board = Board.of(manifest)
         self.seed = seed
+        self._devices = list(manifest.get("devices", ()))
         self._patience = patience
         self._accel = accel
+        self._serial = dict(serial or {})
+        self._attach = self.board.attach(list(self._serial))
         self._swaps = sorted((policy_at or {}).items())
         self._qemu = self.board.find_qemu()
         self._firmware = firmware
@@ -141,6 +150,7 @@ class Machine:
             emulated=True,
             counted=self._is_counted,
             log_size=LOG,
+            devices=self._devices,
         )
 
     # ------------------------------------------------------------ running
@@ -173,7 +183,12 @@ class Machine:
             files[1].write_bytes(image)
             log = Log(memory, profile.image + len(image), LOG)
             command = self.board.command(self._qemu, files[0], files[1], memory.path, self._accel)
-            process = Process(command, lines=2, inherited=[memory.descriptor])
+            process = Process(
+                command,
+                lines=2 + len(self._serial),
+                inherited=[memory.descriptor],
+                attach=self._attach,
+            )
             asyncio.run(self._supervise(process, log, run))
             if run.ended:
                 self._check_isolation(memory, len(image))
@@ -211,8 +226,10 @@ class Machine:
 
     async def _board(self, process: Process, log: Log, run: _Run) -> None:
         async with process:
-            bell, console = process.serial
+            bell, console, *ports = process.serial
             listening = asyncio.create_task(_keep(console, run.console))
+            lines = zip(self._serial.values(), ports, process.writers[2:], strict=True)
+            serving = [asyncio.create_task(line(out, into)) for line, out, into in lines]
             await process.resume()
             async for kind, data in packets(bell, log, self._patience):
                 if kind is Kind.EVENTS:
@@ -227,7 +244,7 @@ class Machine:
                 if run.inspect is not None and not run.ended:
                     await self._look(process, log.memory, run.inspect)
             status = await process.wait()
-            await listening
+            await asyncio.gather(listening, *serving)
             if not run.ended or status != self.board.profile.exit_status(DONE):
                 raise await self._death(process, status, run)
 
@@ -249,7 +266,11 @@ class Machine:
         try:
             tables = isolation.roots(memory, begin + image, len(self._names))
             config, arch = self._archive.config, self.board.arch
-            found = list(isolation.violations(memory, arch, config, tables, self._names, kernel))
+            found = list(
+                isolation.violations(
+                    memory, arch, config, tables, self._names, kernel, self._devices
+                )
+            )
         except IndexError as error:
             raise EngineError(f"the board's page tables are nowhere: {error}") from error
         if found:

@@ -28,7 +28,8 @@ WORDS = 4096
 class Process:
     """Use as an asynchronous context manager. `lines` serial lines, in the board's
     order. `inherited` are further descriptors for QEMU. With a `folder`, which has to be
-    empty, lines are pipes there."""
+    empty, lines are pipes there. `attach`: QEMU's arguments that connect the lines, character
+    devices line0, line1 and so on; None: serial ports in this order."""
 
     def __init__(
         self,
@@ -36,19 +37,23 @@ class Process:
         lines: int,
         inherited: Sequence[int] = (),
         folder: Path | None = None,
+        attach: Sequence[str] | None = None,
     ) -> None:
         self._command = list(command)
         self._lines = lines
         self._inherited = list(inherited)
         self._folder = folder
+        ports = [("-serial", f"chardev:line{number}") for number in range(lines)]
+        self._attach = [word for port in ports for word in port] if attach is None else list(attach)
         self._pipes: list[Pipe] = []
         self._ours: list[socket.socket] = []
         self._process: asyncio.subprocess.Process | None = None
         self._qmp: Any = None
         self._words = b""
         self._listening: asyncio.Task[None] | None = None
+        #: What comes from each line, and the way in.
         self.serial: list[asyncio.StreamReader] = []
-        self._writers: list[asyncio.StreamWriter] = []
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Process:
         try:
@@ -75,6 +80,7 @@ class Process:
             arguments += ["-mon", "chardev=qmp,mode=control"]
             for number in range(self._lines):
                 arguments += await self._line(number, theirs)
+            arguments += self._attach
             self._process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdin=subprocess.DEVNULL,
@@ -104,8 +110,8 @@ class Process:
             backend = f"pipe,id=line{number},path={pipe.path}"
             reader, writer = await pipe.open()
         self.serial.append(reader)
-        self._writers.append(writer)
-        return ["-chardev", backend, "-serial", f"chardev:line{number}"]
+        self.writers.append(writer)
+        return ["-chardev", backend]
 
     def _channel(self, theirs: list[socket.socket]) -> socket.socket:
         ours, other = socket.socketpair()
@@ -157,7 +163,7 @@ class Process:
 
     def send(self, line: int, data: bytes) -> None:
         """Bytes for a serial line; the board takes them when it can."""
-        self._writers[line].write(data)
+        self.writers[line].write(data)
 
     @property
     def shutdown_reason(self) -> str:
@@ -195,7 +201,7 @@ class Process:
                 await self._listening
         for pipe in self._pipes:
             pipe.settle()
-        for writer in self._writers:
+        for writer in self.writers:
             writer.close()
         for end in self._ours:
             end.close()

@@ -10,7 +10,7 @@ period that both runs completed; of the others, what one run has more must lie i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +54,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`compared`: steps by partition; `left_out`: partitions that depend on preemption."""
+    """`compared`: steps by partition; `left_out`: why others are not compared, by partition."""
 
     compared: dict[str, int]
-    left_out: tuple[str, ...]
+    left_out: Mapping[str, str]
     difference: Difference | None = None
 
     @property
@@ -108,12 +108,24 @@ def _masked(number: int | None, info: bytes) -> bytes:
     return bytes(masked)
 
 
+def incomparable(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Partitions of which the engines cannot do the same, and why."""
+    reasons = dict.fromkeys(
+        manifest["run"]["preemption_dependent"],
+        "it depends on preemption (run.preemption_dependent)",
+    )
+    for name, about in manifest["partitions"].items():
+        if about["devices"]:
+            reasons[name] = f"the unicorn engine does not have {', '.join(about['devices'])}"
+    return reasons
+
+
 def compare(
     names: Names,
     a: Recorder,
     b: Recorder,
     *,
-    left_out: Sequence[str],
+    left_out: Mapping[str, str],
     last_frame: int,
 ) -> Comparison:
     """Compares two runs. `last_frame`: the tick at which the last frame of both began."""
@@ -129,8 +141,8 @@ def compare(
                 format(step.event, names) for step in one[max(0, index - CONTEXT) : index]
             )
             pair = (_at(one, index), _at(other, index))
-            return Comparison(compared, tuple(left_out), Difference(name, index, before, *pair))
-    return Comparison(compared, tuple(left_out))
+            return Comparison(compared, left_out, Difference(name, index, before, *pair))
+    return Comparison(compared, left_out)
 
 
 def _completed(a: list[Step], b: list[Step]) -> tuple[list[Step], list[Step]]:

@@ -34,6 +34,7 @@ def compare(
     from khs import compare, runs
     from khs.cli.progress import Reporter
     from khs.image import open_system
+    from khs.trace import Names
 
     layers = common.layers(system, overlays)
     with Reporter(quiet=as_json) as reporter:
@@ -49,7 +50,7 @@ def compare(
     found = compare.compare(
         names,
         *recorders,
-        left_out=archive.manifest["run"]["preemption_dependent"],
+        left_out=compare.incomparable(archive.manifest),
         last_frame=result.ticks - result.ticks // max(result.frames, 1),
     )
     _report(found, names, as_json)
@@ -61,15 +62,20 @@ def _report(found: Comparison, names: Names, as_json: bool) -> None:
         partitions = {name: {"events_compared": n} for name, n in found.compared.items()}
         first = found.difference.to_json(names) if found.difference else None
         common.print_json(
-            {"equal": found.equal, "partitions": partitions, "first_difference": first}
+            {
+                "equal": found.equal,
+                "partitions": partitions,
+                "left_out": dict(found.left_out),
+                "first_difference": first,
+            }
         )
         return
     from khs.trace import format
 
     for name, steps in found.compared.items():
         print(f"{name}: {steps} events equal")
-    for name in found.left_out:
-        print(f"{name}: not compared, it depends on preemption (run.preemption_dependent)")
+    for name, reason in found.left_out.items():
+        print(f"{name}: not compared: {reason}")
     if found.difference is None:
         print("equal")
         return

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from khs import compare, runs
+from khs.cli import app
 from khs.compare import Recorder
 from khs.engine import qemu, unicorn
 from khs.image import Archive
@@ -21,6 +25,7 @@ SYSTEMS = [
     ("iot-gateway", ("overlong.toml",)),
     ("hostile", ()),
     ("bench", ()),
+    ("traffic-light", ()),
 ]
 
 
@@ -44,7 +49,7 @@ def names(built: Archive) -> Names:
 def test_our_systems_compare_equal(system: str, overlays: tuple[str, ...], board: str) -> None:
     built = archive(system, board, *overlays)
     one, other, last = both(built, board, 60)
-    left_out = built.manifest["run"]["preemption_dependent"]
+    left_out = compare.incomparable(built.manifest)
     found = compare.compare(names(built), one, other, left_out=left_out, last_frame=last)
     assert found.difference is None
     assert sum(found.compared.values()) > 100
@@ -72,7 +77,7 @@ def test_a_planted_error_is_found(change: tuple[str, str, str], board: str, tmp_
     built = archive("iot-gateway", board)
     wrong = changed_firmware(tmp_path, BOARDS[board], change)
     one, other, last = both(built, board, 30, wrong)
-    found = compare.compare(names(built), one, other, left_out=(), last_frame=last)
+    found = compare.compare(names(built), one, other, left_out={}, last_frame=last)
     assert found.difference is not None
     assert found.difference.before
     at = found.difference.b or found.difference.a
@@ -120,7 +125,7 @@ def test_what_differs(a: list[memoryview], b: list[memoryview], index: int | Non
     one, other = steps(*a), steps(*b)
     one.steps += [[]] * (len(known.partitions) - 1)
     other.steps += [[]] * (len(known.partitions) - 1)
-    found = compare.compare(known, one, other, left_out=(), last_frame=50)
+    found = compare.compare(known, one, other, left_out={}, last_frame=50)
     assert (found.difference.index if found.difference else None) == index
 
 
@@ -133,3 +138,27 @@ def test_times_are_masked_and_nothing_else() -> None:
     wrong = struct.pack("<IIQ", 4, 0, 1000)
     keys = [steps(call(number, 1, b"data" + info)).steps[0][0].key for info in (one, other, wrong)]
     assert keys[0] == keys[1] != keys[2]
+
+
+def khs(*arguments: str) -> Any:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_the_command_says_equal(board: str) -> None:
+    done = khs("compare", "uart", "--board", board, "--frames", "9")
+    said = done.stdout.splitlines()
+    assert done.exit_code == 0
+    assert said[0].startswith("bystander: ")
+    assert said[1:] == ["driver: not compared: the unicorn engine does not have uart3", "equal"]
+
+
+def test_the_command_tells_the_first_difference(
+    board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = changed_firmware(tmp_path, BOARDS[board], WRONG_VERDICT)
+    monkeypatch.setattr("khs.runs.build_firmware", lambda *_: wrong)
+    done = khs("compare", "iot-gateway", "--board", board, "--frames", "30", "--json")
+    found = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert found["equal"] is False
+    assert found["first_difference"]["partition"] in found["partitions"]

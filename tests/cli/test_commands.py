@@ -31,7 +31,6 @@ COMMANDS = [
     "resolve",
     "build",
     "schema",
-    "boot",
     "doctor",
     "bench",
 ]

@@ -18,6 +18,9 @@ def build(
     release: Annotated[
         bool, typer.Option(help="Demand what a release needs: every program pinned by its hash.")
     ] = False,
+    sd: Annotated[
+        Path | None, typer.Option(help="Write an image for a real board's SD card, too.")
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Build a bootable archive, and report.md beside it.
@@ -27,6 +30,7 @@ def build(
 
         khs build images/iot-gateway -o gateway.khs
         khs build mysystem --release
+        khs build mysystem --board sabrelite --sd card.img
     """
     from khs.cli.progress import Reporter
     from khs.image import open_system
@@ -35,6 +39,10 @@ def build(
         archive = open_system(
             system, common.layers(system, overlays), board, release=release, progress=reporter.step
         )
+        if sd is not None:
+            from khs import sdcard
+
+            sdcard.write(sd, sdcard.card(archive, reporter.step))
     target = output or Path(f"{archive.manifest['system']}.khs")
     *folders, target, report = archive.write(target)
     for folder in folders:
@@ -42,8 +50,10 @@ def build(
     if as_json:
         lines = archive.manifest["trusted_lines"]
         document = {"archive": str(target), "sha256": archive.sha256, "trusted_lines": lines}
-        common.print_json(document)
+        common.print_json(document | ({} if sd is None else {"sd": str(sd)}))
     else:
         print(f"{target}  sha256 {archive.sha256}")
         print(f"{report}  memory map, windows, channels and rights for review")
+        if sd is not None:
+            print(f"{sd}  for the SD card of a {archive.manifest['board']}")
     return common.OK

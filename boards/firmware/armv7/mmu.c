@@ -96,7 +96,9 @@ static uint32_t *table_of(space *s, uint32_t address)
 {
     uint32_t *entry = &s->entries[address >> SECTION_SHIFT];
     if (!(*entry & L1_TABLE)) {
-        *entry = (uint32_t)(uintptr_t)memory_pages(L2_BYTES, L2_BYTES) | L1_TABLE;
+        void *table = memory_pages(L2_BYTES, L2_BYTES);
+        clean(table, L2_BYTES); /* the CPU walks what is in memory */
+        *entry = (uint32_t)(uintptr_t)table | L1_TABLE;
         clean(entry, sizeof *entry);
     }
     return (uint32_t *)(uintptr_t)(*entry & ~(L2_BYTES - 1));

@@ -15,7 +15,15 @@
 #define USR1 0x94u
 #define USR2 0x98u
 #define UCR1_ENABLE 0x1u
-#define UCR2_TRANSMIT 0x4005u /* ignore RTS, transmitter on, out of reset */
+#define UCR2_TRANSMIT 0x4025u /* ignore RTS, 8 bits, transmitter on, out of reset */
+#define UCR3 0x88u
+#define UCR3_MUXED 0x4u /* RXDMUXSEL, always 1 on an i.MX6 */
+#define UFCR 0x90u
+#define UFCR_HALF 0x0a01u /* 80 MHz divided by 2; FIFO levels as after reset */
+#define UBIR 0xa4u
+#define UBMR 0xa8u
+#define UBIR_115200 15u
+#define UBMR_115200 346u /* 40 MHz * 16 / (16 * 347) */
 #define USR1_READY 0x2000u
 #define USR2_SENT 0x8u
 
@@ -63,6 +71,10 @@ static void uart_open(uint32_t base)
 {
     REGISTER(base + UCR1) = UCR1_ENABLE;
     REGISTER(base + UCR2) = UCR2_TRANSMIT;
+    REGISTER(base + UCR3) |= UCR3_MUXED;
+    REGISTER(base + UFCR) = UFCR_HALF;
+    REGISTER(base + UBIR) = UBIR_115200;
+    REGISTER(base + UBMR) = UBMR_115200;
 }
 
 void board_open(void)

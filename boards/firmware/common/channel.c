@@ -105,12 +105,16 @@ void console_hex(uint64_t value)
             board_console_byte((uint8_t)"0123456789abcdef"[value >> shift & 15]);
 }
 
+/* Before the boot image is known there may be an emulator; one that is not there traps. */
 void firmware_fail(const char *why, uint64_t value)
 {
+    static bool failed;
+    bool again = failed;
+    failed = true;
     console_text("khs: ");
     console_text(why);
     console_text(" ");
     console_hex(value);
     console_text("\n");
-    board_exit(EXIT_REFUSED, true);
+    board_exit(EXIT_REFUSED, !again);
 }

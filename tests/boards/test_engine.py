@@ -40,7 +40,7 @@ def test_a_log_that_is_always_full_changes_nothing(
 
 
 def test_charged_time_is_that_of_unicorn(board: str) -> None:
-    """But for what the board's timer cannot tell: 10 ns on the SABRE Lite."""
+    """To the tick on PCs; the SABRE Lite's clock counts 10 ns, which are a tick and a quarter."""
     built = archive("iot-gateway", board)
     with qemu.Machine(built, firmware(board)) as machine:
         emulated = machine.run(12)
@@ -50,7 +50,8 @@ def test_charged_time_is_that_of_unicorn(board: str) -> None:
     for name, about in other.partitions.items():
         found = emulated.partitions[name]
         assert found.ticks + found.idle_ticks == about.ticks + about.idle_ticks, name
-        assert abs(found.ticks - about.ticks) <= 2 * about.hypercalls, name
+        blurred = about.hypercalls if board == "sabrelite" else 0
+        assert abs(found.ticks - about.ticks) <= blurred, name
 
 
 def test_consoles_come_out_as_events_and_on_the_serial_line(board: str) -> None:

@@ -38,8 +38,8 @@ typedef struct firmware {
     uint32_t seen;      /* board_clock, when `elapsed` was found */
     uint64_t elapsed;   /* ticks since the boot */
     uint64_t remainder; /* fraction of a tick */
-    uint32_t call_cycles;  /* of the kernel, in a measurement that a hypercall ends */
-    uint32_t timer_cycles; /* and in one that the timer ends */
+    uint64_t call_ticks;  /* of the kernel, in a measurement that a hypercall ends; fixed point */
+    uint64_t timer_ticks; /* and in one that the timer ends */
     uint32_t start_ticks;  /* from the timer's start to the guest's first instruction */
 } firmware;
 

@@ -14,6 +14,7 @@
 #define CALIBRATION 0x40000000u /* where the code to measure with lies */
 #define NOPS 800u
 #define STEPS 400u /* ticks until the timer comes */
+#define LENGTHS 25u /* of code: any phase of a clock of 10 ns to instructions of 8 */
 #define TRIES 32u
 
 static uint32_t counts_for(const firmware *f, uint32_t ticks)
@@ -22,10 +23,12 @@ static uint32_t counts_for(const firmware *f, uint32_t ticks)
     return (uint32_t)((ticks * f->counts_per_tick + up) >> FRACTION);
 }
 
-static uint32_t ticks_of(const firmware *f, uint32_t cycles)
+/* Whole ticks of so many cycles without the kernel's part. */
+static uint32_t ticks_of(const firmware *f, uint32_t cycles, uint64_t kernel)
 {
     const uint64_t half = 1ull << (FRACTION - 1);
-    return (uint32_t)((cycles * f->ticks_per_cycle + half) >> FRACTION);
+    uint64_t exact = cycles * f->ticks_per_cycle + half;
+    return exact > kernel ? (uint32_t)((exact - kernel) >> FRACTION) : 0;
 }
 
 uint64_t run_ticks(const firmware *f, uint32_t cycles, uint64_t *remainder)
@@ -33,11 +36,6 @@ uint64_t run_ticks(const firmware *f, uint32_t cycles, uint64_t *remainder)
     uint64_t exact = (uint64_t)cycles * f->ticks_per_cycle + *remainder;
     *remainder = exact & ((1ull << FRACTION) - 1);
     return exact >> FRACTION;
-}
-
-static uint32_t cycles_of(const firmware *f, uint32_t ticks)
-{
-    return (uint32_t)((ticks * f->cycles_per_tick) >> FRACTION);
 }
 
 /* Some instructions that do nothing, then a hypercall. */
@@ -58,14 +56,35 @@ static trap run_from(cpu_context *context, uint64_t pc, uint32_t counts)
     return t;
 }
 
-static uint32_t measure_call(firmware *f)
+/* What the clock shows for so many instructions, of which the last is a hypercall. */
+static uint32_t measure_call(firmware *f, uint32_t instructions)
 {
     cpu_context context;
-    trap call = run_from(&context, CALIBRATION + NOPS * cpu_nop_size, counts_for(f, MOST_TICKS));
+    uint64_t pc = CALIBRATION + (NOPS + 1 - instructions) * cpu_nop_size;
+    trap call = run_from(&context, pc, counts_for(f, MOST_TICKS));
     if (call.kind != TRAP_HYPERCALL)
         firmware_fail("the board's timer does not suit its clock; it came in place of a trap, hertz", f->timer_hz);
-    uint32_t instruction = cycles_of(f, 1);
-    return call.cycles > instruction ? call.cycles - instruction : 0;
+    return call.cycles;
+}
+
+/* Where every instruction takes a tick, the mean over some lengths is right even for a clock that
+ * counts in other steps. */
+static uint64_t counted_call(firmware *f)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 1; i <= LENGTHS; i++)
+        sum += measure_call(f, i) * f->ticks_per_cycle - ((uint64_t)i << FRACTION);
+    return sum / LENGTHS;
+}
+
+/* Elsewhere the shortest of some traps tells best. */
+static uint64_t shortest_call(firmware *f)
+{
+    uint32_t least = measure_call(f, 1);
+    for (uint32_t i = 0; i < TRIES; i++)
+        least = (uint32_t)khs_min(least, measure_call(f, 1));
+    uint64_t ticks = least * f->ticks_per_cycle, own = 1ull << FRACTION;
+    return ticks > own ? ticks - own : 0;
 }
 
 static void measure_timer(firmware *f)
@@ -75,11 +94,10 @@ static void measure_timer(firmware *f)
     uint32_t done = (uint32_t)(cpu_pc(&context) - CALIBRATION) / cpu_nop_size;
     if (timer.kind != TRAP_TIMER || done > STEPS)
         firmware_fail("the board's timer does not suit its clock; instructions before it came", done);
-    f->timer_cycles = timer.cycles - cycles_of(f, done);
+    f->timer_ticks = timer.cycles * f->ticks_per_cycle - ((uint64_t)done << FRACTION);
     f->start_ticks = STEPS - done;
 }
 
-/* Where instructions do not take the time of ticks, the shortest of some traps tells best. */
 static void calibrate(firmware *f)
 {
     uint8_t *page = memory_pages(PAGE, PAGE);
@@ -87,14 +105,12 @@ static void calibrate(firmware *f)
     lay_code(page);
     space_map(s, CALIBRATION, (uintptr_t)page, PAGE, KHS_R | KHS_X);
     space_enter(s);
-    f->call_cycles = measure_call(f);
     if (f->image->flags & IMAGE_COUNTED) {
+        f->call_ticks = counted_call(f);
         measure_timer(f);
-        return;
+    } else {
+        f->call_ticks = f->timer_ticks = shortest_call(f);
     }
-    for (uint32_t i = 0; i < TRIES; i++)
-        f->call_cycles = (uint32_t)khs_min(f->call_cycles, measure_call(f));
-    f->timer_cycles = f->call_cycles;
 }
 
 void run_open(firmware *f)
@@ -145,8 +161,7 @@ static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
     trap t = cpu_run(&c->context);
     board_timer_stop();
     bool interrupted = t.kind == TRAP_TIMER || t.kind == TRAP_DEVICE;
-    uint32_t kernel = interrupted ? f->timer_cycles : f->call_cycles;
-    *ran = t.cycles > kernel ? ticks_of(f, t.cycles - kernel) : 0;
+    *ran = ticks_of(f, t.cycles, interrupted ? f->timer_ticks : f->call_ticks);
     if (t.kind == TRAP_TIMER && *ran < ticks)
         *ran = ticks; /* the timer never comes early */
     return t;

@@ -3,7 +3,8 @@
  * owner's handler returns it is masked. So no partition's device enters the kernel in the windows of
  * another.
  *
- * A system with devices keeps pace with the clock: what virtual time is ahead by is waited for. */
+ * Real boards and systems with devices keep pace with the clock: what virtual time is ahead by is
+ * waited for. */
 #include "../../../khs/core/internal.h"
 #include "firmware.h"
 
@@ -97,8 +98,8 @@ static uint64_t elapsed(firmware *f)
 uint64_t devices_pace(firmware *f)
 {
     uint64_t now = khs_now(f->core);
-    if (f->image->devices.size == 0)
-        return khs_frame_end(f->core);
+    if (f->image->devices.size == 0 && f->image->flags & IMAGE_EMULATED)
+        return khs_frame_end(f->core); /* nobody waits: as fast as possible */
     enter_window(f);
     uint32_t line = board_poll();
     while (elapsed(f) < now && line == BOARD_NOTHING)

@@ -25,7 +25,10 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 DATA = ("boards", "partitions", "images", "docs", "khs/core", "monitor/examples", "monitor/vm")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "monitor/README.md")  # for docs
-PACKAGE_FILES = ("*.toml", "*.idl", "*.cdl", "*.edl", "*.psl", "*.model", "*.xml", "py.typed")
+PACKAGE_FILES = (
+    *("*.toml", "*.idl", "*.cdl", "*.edl", "*.psl", "*.model", "*.xml", "*.gdb"),
+    "py.typed",
+)
 LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))
 IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.khs", ".*")
 

@@ -14,6 +14,7 @@ from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
 from khs.engine import unicorn
 from khs.engine.inputs import Inputs, Stamped
+from khs.engine.qemu.control import Control
 from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.image import Archive
@@ -60,7 +61,8 @@ class Machine(Protocol):
 class Plan:
     """What to run, and how. `engine`: "unicorn" or "qemu", with `accel`, QEMU's accelerator.
     `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for what
-    comes from outside; `replay` comes in the place of that."""
+    comes from outside; `replay` comes in the place of that. `control`: who lets an emulated board
+    run, None for itself."""
 
     archive: Archive
     frames: int
@@ -73,6 +75,7 @@ class Plan:
     record: Path | None = None
     replay: Record | None = None
     accel: str = "tcg"
+    control: Control | None = None
     header: dict[str, Any] = field(init=False)
 
     @property
@@ -296,7 +299,12 @@ def open_machine(
 
     firmware = build_firmware(Arch[plan.archive.manifest["arch"].upper()], say)
     return qemu.Machine(
-        plan.archive, firmware, seed=plan.seed, policy_at=policies, accel=plan.accel
+        plan.archive,
+        firmware,
+        seed=plan.seed,
+        policy_at=policies,
+        accel=plan.accel,
+        control=plan.control,
     )
 
 

@@ -16,6 +16,7 @@ from khs.cli import (
     build,
     check,
     compare,
+    debug,
     doctor,
     explain,
     flow,
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 for _panel, _commands in (
     ("Run and look", (run.run, trace.trace, explain.explain, flow.flow, compare.compare)),
-    ("Boards", (boot.boot,)),
+    ("Boards", (boot.boot, debug.debug)),
     ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),
 ):

@@ -32,7 +32,10 @@ class Port:
 #: The kernel computes in general registers alone: the others are always the guests'.
 PORTS = {
     Arch.ARMV7: Port(
-        ("--target=armv7a-none-eabi", "-mcpu=cortex-a9", "-mfloat-abi=soft", "-marm"),
+        (
+            *("--target=armv7a-none-eabi", "-mcpu=cortex-a9", "-mfloat-abi=soft", "-marm"),
+            "-funwind-tables",  # else functions that never return keep no way back for debuggers
+        ),
         ("armv7",),
         "armv7/sabrelite.ld",
     ),

@@ -23,6 +23,7 @@ COMMANDS = [
     "trace",
     "explain",
     "compare",
+    "debug",
     "flow",
     "boot",
     "new",

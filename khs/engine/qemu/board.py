@@ -18,12 +18,23 @@ from khs.errors import EngineError
 
 #: 2 ** 3 ns an instruction: 125 MHz, the boards' nominal clock.
 COUNTED = "tcg"  # the accelerator that can
-ICOUNT = ("-icount", "shift=3,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
+_RTC = ("-rtc", "base=2020-01-01,clock=vm")
+ICOUNT = ("-icount", "shift=3,sleep=off", *_RTC)
 
 
 #: Lines of the runner: what comes from the firmware, the board's console, and then devices.
 BELL, CONSOLE = "line0", "line1"
 _CONSOLE_UART = "uart2"
+
+
+def recording(file: Path) -> tuple[str, ...]:
+    """ICOUNT; what the run depends on goes into `file`."""
+    return ("-icount", f"shift=3,rr=record,rrfile={file}", *_RTC)
+
+
+def replaying(file: Path) -> tuple[str, ...]:
+    """The clock of a run that was recorded: it does not notice when a debugger stops it."""
+    return ("-icount", f"shift=3,rr=replay,rrfile={file}", *_RTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +146,10 @@ class Board:
         return found
 
     def command(
-        self, qemu: str, firmware: Path, image: Path, memory: str, accel: str = COUNTED
+        self, qemu: str, firmware: Path, image: Path, memory: str, clock: Sequence[str] = ICOUNT
     ) -> list[str]:
-        """QEMU's arguments but for the channels. `memory`: path of what the board's memory is."""
+        """QEMU's arguments but for the channels. `memory`: path of what the board's memory is;
+        `clock`: what drives its processor."""
         profile = self.profile
         return [
             qemu,
@@ -147,7 +159,7 @@ class Board:
             f"memory-backend-file,id=ram,size={self.ram_size},mem-path={memory},share=on",
             *("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
             *profile.arguments,
-            *(ICOUNT if accel == COUNTED else ("-accel", accel)),
+            *clock,
             *("-kernel", str(firmware)),
             "-device",
             f"loader,file={image},addr={profile.image:#x},force-raw=on",

@@ -53,7 +53,7 @@ class Report:
 
 
 async def packets(
-    bell: asyncio.StreamReader, log: Log, patience: float
+    bell: asyncio.StreamReader, log: Log, patience: float | None
 ) -> AsyncIterator[tuple[Kind, bytes]]:
     """Whole packets until the board is gone. `bell`: the line on which it says that there is more.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from khs.engine.qemu import isolation
 from khs.engine.qemu.board import COUNTED, Board
 from khs.engine.qemu.boot import boot_image
 from khs.engine.qemu.channel import Kind, Report, packets, report
+from khs.engine.qemu.control import Control
 from khs.engine.qemu.isolation import segments
 from khs.engine.qemu.memory import LOG_HEAD, Log, Memory
 from khs.engine.qemu.paused import Inspect, Paused
@@ -58,7 +59,8 @@ class Machine:
     `firmware`: the ELF of the board's firmware. `patience`: seconds of silence after which the
     board counts as dead. `accel`: QEMU's accelerator; only "tcg" counts instructions, so that a run
     is the same each time. `serial`: who is at the other ends of the board's serial ports, by the
-    names of its file (boards/*.toml); whatever they do ends with the board.
+    names of its file (boards/*.toml); whatever they do ends with the board. `control`: who lets the
+    board run.
     """
 
     engine = "qemu"
@@ -73,6 +75,7 @@ class Machine:
         patience: float = 60.0,
         accel: str = COUNTED,
         serial: Mapping[str, SerialLine] | None = None,
+        control: Control | None = None,
     ) -> None:
         """Raises EngineError if there is no QEMU, or the archive cannot be run."""
         manifest = archive.manifest
@@ -82,7 +85,8 @@ class Machine:
         self.board = Board.of(manifest)
         self.seed = seed
         self._devices = list(manifest.get("devices", ()))
-        self._patience = patience
+        self._control = control or Control()
+        self._patience = None if self._control.pauses else patience
         self._accel = accel
         self._serial = dict(serial or {})
         self._attach = self.board.attach(list(self._serial))
@@ -182,13 +186,7 @@ class Machine:
             files[0].write_bytes(self._firmware)
             files[1].write_bytes(image)
             log = Log(memory, profile.image + len(image), LOG)
-            command = self.board.command(self._qemu, files[0], files[1], memory.path, self._accel)
-            process = Process(
-                command,
-                lines=2 + len(self._serial),
-                inherited=[memory.descriptor],
-                attach=self._attach,
-            )
+            process = self._process(files, memory)
             asyncio.run(self._supervise(process, log, run))
             if run.ended:
                 self._check_isolation(memory, len(image))
@@ -210,6 +208,18 @@ class Machine:
             wall_s=time.perf_counter() - began,
         )
 
+    def _process(self, files: Sequence[Path], memory: Memory) -> Process:
+        control = self._control
+        clock = control.clock if self._is_counted else ("-accel", self._accel)
+        command = self.board.command(self._qemu, files[0], files[1], memory.path, clock)
+        return Process(
+            [*command, *control.arguments],
+            lines=2 + len(self._serial),
+            inherited=[memory.descriptor, *control.inherited],
+            attach=self._attach,
+            aside=control.pauses,
+        )
+
     async def _supervise(self, process: Process, log: Log, run: _Run) -> None:
         """Ctrl-C cancels the inner task; what came until then counts."""
         self._loop = asyncio.get_running_loop()
@@ -226,27 +236,38 @@ class Machine:
 
     async def _board(self, process: Process, log: Log, run: _Run) -> None:
         async with process:
-            bell, console, *ports = process.serial
+            _, console, *ports = process.serial
             listening = asyncio.create_task(_keep(console, run.console))
             lines = zip(self._serial.values(), ports, process.writers[2:], strict=True)
             serving = [asyncio.create_task(line(out, into)) for line, out, into in lines]
-            await process.resume()
-            async for kind, data in packets(bell, log, self._patience):
-                if kind is Kind.EVENTS:
-                    drained = self._host.split(data)
-                    run.tally.add(drained)
-                    run.take(drained)
-                    continue
-                run.report = report(data, len(self._names))
-                run.ended = kind is Kind.END
-                if run.progress is not None:
-                    run.progress(run.report.frames, run.frames)
-                if run.inspect is not None and not run.ended:
-                    await self._look(process, log.memory, run.inspect)
-            status = await process.wait()
-            await asyncio.gather(listening, *serving)
-            if not run.ended or status != self.board.profile.exit_status(DONE):
+            async with self._control.over(process):
+                await self._follow(process, log, run)
+                status = await process.wait()
+                await asyncio.gather(listening, *serving)
+            switched_off = self._control.pauses and status == 0
+            if switched_off and not run.ended:
+                run.interrupted = True
+            elif not (switched_off or (run.ended and status == self._done)):
                 raise await self._death(process, status, run)
+
+    @property
+    def _done(self) -> int:
+        return self.board.profile.exit_status(DONE)
+
+    async def _follow(self, process: Process, log: Log, run: _Run) -> None:
+        """Until the board is gone."""
+        async for kind, data in packets(process.serial[0], log, self._patience):
+            if kind is Kind.EVENTS:
+                drained = self._host.split(data)
+                run.tally.add(drained)
+                run.take(drained)
+                continue
+            run.report = report(data, len(self._names))
+            run.ended = kind is Kind.END
+            if run.progress is not None:
+                run.progress(run.report.frames, run.frames)
+            if run.inspect is not None and not run.ended:
+                await self._look(process, log.memory, run.inspect)
 
     async def _look(self, process: Process, memory: Memory, inspect: Inspect) -> None:
         """Not at a board that went on to its end meanwhile."""

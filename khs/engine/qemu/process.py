@@ -29,7 +29,8 @@ class Process:
     """Use as an asynchronous context manager. `lines` serial lines, in the board's
     order. `inherited` are further descriptors for QEMU. With a `folder`, which has to be
     empty, lines are pipes there. `attach`: QEMU's arguments that connect the lines, character
-    devices line0, line1 and so on; None: serial ports in this order."""
+    devices line0, line1 and so on; None: serial ports in this order. `aside`: Ctrl-C at the
+    terminal is not QEMU's."""
 
     def __init__(
         self,
@@ -38,11 +39,13 @@ class Process:
         inherited: Sequence[int] = (),
         folder: Path | None = None,
         attach: Sequence[str] | None = None,
+        aside: bool = False,
     ) -> None:
         self._command = list(command)
         self._lines = lines
         self._inherited = list(inherited)
         self._folder = folder
+        self._group = 0 if aside else None
         ports = [("-serial", f"chardev:line{number}") for number in range(lines)]
         self._attach = [word for port in ports for word in port] if attach is None else list(attach)
         self._pipes: list[Pipe] = []
@@ -87,6 +90,7 @@ class Process:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=[*self._inherited, *(end.fileno() for end in theirs)],
+                process_group=self._group,
             )
         except OSError as error:
             raise EngineError(f"{self._command[0]} cannot be started: {error}") from error

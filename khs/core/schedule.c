@@ -92,11 +92,13 @@ static bool pass(khs_core *core, uint64_t limit)
 }
 
 /* What became due while a guest ran comes before what it asks for. A guest is not stopped for
- * events of others: its windows do not show what timers they have. */
+ * events of others: its windows do not show what timers they have. What is due at the very tick comes
+ * behind an instruction that was executed, and before one that faults instead: so it is, too, where
+ * the budget ends at this tick. */
 static void catch_up(khs_core *core)
 {
     khs_state *s = core->state;
-    bool due = s->next_due < s->entered_at;
+    bool due = s->next_due < s->entered_at + (s->entered.kind == KHS_RET_FAULT);
     uint64_t tick = due ? s->next_due : s->entered_at;
     if (tick > s->now) {
         core->partitions[s->slot_partition].ticks += tick - s->now;
@@ -156,8 +158,11 @@ uint64_t khs_frame_end(const khs_core *core)
 khs_outcome khs_do_schedule_status(khs_core *core, uint32_t self, const uint64_t *a)
 {
     const khs_state *s = core->state;
-    struct khs_schedule_status status = {
-        .current = s->schedule, .next = s->next_schedule, .began_ns = khs_ns(core, s->schedule_began)};
+    /* a request that may be taken back is no business of others */
+    bool may = core->cfg_partitions[self].privileges & KHS_PRIV_SCHEDULE_SWITCH;
+    struct khs_schedule_status status = {.current = s->schedule,
+                                         .next = may ? s->next_schedule : s->schedule,
+                                         .began_ns = khs_ns(core, s->schedule_began)};
     return khs_told(core, self, a[0], &status, sizeof status);
 }
 

@@ -195,6 +195,7 @@ struct khs_cpu {
     khs_postponed postponed;
     khs_latch fault;
     khs_latch refused; /* it cannot go on until it is started again */
+    khs_latch interrupted_refused;
     bool tainted;      /* its engines translated what they must not run */
 
     uint32_t partition;

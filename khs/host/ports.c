@@ -103,8 +103,8 @@ void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32
 {
     khs_cpu *cpu = live(port, partition);
     uint64_t sp = 0;
-    if (cpu == NULL || cpu->refused.kind != 0)
-        return; /* a fault comes first */
+    if (cpu == NULL || cpu->refused.kind == KHS_FAULT_ENGINE)
+        return; /* it cannot run at all */
     if (cpu->in_hook) {
         cpu->postponed.any = cpu->postponed.interrupt = true;
         cpu->postponed.handler = handler;
@@ -118,6 +118,8 @@ void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32
     }
     uc_context_save(cpu->main, cpu->interrupted);
     cpu->interrupted_pc = cpu->pc;
+    cpu->interrupted_refused = cpu->refused; /* a fault of the next instruction comes after the handler */
+    cpu->refused = (khs_latch){0};
     uc_reg_read(cpu->main, cpu->host->arch->sp, &sp);
     cpu->host->arch->enter(cpu, handler, sp, irq, false);
 }
@@ -133,6 +135,7 @@ void khs_port_interrupt_return(void *port, uint32_t partition)
     }
     uc_context_restore(cpu->main, cpu->interrupted);
     cpu->pc = cpu->interrupted_pc;
+    cpu->refused = cpu->interrupted_refused;
 }
 
 void khs_port_catch_up(khs_cpu *cpu)

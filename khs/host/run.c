@@ -75,6 +75,18 @@ static void run_partition(khs_host *host)
         tell(host, partition, &why);
 }
 
+/* What the guest came back for is dealt with: results so far are those of a tick. */
+static uint32_t interrupted(khs_host *host)
+{
+    khs_action next = {.kind = KHS_PAUSE};
+    if (!host->is_next_known)
+        next = khs_next(host->core, khs_now(host->core));
+    if (next.kind != KHS_DRAIN)
+        return KHS_HOST_INTERRUPTED;
+    atomic_store(&host->stop, true); /* again, once there is room */
+    return KHS_HOST_DRAIN;
+}
+
 static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
 {
     uint64_t began = host_ns();
@@ -84,7 +96,7 @@ static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
         if (is_due(host)) {
             host->spent = 0;
             if (atomic_exchange(&host->stop, false))
-                return KHS_HOST_INTERRUPTED;
+                return interrupted(host);
             if (host_ns() - began >= YIELD_NS)
                 return KHS_HOST_YIELDED;
         }

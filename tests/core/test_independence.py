@@ -52,6 +52,66 @@ def test_nobody_is_stopped_for_events_of_others() -> None:
     assert done.returns - alone.returns == 10  # one a window
 
 
+def tie(**how: object) -> host.Run:
+    """At tick 500 the call of B to A times out, and an instruction of A faults."""
+    a, b = Partition("test.A"), Partition("test.B")
+    c = Partition("test.C", inputs=((16, 4),))
+    channel = Channel(CALLS, 1, (0,), systems.SERVICE, systems.SERVICE_SIZE)
+    windows = [(1, 0, 100), (0, 100, 800), (2, 900, 100)]
+    cold = (systems.PARTITION, systems.COLD)
+    system = System([a, b, c], [(1000, windows)], [channel], default_health=cold)
+    script = host.Script()
+    caller = script.start(1).poke(systems.DATA, bytes(16))
+    call = (system.port(1, 0), systems.DATA, 16, systems.DATA + 64, 16, 499)
+    caller.call(host.Call.CALL, *call).run(100_000)
+    script.start(0).run(400).fault(host.FAULT_READ, 0)
+    script.start(2).run(100_000)
+    return host.run(system, script, 3000, **how)  # type: ignore[arg-type]
+
+
+def test_what_comes_at_the_same_tick_does_not_depend_on_who_is_stopped() -> None:
+    plain = tie()
+    assert plain.results(1, host.Call.CALL)[0][:2] == (500, host.Code.TIMED_OUT)
+    assert tie(slice=500).stream == plain.stream
+    assert tie(inputs=[(500, 0, b"x")]).visible(1) == plain.visible(1)
+
+
+def test_a_switch_that_is_taken_back_is_nobody_elses_business() -> None:
+    windows = [(0, 0, 100), (1, 100, 100), (0, 200, 100)]
+    parts = [Partition("test.A", privileges=("schedule-switch",)), Partition("test.B")]
+    seen = []
+    for number in (0, 1):
+        script = host.Script()
+        asks = script.start(0).call(host.Call.SCHEDULE_SWITCH, number)
+        asks.call(host.Call.SCHEDULE_STATUS, systems.DATA).peek(systems.DATA, 16).run(97)
+        asks.call(host.Call.SCHEDULE_SWITCH, 0).run(10_000)
+        status = script.start(1).call(host.Call.SCHEDULE_STATUS, systems.DATA)
+        status.peek(systems.DATA, 16).run(1000)
+        done = host.run(System(parts, [(300, windows), (300, windows)]), script, 290)
+        assert done.peeked(0)[0][4] == number
+        seen.append(done.visible(1))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("limit", [None, (0, 5000, systems.STOP), (1, 5000, systems.STOP)])
+def test_a_deadline_that_stops_the_module_stops_who_runs(
+    limit: tuple[int, int, int] | None,
+) -> None:
+    """At its tick: nothing of what the other would still have written is there."""
+    slow = Partition("test.B", period=1000, deadline=500, limit=limit)
+    row = (systems.PARTITION, systems.COLD) if limit else (systems.MODULE, systems.STOP)
+    windows = [(1, 0, 50), (0, 50, 950)]
+    system = System([Partition("test.A"), slow], [(1000, windows)], health={systems.DEADLINE: row})
+    script = host.Script()
+    script.start(0).run(10_000)
+    script.start(1).normal().run(100_000)
+    done = host.run(system, script, 5000)
+    (stop,) = done.of(host.STOP)
+    assert done.stopped and stop.tick == done.now
+    assert stop.tick % 1000 == 500
+    assert done.views[0].ticks == stop.tick // 1000 * 950 + 450
+
+
 def partition(random: Random, number: int, shared: int) -> Partition:
     period = random.choice([0, 1500])
     return Partition(

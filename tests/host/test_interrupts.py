@@ -7,10 +7,12 @@ import pytest
 from tests.host.assemble import assemble
 from tests.host.conftest import Load
 from tests.host.system import CODE, LOG, RAM, Arch, Partition, System
+from tests.host.test_hostile import events
 
 # The main loop counts in several registers, in a vector register and through the flags, and
 # takes an undefined instruction if they ever disagree. The handler spoils all of them.
 HANDLER = CODE + 0x100
+HYPERCALL, FAULT, INTERRUPT = 4, 7, 9  # enum khs_event_type
 GUESTS = {
     Arch.ARMV7: f"""
         movw r0, #{HANDLER & 0xFFFF}
@@ -258,3 +260,35 @@ def test_syscall_leaves_its_return_address_and_flags(load: Load) -> None:
     registers = host.registers(0)
     assert registers[2] == CODE + 8
     assert registers[11] & 0x8D5 == 1
+
+
+@pytest.mark.parametrize("bad", ["mov r4, #0x10000000\nbx r4", "mov r4, #0\nmov r5, #0\nudf #1"])
+def test_the_handler_comes_before_a_fault_at_the_same_tick(bad: str, load: Load) -> None:
+    """Also before one that the engine sees ahead: a jump to where nothing is mapped."""
+    seen = []
+    for nops in range(119, 127):  # a tick is 8 ns: the timer's microsecond is 125 of them
+        source = f"""
+            movw r0, #0x400
+            movt r0, #{CODE >> 16}
+            mov r1, #0
+            mov r7, #23
+            svc #0
+            mov r0, #1
+            mov r7, #22
+            svc #0
+            {chr(10).join(["mov r3, r3"] * nops)}
+            {bad}
+            .org 0x400
+            mov r7, #0
+            svc #0
+            mov r7, #25
+            svc #0
+        """
+        guest = Partition(assemble(Arch.ARMV7, source), action=LOG)
+        host = load(System(Arch.ARMV7, [guest], [(0, 2000)]))
+        host.run(frames=1)
+        parts = [part for drained in host.drain() for _, part in drained.parts]
+        seen.append([event.type for part in parts for event in events(part)])
+    early, late = [HYPERCALL] * 2 + [FAULT], [*[HYPERCALL] * 2, INTERRUPT, *[HYPERCALL] * 2, FAULT]
+    assert seen[0] == early and seen[-1] == late
+    assert all(kinds in (early, late) for kinds in seen)

@@ -422,7 +422,8 @@ static inline khs_result khs_schedule_switch(uint32_t schedule)
     return khs_trap1(KHS_HC_SCHEDULE_SWITCH, schedule);
 }
 
-/* Writes the current and the next schedule and when the current one began.
+/* Writes the current schedule, when it began, and the next one; without the privilege schedule-
+ * switch the current one as the next, too.
  * Errors: BAD_POINTER.
  */
 static inline khs_result khs_schedule_status(struct khs_schedule_status *status)

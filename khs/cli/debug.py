@@ -84,7 +84,8 @@ def debug(
         return common.OK
     plan = runs.plan(archive, frames=frames, engine=engine.value, trace=trace)
     out = sys.stderr if as_json else sys.stdout
-    asked = session.Options(files or [], gdb_only or port is not None, port, live)
+    serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
+    asked = session.Options(files or [], serve, port, live, output)
     show = partial(print, file=out, flush=True)
     done = session.debug(plan, place, asked, common.note, show)
     return _end(done, plan.frames, as_json)

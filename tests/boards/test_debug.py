@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import pty
 import re
+import select
+import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +27,7 @@ from khs.trace.text import describe
 
 from .conftest import BOARDS, ROOT, archive, need_emulator
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
 GATEWAY = ROOT / "images/iot-gateway/system.toml"
 
 
@@ -223,9 +230,7 @@ def test_another_gdb_is_served(board: str, port: int | None) -> None:
 
 
 def khs(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
-    if path is not None:
-        environment["PATH"] = path
+    environment = ENVIRONMENT | ({} if path is None else {"PATH": path})
     command = [sys.executable, "-m", "khs", "debug", *arguments]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -237,17 +242,66 @@ def test_the_command(tmp_path: Path) -> None:
     need_gdb("q35")
     file = tmp_path / "commands"
     file.write_text("hc logger console_write\ncontinue\n")
-    done = khs(
-        "iot-gateway", "--engine", "qemu", "--board", "q35", "--frames", "6", "-x", str(file)
-    )
+    where = ("iot-gateway", "--engine", "qemu", "--board", "q35")
+    common = (*where, "--frames", "6", "-x", str(file))
+    done = khs(*common)
     assert done.returncode == 0, done.stderr
     assert re.search(r"logger calls khs_console_write\(text=0x[0-9a-f]+, length=\d+\)", done.stdout)
     file.write_text("nonsense\n")
-    done = khs(
-        "iot-gateway", "--engine", "qemu", "--board", "q35", "--frames", "6", "-x", str(file)
-    )
+    done = khs(*common, "--json")
     assert done.returncode == 1
     assert "Undefined command" in done.stderr and "gdb ended with status 1" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["frames"] < 6 and told["same_as_undebugged"] is None
+
+
+def test_ctrl_c_is_for_gdb_and_a_hang_up_ends_everything() -> None:
+    """At a terminal, where it reaches khs, gdb and whatever else is not kept from it."""
+    need_emulator("q35")
+    need_gdb("q35")
+    ours, theirs = pty.openpty()
+    options = ("--engine", "qemu", "--board", "q35", "--frames", "100000", "--live")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "khs", "debug", "iot-gateway", *options],
+        env=ENVIRONMENT | {"TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        until(ours, b"(gdb) ")
+        os.write(ours, b"continue\n")
+        until(ours, b"reading 1:")
+        os.write(ours, b"\x03")
+        assert b"SIGINT" in until(ours, b"(gdb) ")
+        os.write(ours, b"where-am-i\n")
+        assert b" window of " in until(ours, b"(gdb) ")
+        below = descendants(process.pid)
+        process.send_signal(signal.SIGHUP)
+        until(ours, b"switched off after")
+        process.wait(20)
+        assert [pid for pid in below if Path(f"/proc/{pid}/cmdline").exists()] == []
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def until(terminal: int, text: bytes) -> bytes:
+    """What the terminal shows up to a text."""
+    seen = b""
+    while text not in seen:
+        assert select.select([terminal], [], [], 30)[0], seen
+        seen += os.read(terminal, 4096)
+    return seen
+
+
+def descendants(pid: int) -> list[int]:
+    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return found + [more for each in found for more in descendants(each)]
 
 
 def test_what_cannot_be_debugged_is_told() -> None:

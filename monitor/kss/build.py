@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kss import boot, syntax
@@ -99,8 +99,9 @@ def _build(path: Path, options: Options) -> Built:
         kept = [item for item in findings.items[reported:] if item.rule not in _FOLLOWING]
         raise DescriptionError([*findings.items[:reported], *kept])
     findings.raise_if_failed()
+    lacking_files = descriptions.lacking
     policy = PolicyTree(
-        classes=tuple(classes.values()),
+        classes=tuple(replace(each, open=each.name in lacking_files) for each in classes.values()),
         objects=tuple(objects.items),
         bindings=checked,
         sites=tuple(bindings.sites),

@@ -51,6 +51,7 @@ class Descriptions:
         # With stubs enabled: classes that may have more endpoints than is known.
         self.open: set[str] = set()
         self.shipped: set[str] = set()  # those of them that KSS describes
+        self.lacking: set[str] = set()  # those of them of which something that is named is missing
 
     # ---- files
 
@@ -133,7 +134,8 @@ class Descriptions:
                 help = self._search.hint(described_by, ".edl")
                 if self.stubs.take("process class", described_by, at, help):
                     self.open.add(name)
-                    return EntityClass(name, index, (), open=True)
+                    self.lacking.add(name)
+                    return EntityClass(name, index, ())
                 message = f"there is no process class {described_by}"
                 self._findings.error("EDL-009", at, message, help, described_by)
             return None
@@ -147,7 +149,7 @@ class Descriptions:
         security = tuple(builder.security)
         self._classify(name, description, builder.open)
         endpoints = tuple(builder.endpoints)
-        return None if broken else EntityClass(name, index, endpoints, security, name in self.open)
+        return None if broken else EntityClass(name, index, endpoints, security)
 
     def _classify(self, name: str, description: Description, open: bool) -> None:
         """Notes whether more may be under a class than is known."""
@@ -155,6 +157,7 @@ class Descriptions:
         if self.stubs.enabled and (open or ours):
             self.open.add(name)
             self.shipped |= {name} if ours else set()
+            self.lacking |= {name} if open else set()
 
     def component(self, word: Word) -> Description | None:
         """What a CDL file says; None after a finding, or if it is a stub."""

@@ -182,7 +182,10 @@ class Selectors:
             return
         server = "src" if section.kind.server_is_source else "dst"
         owner = self._classes.get(section.fixed.get(server, ""))
-        if not owner or not section.candidates:  # what is around it is not known either
+        if not owner:
+            return
+        self._descriptions.lacking.add(owner.name)
+        if not section.candidates:  # what is around it is not known either
             return
         if self.stubs.first(key, word.value, owner.name):
             known = {_VALUE[key](c) for c in self._all[section.kind] if c.owner is owner} - {""}
@@ -214,8 +217,9 @@ class Selectors:
         message = f"class {name} is not declared: it is taken on trust"
         help = did_you_mean(name, self._classes, f"use EDL {name}")
         self._findings.note("STUB-002", word.span.at, message, help, name)
-        self._classes[name] = EntityClass(name, len(self._classes), (), open=True)
+        self._classes[name] = EntityClass(name, len(self._classes), ())
         self._open.add(name)
+        self._descriptions.lacking.add(name)
         return True
 
     def _unknown(self, section: Section, key: str, word: Word) -> None:

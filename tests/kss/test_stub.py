@@ -74,7 +74,12 @@ def test_query_and_flow_tell_what_is_not_known(
     told = {
         (row["method"], row["verdict"], row["stub"]) for row in rows if row["kind"] == "request"
     }
-    assert told == {("Fill", "granted", lacks), ("Open", "granted", None)}
+    waits = "denied as long as files of shop.Till lack"
+    assert told == {
+        ("Fill", "granted", lacks),
+        ("Open", "granted", None),
+        (None, "not known", waits),
+    }
     text = kss("query", str(write), "--dst", "shop.Till").splitlines()
     marked = [line.split()[4] for line in text if "granted, of a stub" in line]
     assert marked == ["bell.ring.Fill", "drawer.Fill"] and text.count(f"    {lacks}") == 2
@@ -87,7 +92,60 @@ def test_query_and_flow_tell_what_is_not_known(
     paths = kss("flow", str(write), "acme.Vfs", "shop.Till").splitlines()
     assert any(line.endswith(f"; {lacks}") for line in paths) and paths[-2:] == stubs
     document = json.loads(kss("flow", str(write), "acme.Vfs", "shop.Till", "--json"))
-    assert list(document["stubs"]) == ["Einit", "shop.Till", "acme.Vfs"]
+    assert list(document["stubs"]) == ["shop.Till", "acme.Vfs"]
+
+
+def test_what_rules_say_of_stubs_is_never_a_plain_no(
+    write: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rule for a stub has a row, whatever is asked for; data may pass there and back."""
+
+    def kss(*arguments: str) -> str:
+        command = ["kss", *arguments, "-I", str(write.parent), "--stub"]
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit):
+            cli.main()
+        return capsys.readouterr().out
+
+    head = PRELUDE.replace("use EDL shop.Till", "")
+    grants = """
+    request src=Einit, dst=acme.Vfs, endpoint=fs.File, method=Open { assert (message.a == 1) }
+    response src=acme.Vfs, dst=Einit { grant () }
+    request src=Einit, dst=kl.core.Core, endpoint=vmm.VMM, method=Map { grant () }
+    request src=Einit, dst=kl.core.Core, endpoint=task.Task, method=Freeze { grant () }
+    request src=kl.core.Core, dst=acme.Vfs { deny () }
+    """
+    write.write_text(head + grants)
+    found = json.loads(kss("query", str(write), "--granted", "--kind", "request", "--json"))
+    assert [
+        (r["src"], r["dst"], r["endpoint"], r["method"], r["verdict"]) for r in found["rows"]
+    ] == [
+        ("Einit", "kl.core.Core", "vmm.VMM", "Map", "not known"),
+        ("Einit", "kl.core.Core", "task.Task", "Freeze", "not known"),
+        ("Einit", "acme.Vfs", "fs.File", "Open", "not known"),
+    ]
+    assert list(found["stubs"]) == ["kl.core.Core", "acme.Vfs"]
+    assert "fs.File.Open" in kss("query", str(write), "--endpoint", "fs.File")
+    there = kss("flow", str(write), "Einit", "acme.Vfs").splitlines()
+    assert there[:2] == [
+        "Einit -> acme.Vfs",
+        f"    request fs.File.Open: not known, {write}:9; denied as long as files of acme.Vfs lack",
+    ]
+    back = kss("flow", str(write), "acme.Vfs", "Einit").splitlines()
+    assert back[0] == "acme.Vfs -> Einit" and back[1].startswith("    response anything: not known")
+    write.write_text(head)  # nothing is for it: certain
+    assert kss("flow", str(write), "Einit", "acme.Vfs").startswith("no path")
+
+
+def test_query_does_not_call_what_kss_ships_a_stub(
+    write: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write.write_text("use nk.base._\nuse EDL kl.core.Core\nuse EDL Einit\nrequest { grant () }\n")
+    monkeypatch.setattr("sys.argv", ["kss", "query", str(write), "--stub", "--granted"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    out = capsys.readouterr().out
+    assert "granted" in out and "stub" not in out
 
 
 def brief(found: list[Finding]) -> list[tuple[str, str]]:

@@ -15,11 +15,13 @@ BUDGET = 48  # boxes that a guard is worth
 
 
 class Verdict(StrEnum):
-    """Of an interaction: `granted` and `denied` hold for every message and state."""
+    """Of an interaction: `granted` and `denied` hold for every message and state. `not known` is
+    what hangs on a file that is not there (`kss.stubs`)."""
 
     GRANTED = "granted"
     CONDITIONAL = "conditional"
     DENIED = "denied"
+    UNKNOWN = "not known"
 
 
 def verdict(guard: Guard, objects: Sequence[PolicyObject]) -> Verdict:

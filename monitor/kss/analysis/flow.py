@@ -23,6 +23,7 @@ from kss.errors import did_you_mean
 from kss.events import Kind
 from kss.tree import PolicyTree
 
+_ORDER = (Verdict.GRANTED, Verdict.CONDITIONAL, Verdict.UNKNOWN)
 _ANSWERS = (Kind.RESPONSE, Kind.ERROR)
 _Call: TypeAlias = tuple[str, str, str, str]  # client, server, endpoint, method
 
@@ -104,12 +105,15 @@ class Flows:
 
 
 def _possible(query: Query) -> Iterator[Row]:
-    """Requests, and answers to them, that are granted in some case; those that always are first."""
-    rows = list(query.rows(verdicts=[Verdict.GRANTED, Verdict.CONDITIONAL]))
+    """Requests, and answers to them, that are granted in some case, or of a stub and not known;
+    those that always are first."""
+    rows = list(query.rows(verdicts=[each for each in Verdict if each is not Verdict.DENIED]))
     asked = {_call(row) for row in rows if row.interaction.kind is Kind.REQUEST}
-    for row in sorted(rows, key=lambda row: row.verdict is not Verdict.GRANTED):
-        answer = row.interaction.kind in _ANSWERS and _call(row) in asked
-        if answer or row.interaction.kind is Kind.REQUEST:
+    pairs = {(client, server) for client, server, _, _ in asked}
+    for row in sorted(rows, key=lambda row: _ORDER.index(row.verdict)):
+        call = _call(row)
+        known = call in asked or (row.verdict is Verdict.UNKNOWN and call[:2] in pairs)
+        if row.interaction.kind is Kind.REQUEST or (row.interaction.kind in _ANSWERS and known):
             yield row
 
 
@@ -127,12 +131,19 @@ def _linked(link: Link, system: System, possible: Iterable[Row]) -> Iterator[tup
     ends = (system.processes[link.source], system.processes[link.target])
     for row in possible:
         *classes, endpoint, method = _call(row)
-        if tuple(classes) != ends or endpoint != link.endpoint or link.method not in (None, method):
+        if tuple(classes) != ends or not _fits(row, endpoint, link.endpoint):
+            continue
+        if link.method is not None and not _fits(row, method, link.method):
             continue
         if row.interaction.kind is Kind.REQUEST:
             yield link.source, link.target, Way(row, link)
         elif link.answers:
             yield link.target, link.source, Way(row, link)
+
+
+def _fits(row: Row, name: str, wanted: str) -> bool:
+    """Whether a row is for a name; rules for a stub may leave it open."""
+    return name == wanted or (row.verdict is Verdict.UNKNOWN and not name)
 
 
 def _must_know(policy: PolicyTree, system: System) -> None:
@@ -145,12 +156,14 @@ def _must_know(policy: PolicyTree, system: System) -> None:
     for link in system.links:
         server = known[system.processes[link.target]]
         names = [each.name for each in server.endpoints]
-        if link.endpoint is not None and link.endpoint not in names:
+        if link.endpoint is not None and link.endpoint not in names and not server.open:
             help = did_you_mean(link.endpoint, names)
             message = f"{link.name}: {server.name} has no endpoint {link.endpoint}; {help}"
             raise UnknownNameError(message)
         found = server.endpoint(link.endpoint or "")
-        if found and link.method is not None and found.interface.method(link.method) is None:
+        if not found or (server.open and not found.interface.methods):
+            continue
+        if link.method is not None and found.interface.method(link.method) is None:
             help = did_you_mean(link.method, [each.name for each in found.interface.methods])
             message = f"{link.name}: {found.interface.name} has no method {link.method}; {help}"
             raise UnknownNameError(message)

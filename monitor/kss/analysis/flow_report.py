@@ -80,7 +80,8 @@ def _way(way: Way, flows: Flows) -> str:
     kind, verdict = way.row.interaction.kind.name.lower(), way.row.verdict.value
     at = _places(places(way.row.rules, flows.query.describer))
     stub = f"; {way.row.stub}" if way.row.stub else ""
-    return f"{kind} {endpoint}.{method}: {verdict}, {at}{over}{stub}"
+    what = ".".join(name for name in (endpoint, method) if name) or "anything"
+    return f"{kind} {what}: {verdict}, {at}{over}{stub}"
 
 
 def _places(places: list[dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ from kss.analysis.interactions import (
     operations,
     peers,
 )
+from kss.analysis.unknown import unknown
 from kss.errors import KssError, did_you_mean
 from kss.events import Kind
 from kss.layout import EntityClass
@@ -38,7 +39,7 @@ class Wanted:
     def check(self, policy: PolicyTree) -> None:
         """Raises UnknownNameError for a name that is nowhere in the policy."""
         known = {"class": [entity.name for entity in policy.classes]}
-        asked = list(operations(policy))
+        asked = [*operations(policy), *(each.operation for each in unknown(policy))]
         known["endpoint"] = [each.endpoint_name for each in asked if each.endpoint_name]
         known["method"] = [each.method_name for each in asked if each.method_name]
         given = (("class", self.src), ("class", self.dst))

@@ -13,10 +13,13 @@ from kss.analysis.guard import Guard, sites
 from kss.analysis.guards import Guards, Wanted
 from kss.analysis.interactions import Interaction
 from kss.analysis.reach import Reach
+from kss.analysis.unknown import unknown
 from kss.layout import EntityClass
 from kss.recursion import deep_recursion
 from kss.stubs import never_conforms
 from kss.tree import PolicyTree
+
+_NOTHING = Conditions((), "denied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Row:
 
     `conditions` are those of a conditional verdict, and of one that is denied because they never
     hold together. `rules` are the sites that matter, none if it is denied by default. `stub` tells
-    why it is denied all the same: the file of a type is not there, so that no message conforms.
+    which file is not there that it hangs on: of what is granted why it is denied all the same, for
+    no message conforms; of what is not known, why.
     `never` tells of a denied one why its conditions never hold: no event leads to such a state.
     """
 
@@ -56,9 +60,15 @@ class Query:
     def rows(
         self, wanted: Wanted | None = None, verdicts: Collection[Verdict] = tuple(Verdict)
     ) -> Iterator[Row]:
-        """By kind, server, endpoint, method and peer. Raises UnknownNameError."""
+        """By kind, server, endpoint, method and peer; then what rules say of stubs. Raises
+        UnknownNameError."""
         if wanted:
             wanted.check(self._policy)
+        yield from (row for row in self._known(wanted) if row.verdict in verdicts)
+        if Verdict.UNKNOWN in verdicts:
+            yield from self._of_stubs(wanted or Wanted())
+
+    def _known(self, wanted: Wanted | None) -> Iterator[Row]:
         known: dict[int, tuple[Guard, Verdict, Conditions, str]] = {}  # of equal peers, by id
         for interaction, guard in self._guards.all(wanted):
             if id(guard) not in known:
@@ -67,9 +77,18 @@ class Query:
                     conditions = self.describer.conditions(guard)
                     known[id(guard)] = guard, found, conditions, never
             _, found, conditions, never = known[id(guard)]
-            if found in verdicts:
+            if found is Verdict.UNKNOWN:
+                stub = "a rule cannot be checked without the file of a stub: it denies"
+            else:
                 stub = "" if found is Verdict.DENIED else _stub(interaction)
-                yield Row(interaction, found, conditions, tuple(sites(guard)), stub, never)
+            yield Row(interaction, found, conditions, tuple(sites(guard)), stub, never)
+
+    def _of_stubs(self, wanted: Wanted) -> Iterator[Row]:
+        for interaction, rules in unknown(self._policy).items():
+            operation, peer = interaction.operation, interaction.peer
+            if wanted.operation(operation) and (not peer or wanted.peer(operation, peer)):
+                stub = f"denied as long as files of {operation.server.name} lack"
+                yield Row(interaction, Verdict.UNKNOWN, _NOTHING, rules, stub)
 
     @cached_property
     def _reach(self) -> Reach:
@@ -77,6 +96,8 @@ class Query:
 
     def _judged(self, guard: Guard) -> tuple[Verdict, str]:
         """The verdict, and why it is denied if that is for want of a state."""
+        if guard.refused is not None and self._policy.sites[guard.refused].method == "stub":
+            return Verdict.UNKNOWN, ""
         found = verdict(guard, self._policy.objects)
         sure = found is not Verdict.CONDITIONAL or self._any_state
         rule = None if sure else self._reach.blocking(guard)
@@ -91,7 +112,7 @@ class Query:
         endpoint = row.interaction.operation.endpoint
         return {
             **row.interaction.json(),
-            "interface": endpoint.interface.name if endpoint else None,
+            "interface": (endpoint.interface.name or None) if endpoint else None,
             "component": endpoint.component if endpoint else None,
             "verdict": row.verdict.value,
             "stub": row.stub or None,

@@ -50,8 +50,8 @@ def query(
     state. Below what is conditional stand the conditions, all of which must hold, each with the
     place of its rule; one that cannot be evaluated does not hold. What is never possible is denied
     in every state of a Flow that events of this policy lead to. Of what is denied because no rule
-    is for it only the number is told, unless --denied asks for it. Of classes that --stub takes on
-    trust nothing is known but their starts.
+    is for it only the number is told, unless --denied asks for it. What rules say of classes that
+    --stub takes on trust is not known, and always shown.
 
         kss query security.psl -I interfaces
         kss query security.psl --dst yard.Gate --conditional
@@ -68,8 +68,9 @@ def query(
     asked = EventKind[kind.name] if kind else None
     given = ((granted, Verdict.GRANTED), (conditional, Verdict.CONDITIONAL))
     verdicts = [word for flag, word in (*given, (denied, Verdict.DENIED)) if flag]
+    verdicts = [*verdicts, Verdict.UNKNOWN] if verdicts else list(Verdict)
     questions = Query(policy.tree)
-    rows = questions.rows(Wanted(asked, src, dst, endpoint, method), verdicts or tuple(Verdict))
+    rows = questions.rows(Wanted(asked, src, dst, endpoint, method), verdicts)
     if as_json:
         found = [questions.json(row) for row in rows]
         common.print_json({"rows": found, "stubs": questions.stubs})

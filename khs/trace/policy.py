@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<IHH")
 _SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
+_UNKNOWN = {
+    Reason.RULES: "denied by a rule of a policy whose text is not known",
+    Reason.ERROR: "a rule of a policy whose text is not known could not be evaluated",
+}
 _DIRECTIONS = ("in", "out", "error")
 
 
@@ -79,8 +83,10 @@ class PolicyNames:
         rule = self.rule(verdict.rule)
         if verdict.reason is Reason.MALFORMED:
             return "the message does not conform to its interface"
+        if verdict.reason is Reason.DEFAULT:
+            return f"no rule matches{self._nearest_text(verdict)}"
         if rule is None:
-            return "" if verdict.granted else f"no rule matches{self._nearest_text(verdict)}"
+            return "" if verdict.granted else _UNKNOWN[verdict.reason]
         place = f"{rule.get('file')}:{rule.get('line')}"
         text = " ".join(str(rule.get("text", "")).split())
         failed = "could not be evaluated: " if verdict.reason is Reason.ERROR else ""

@@ -79,7 +79,7 @@ class Evaluation:
         for mine, its in ((self._names, made._names), (self._running, made._running)):
             for name, process in mine.items():
                 index = made._classes.get(classes[process.class_index])
-                if index is not None:
+                if index is not None and (mine is self._running or name not in made._classes):
                     its[name] = Process(process.sid, index)
         made._last_sid = self._last_sid
         return made
@@ -148,6 +148,8 @@ class Evaluation:
         name = _text(given, "dst")
         if name not in self._classes:
             raise EventError(f"dst: unknown class {name}; {did_you_mean(name, self._classes)}")
+        if "as" in given and _text(given, "as") in self._classes:
+            raise EventError(f"as: {given['as']} is a class, name the process otherwise")
         index = self._classes[name]
         itself = name == KERNEL and src.class_index == index
         started = src if itself else self._start(index)

@@ -150,7 +150,11 @@ def _text(wire: layout.Bytes | layout.String, value: Value, path: str, limits: b
     if isinstance(wire, layout.String):
         if not isinstance(value, str):
             raise MessageError(f"{path}: expected text, got {value!r}")
-        data = value.encode("utf-8", "surrogateescape")
+        try:
+            data = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            what = f"U+{ord(value[error.start]):04X}, half of a surrogate pair"
+            raise MessageError(f"{path}: {what}, is no character of a text") from None
         if b"\0" in data:
             raise MessageError(f"{path}: a string holds no zero byte")
     else:
@@ -183,9 +187,11 @@ def defect(message: MessageType, data: bytes) -> str | None:
     if len(data) < message.size:
         return f"{len(data)} bytes, the constant part has {message.size}"
     arena = data[message.size :]
+    if found := _first_defect(message.fields, data, 0, arena, ""):
+        return found
     if len(arena) > message.arena:
         return f"{len(arena)} bytes of arena, at most {message.arena}"
-    return _first_defect(message.fields, data, 0, arena, "")
+    return None
 
 
 def _first_defect(
@@ -228,7 +234,7 @@ def _defect(wire: WireType, data: bytes, at: int, arena: bytes, path: str) -> st
 
 def _string_defect(text: bytes, limit: int, path: str) -> str | None:
     if len(text) > limit + 1:
-        return f"{path}: {len(text)} bytes, at most {limit + 1}"
+        return f"{path}: a text of {len(text) - 1} bytes, at most {limit}"
     if text and text.find(b"\0") != len(text) - 1:
         return f"{path}: the text does not end at its only zero"
     return None

@@ -114,11 +114,13 @@ class Monitor:
             return Vm(compile_policy(policy.tree, max_sids=self._max_sids))
         return Reference(policy.tree, max_sids=self._max_sids)
 
-    def _enforce(self, policy: Policy, engine: Vm | Reference) -> None:
+    def _enforce(
+        self, policy: Policy, engine: Vm | Reference, before: _ByName | None = None
+    ) -> None:
         self.policy, self._engine = policy, engine
         self._rules = policy.rules
         self._classes = {name: index for index, name in enumerate(policy.classes)}
-        self._by_name = _ByName(self)
+        self._by_name = _ByName(self, before)
 
     def replace(
         self,
@@ -129,7 +131,7 @@ class Monitor:
     ) -> Replaced:
         """Puts another policy in force: one that has been read, or a file, read as by `load`.
         Objects that agree in name, model, types and configuration keep their state, SID by SID;
-        events by names know none of the processes from before.
+        events by names know the processes from before whose classes the policy has.
 
         Raises KssError if the policy has findings or cannot be compiled, TypeError if it is none:
         the old one stays in force then.
@@ -141,7 +143,7 @@ class Monitor:
         engine, old = self._start(policy), self._engine
         kept = engine.take_over(old)  # type: ignore[arg-type]  # both of one kind
         reset = tuple(name for name in engine.state() if name not in kept)
-        self._enforce(policy, engine)
+        self._enforce(policy, engine, self._by_name)
         return Replaced(kept, reset)
 
     # ---- events
@@ -273,10 +275,12 @@ class Monitor:
     ) -> str:
         if decision.reason is Reason.MALFORMED:
             return "the message does not conform to its interface"
-        denied = [site for site, result in decision.calls if result is not Result.GRANTED]
-        if denied:
-            rule = self._rules[denied[0]]
-            failed = "could not be evaluated: " if decision.reason is Reason.ERROR else ""
+        by_error = decision.reason is Reason.ERROR
+        result = Result.FAILED if by_error else Result.DENIED
+        site = next((site for site, found in decision.calls if found is result), None)
+        if site is not None:
+            rule = self._rules[site]
+            failed = "could not be evaluated: " if by_error else ""
             return f"{rule.file}:{rule.line}: {failed}{' '.join(rule.text.split())}"
         names = _names(self, event, src, dst)
         asked = {key: names.get(key) for key in EventNames.__dataclass_fields__ if key != "kind"}
@@ -293,9 +297,13 @@ class Monitor:
 class _ByName:
     """Events by names, and the processes that they started; see `kss.evaluate`."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, before: _ByName | None) -> None:
         self._monitor = monitor
-        self._evaluation = evaluate.Evaluation(monitor.policy, self)
+        self._evaluation = (
+            before._evaluation.under(monitor.policy, self)
+            if before
+            else evaluate.Evaluation(monitor.policy, self)
+        )
         self._last: tuple[Event, events.Decision, Subject, Subject | None] | None = None
 
     def decide(self, given: Mapping[str, Any]) -> Decision:

@@ -79,8 +79,8 @@ typedef struct kss_verdict {
     bool granted;
     uint8_t reason;  /* enum kss_reason */
     uint16_t calls;  /* rules called, see kss_calls */
-    uint32_t rule;   /* the rule that decided: the first denial or failure, else the
-                        last rule called; KSS_NO_RULE if none was */
+    uint32_t rule;   /* the rule that decided: the one that could not be evaluated (KSS_BY_ERROR),
+                        else the first denial, else the last one called; KSS_NO_RULE if none was */
 } kss_verdict;
 
 /* One rule called for the last event, in call order. */

@@ -101,10 +101,13 @@ static inline kss_verdict record(const struct transaction *tx, kss_verdict verdi
     return verdict;
 }
 
-/* A failure is charged to the rule whose argument could not be evaluated: the next one. */
+/* A failure is charged to the rule whose argument could not be evaluated, the next one, and decides,
+ * whatever was denied before. */
 static kss_verdict fail(const struct transaction *tx, kss_verdict verdict, const struct instruction *i) {
     while (i->op != OP_RULE && i->op != OP_MARK && i->op != OP_END)
         i++;
+    verdict.granted = true;
+    verdict.rule = KSS_NO_RULE;
     if (i->op != OP_END && i->x != NONE)
         verdict = record(tx, verdict, i->x, KSS_FAILED);
     verdict.granted = false;

@@ -228,6 +228,22 @@ receive()
     assert [(r["event"]["kind"], r["calls"][0]["method"]) for r in records] == [("error", "assert")]
 
 
+def test_an_answer_is_of_the_method_that_was_called(play: Play, records: list[Any]) -> None:
+    """A total, which the till may tell, is none to who opened it: it has a field too many. An
+    answer that fits, but says that it is of another method, is one of the method called."""
+    serve = """
+answers = [b"1234567", struct.pack("<IHH", 9, 2, 1), struct.pack("<IHHQ", 0, 2, 1, 7)]
+while True:
+    kind, token, peer, data = receive()
+    if kind == CALL: send(REPLY, token, 0, answers.pop())
+"""
+    client = "".join(f"send(CALL, {n}, 0, open_('Ada'))\ntell(*receive())\n" for n in range(3))
+    out = play(("shop.Till", serve), ("shop.Clerk", client))
+    assert out.splitlines() == ["3 0 1 b''", f"2 1 0 {bytes(6) + bytes([1, 0])!r}", "3 2 1 b''"]
+    assert [record["reason"] for record in records] == ["malformed", "malformed"]
+    assert records[0]["event"]["method"] == "Open"
+
+
 def test_a_server_that_goes_is_told_to_who_waits(play: Play) -> None:
     client = (
         "send(CALL, 1, 0, TOTAL)\ntell(receive()[:3])\nsend(CALL, 2, 0, TOTAL)\ntell(receive()[:3])"

@@ -269,6 +269,15 @@ class TestEval:
                 "execute events have no key method; there are src, dst, as",
             ),
             (
+                '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
+                ' "method": "Open", "message": {"pin": "x\\ud800"}}',
+                "pin: U+D800, half of a surrogate pair, is no character of a text",
+            ),
+            (
+                '{"event": "execute", "dst": "\\ud800", "as": "\\udfff"}',
+                "dst: unknown class \ud800",
+            ),
+            (
                 '{"event": "security", "src": "bank.Vault", "endpoint": "guard", "method": "Clear"}',
                 "security events have no key endpoint",
             ),

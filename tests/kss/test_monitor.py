@@ -87,11 +87,23 @@ def test_denials_say_why(monitor: Monitor, file: Path, records: list[Any]) -> No
     assert denied.reason == "default"
     assert denied.why.startswith("no rule matches; nearest is ")
     assert denied.why.endswith("which wants method=Open")
-    failed = monitor.decide(open_event() | {"src": "bank.Vault"} | {"src": "bank.Teller"})
-    assert failed.reason in ("rules", "error")
     malformed = monitor.judge("request", TELLER, VAULT, b"?")
     assert malformed.reason == "malformed"
     assert malformed.why == "the message does not conform to its interface"
+
+
+def test_a_failed_evaluation_is_told_of_the_rule_that_failed(
+    file: Path, engine: EngineName
+) -> None:
+    """Not of one that denied before it."""
+    wrong = "assert (message.amount > 7)\n  assert (message.amount - 6 > 0)"
+    file.write_text(POLICY.replace("assert (message.amount < 100)", wrong))
+    monitor = kss.load(file, [LIB], engine=engine)
+    monitor.decide({"event": "execute", "dst": "bank.Teller", "as": "t"})
+    failed = monitor.decide(open_event(amount=5))
+    assert [rule.result for rule in failed.rules] == ["granted", "denied", "failed"]
+    place = f"{file}:{failed.rules[2].line}"
+    assert failed.why == f"{place}: could not be evaluated: assert (message.amount - 6 > 0)"
 
 
 def test_a_point_of_enforcement_asks_with_its_own_sids(
@@ -182,6 +194,25 @@ def test_a_policy_is_replaced(monitor: Monitor, file: Path, tmp_path: Path) -> N
     assert monitor.state() == {"life": {}}
 
 
+def test_processes_by_name_outlive_a_policy(monitor: Monitor, file: Path, tmp_path: Path) -> None:
+    """Those whose SIDs the policy objects still know; no SID is given twice."""
+    for name in ("t", "u"):
+        monitor.decide({"event": "execute", "dst": "bank.Teller", "as": name})
+    assert monitor.decide(open_event(amount=5))
+    before = monitor.state()
+    monitor.replace(file, [LIB])
+    again = monitor.decide(open_event(amount=5))
+    assert not again and [rule.method for rule in again.rules] == ["choice", "assert"]
+    assert monitor.state() == before
+    assert monitor.decide({"event": "execute", "dst": "bank.Teller", "as": "v"})
+    assert len(monitor.state()["life"]) == 3
+    small = tmp_path / "small.psl"
+    small.write_text("use nk.base._\nuse EDL kl.core.Core\nuse EDL bank.Vault\nexecute { grant () }")
+    monitor.replace(small, [LIB])
+    with pytest.raises(KssError, match="no process or class t"):
+        monitor.decide(open_event())
+
+
 def test_a_policy_file_is_read_as_by_load(monitor: Monitor, tmp_path: Path) -> None:
     monitor.judge("execute", Subject("kl.core.Core", 1), TELLER)
     other = tmp_path / "other.psl"
@@ -241,6 +272,10 @@ def test_the_level_is_kept_if_policies_begin_alike(
     [
         ({"event": "execute", "dst": "bank.Teler"}, "did you mean 'bank.Teller'?"),
         ({"event": "call"}, "unknown event call"),
+        (
+            {"event": "execute", "dst": "bank.Teller", "as": "bank.Vault"},
+            "as: bank.Vault is a class, name the process otherwise",
+        ),
         ({}, "event is missing"),
         (open_event(amount=-1) | {"src": "bank.Teller"}, "amount"),
         ({"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "method": "Opn"}, "Opn"),

@@ -197,8 +197,13 @@ def test_json_names_what_it_can() -> None:
 def test_without_names_numbers_are_shown() -> None:
     nameless = Names.from_header({})
     assert describe(verdict(), nameless) == (
-        "denied    request partition 0 -> partition 1 endpoint 0 method 0  no rule matches"
+        "denied    request partition 0 -> partition 1 endpoint 0 method 0  "
+        "denied by a rule of a policy whose text is not known"
     )
+    assert describe(verdict(reason=2), nameless).endswith(
+        "  a rule of a policy whose text is not known could not be evaluated"
+    )
+    assert describe(verdict(reason=1, rule=NONE), nameless).endswith("  no rule matches")
 
 
 DAMAGED_HEADERS = st.recursive(

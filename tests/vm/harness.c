@@ -52,12 +52,14 @@ static void check_calls(const kss_policy *policy, kss_verdict verdict) {
         if (calls[i].result > KSS_FAILED || failed)
             broken("a failure is the last call");
         failed = calls[i].result == KSS_FAILED;
-        if (granted)
+        if (granted || failed)
             rule = calls[i].rule;
         granted &= calls[i].result == KSS_GRANTED;
     }
     if (verdict.granted != granted && !(verdict.reason == KSS_BY_ERROR && !verdict.granted))
         broken("granted iff all calls grant");
+    if (verdict.reason == KSS_BY_ERROR && !failed)
+        rule = KSS_NO_RULE; /* the failure of no rule */
     if (verdict.rule != rule)
         broken("the rule that decided");
     if (failed && verdict.reason != KSS_BY_ERROR)

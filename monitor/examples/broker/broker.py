@@ -31,20 +31,36 @@ from kss.trail import Trail
 from wire import FRAME, MAX_PACKET, Kind, Reason
 
 KERNEL = Subject("kl.core.Core", 1, "broker")
+METHOD_SIZE = 6  # RIID and MID, which a message begins with
 BACKLOG = 64  # calls that a server may leave unanswered
 PATIENCE = 2.0  # seconds that a program has to end, each time it is told to
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call that waits for its answer: who calls, under which token of its own, and the part of
+    the message's header that names the method."""
+
+    client: Program
+    token: int
+    method: bytes
+
+    def answer(self, data: bytes) -> bytes:
+        """An answer is of the method that was called, whatever the server says: one of another
+        could be granted, and the client would read it as what it is not."""
+        return (self.method + data[METHOD_SIZE:])[: len(data)]
 
 
 @dataclass(eq=False)
 class Program:
     """A program that runs. `calls` are those it was given and has not answered, by the broker's
-    tokens: who calls, and the caller's own token."""
+    tokens."""
 
     number: int
     subject: Subject
     process: subprocess.Popen[bytes]
     socket: socket.socket
-    calls: dict[int, tuple[Program, int]] = field(default_factory=dict)
+    calls: dict[int, Asked] = field(default_factory=dict)
     calling: bool = False  # one call at a time
 
     def send(self, kind: Kind, token: int, peer: int = 0, data: bytes = b"") -> None:
@@ -150,7 +166,7 @@ class Broker:
             client.send(Kind.REFUSED, token, Reason.BUSY if granted else Reason.DENIED)
             return
         self._token += 1
-        server.calls[self._token % (1 << 32)] = (client, token)
+        server.calls[self._token % (1 << 32)] = Asked(client, token, data[:METHOD_SIZE])
         client.calling = True
         server.send(Kind.CALL, self._token % (1 << 32), client.number, data)
 
@@ -158,19 +174,21 @@ class Broker:
         if token not in server.calls:
             server.send(Kind.REFUSED, token, Reason.BAD)
             return
-        client, own = server.calls.pop(token)
+        asked = server.calls.pop(token)
+        client = asked.client
         client.calling = False
         if client.number not in self._programs:
             server.send(Kind.REFUSED, token, Reason.GONE)
             return
+        data = asked.answer(data)
         kind: Any = "error" if len(data) >= 8 and header(data)[2] == 2 else "response"
         room = client.ready()
         granted = self._monitor.judge(kind, server.subject, client.subject, data, trial=not room)
         if granted and room:
-            client.send(Kind.REPLY, own, 0, data)
+            client.send(Kind.REPLY, asked.token, 0, data)
         else:
             server.send(Kind.REFUSED, token, Reason.BUSY if granted else Reason.DENIED)
-            client.send(Kind.REFUSED, own, Reason.DENIED)
+            client.send(Kind.REFUSED, asked.token, Reason.DENIED)
 
     def _end(self, program: Program) -> None:
         """A program is gone, with all that the policy kept about it; who waits for it is told."""
@@ -179,9 +197,9 @@ class Broker:
         program.socket.close()
         self._ended.append(program.process)
         self._monitor.release(program.subject.sid)
-        for client, token in program.calls.values():
-            client.calling = False
-            client.send(Kind.REFUSED, token, Reason.GONE)
+        for asked in program.calls.values():
+            asked.client.calling = False
+            asked.client.send(Kind.REFUSED, asked.token, Reason.GONE)
 
 
 def main() -> int:

@@ -176,7 +176,7 @@ def _host_options() -> list[str]:
 def build() -> list[Path]:
     """Brings both libraries up to date; returns those that were rebuilt."""
     with _alone():
-        made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM, BENCH], KSS_OPTIONS[:1]))]
+        made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM, BENCH], KSS_OPTIONS))]
         options = [*_host_options(), "-Wl,-z,defs"]
         made.append((LIBKHS, _library(LIBKHS, HIDDEN, [CORE, VM, HOST], options)))
     return [path for path, new in made if new]

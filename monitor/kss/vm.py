@@ -226,11 +226,18 @@ class Vm:
         return Decision(verdict.granted, _REASONS[verdict.reason], called)
 
     def measure(self, events: Sequence[Event], repeats: int) -> tuple[float, int]:
-        """Judges the events in turn, `repeats` times in all, in a loop of the library's.
+        """Judges the events in turn, `repeats` times in all, in a loop of the library's. Their
+        messages lie one behind the other, not scattered over Python's memory.
 
         Returns nanoseconds a verdict, and how many were granted.
         """
         asked = (_Event * len(events))(*map(_asked, events))
+        messages = ctypes.create_string_buffer(b"".join(event.message or b"" for event in events))
+        at = ctypes.addressof(messages)
+        for each in asked:
+            if each.message is not None:
+                each.message = at
+            at += each.message_size
         granted, policy = ctypes.c_uint32(), ctypes.byref(self._policy)
         loop = _bench(self._library, "judge")
         took = loop(policy, asked, len(events), repeats, ctypes.byref(granted))

@@ -21,7 +21,7 @@ from kss import dictionary
 from kss.errors import KssError
 
 MAGIC = 0x5053534B  # "KSSP"
-VERSION = 3
+VERSION = 4
 NONE = 0xFFFFFFFF
 REGISTERS = 128
 IMMEDIATE = REGISTERS  # instead of a register: the number `imm` of the instruction
@@ -142,6 +142,7 @@ class EntryRecord(NamedTuple):
     extent: int = 0
     registers: int = 0
     notes: int = 0
+    object: int = NONE  # that a program calls first
 
 
 class CallRecord(NamedTuple):
@@ -237,7 +238,7 @@ _RECORDS: list[tuple[str, type[tuple[Any, ...]] | None, struct.Struct]] = [
     ("nodes", NodeRecord, struct.Struct("<2BH6I")),
     ("rows", None, struct.Struct("<I")),
     ("cells", None, struct.Struct("<H")),
-    ("entries", EntryRecord, struct.Struct("<5I2H")),
+    ("entries", EntryRecord, struct.Struct("<5I2HI")),
     ("calls", CallRecord, struct.Struct("<2I")),
     ("code", Instruction, struct.Struct("<4BIQ")),
     ("objects", ObjectRecord, struct.Struct("<Q6I")),

@@ -9,12 +9,12 @@ CLEAR_WRITES = 2
 REMOVE_WRITES = 7
 _USED = 0  # number of records ever used
 _HEAD = 2  # words before the buckets
-_SIDES, _HOME, _KEY = 1, 3, 4  # words of a record
+_SIDES, _KEY = 1, 3  # words of a record
 
 
 def add_writes(key_words: int) -> int:
     """Most words that adding a key writes, but for the value."""
-    return 6 + key_words
+    return 5 + key_words
 
 
 def words_of(capacity: int, key_words: int, value_words: int) -> int:
@@ -32,10 +32,16 @@ def items(
     def record(link: int) -> int:
         return first + (link // 2 - 1) * size
 
+    def home(key: int) -> int:
+        hash = 0
+        for word in words[key : key + key_words]:
+            hash = (hash ^ hash >> 15 ^ word) * 0x9E3779B1 & 0xFFFFFFFF
+        return hash * 2 * capacity >> 32
+
     for bucket in range(2 * capacity):
         root = words[_HEAD + bucket]
         used = 0 < root // 2 <= words[_USED]
-        pending = [root] if used and words[record(root) + _HOME] == bucket else []
+        pending = [root] if used and home(record(root) + _KEY) == bucket else []
         while pending:
             link = pending.pop()
             at = record(link)

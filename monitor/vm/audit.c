@@ -26,12 +26,12 @@ uint32_t kss_audit_most(const void *base) {
 }
 
 uint32_t kss_audit_level(const kss_policy *policy) {
-    struct transaction tx = kss_transaction_of(policy);
+    struct transaction tx = transaction_of(policy);
     for (uint32_t i = 0; i < count_of(tx.image, OBJECTS); i++) {
         const struct object *object = &objects_of(tx.image)[i];
-        if (kss_find_model(object->model) != &kss_model_level)
+        if (model_of(object) != &kss_model_level)
             continue;
-        const uint32_t *context = kss_table_find(&tx, object, 0);
+        const uint32_t *context = find_context(&tx, object, 0);
         return context ? *context : config_of(tx.image, object)[0];
     }
     return tx.image->audit_level;
@@ -63,7 +63,7 @@ static uint32_t collect(const struct transaction *tx, const kss_call *call, kss_
 }
 
 bool kss_audit(const kss_policy *policy, kss_verdict verdict, kss_record *record) {
-    struct transaction tx = kss_transaction_of(policy);
+    struct transaction tx = transaction_of(policy);
     bool always = verdict.reason == KSS_BY_DEFAULT || verdict.reason == KSS_MALFORMED;
     if (!always && !count_of(tx.image, WATCHED))
         return false;

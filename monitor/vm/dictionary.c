@@ -14,21 +14,21 @@ static uint32_t difference(const struct dictionary *d, const uint32_t *a, const 
 }
 
 uint64_t kss_dictionary_words(const struct dictionary *d) {
-    uint64_t record = KEY + (uint64_t)d->key_words + d->value_words;
-    return BUCKETS + (2 + record) * d->capacity;
+    uint64_t record = RECORD_KEY + (uint64_t)d->key_words + d->value_words;
+    return BUCKET_LINKS + (2 + record) * d->capacity;
 }
 
 void kss_dictionary_clear(const struct transaction *tx, const struct dictionary *d) {
-    set_word(tx, &d->words[USED], 0);
-    set_word(tx, &d->words[FREE], 0);
+    set_word(tx, &d->words[RECORDS_USED], 0);
+    set_word(tx, &d->words[RECORDS_FREE], 0);
 }
 
 /* The link to an unused record, 0 if there is none. */
 static uint32_t take_record(const struct transaction *tx, const struct dictionary *d) {
-    uint32_t *used = &d->words[USED], *free = &d->words[FREE];
+    uint32_t *used = &d->words[RECORDS_USED], *free = &d->words[RECORDS_FREE];
     uint32_t link = *free;
     if (link) {
-        set_word(tx, free, record_at(d, link)[SIDES]);
+        set_word(tx, free, record_at(d, link)[NODE_SIDES]);
     } else if (*used < d->capacity) {
         set_word(tx, used, *used + 1);
         link = *used << 1;
@@ -36,25 +36,26 @@ static uint32_t take_record(const struct transaction *tx, const struct dictionar
     return link;
 }
 
-/* Hangs a record into the trie of its bucket, at the bit where it parts from the others. */
-static void hang(const struct transaction *tx, const struct dictionary *d, uint32_t link, uint32_t bit) {
-    uint32_t *record = record_at(d, link), *key = record + KEY;
-    uint32_t *at = &d->words[BUCKETS + record[HOME]];
+/* Hangs a record into the trie of the bucket `at`, at the bit where it parts from the others. */
+static void hang(const struct transaction *tx, const struct dictionary *d, uint32_t *at, uint32_t link,
+                 uint32_t bit) {
+    uint32_t *record = record_at(d, link), *key = record + RECORD_KEY;
     uint32_t *above = record_at(d, *at);
-    while (is_node(*at) && above[BIT] < bit) {
-        at = &above[SIDES + bit_of(key, above[BIT])];
+    while (is_node(*at) && above[NODE_BIT] < bit) {
+        at = &above[NODE_SIDES + bit_of(key, above[NODE_BIT])];
         above = record_at(d, *at);
     }
     uint32_t side = bit_of(key, bit);
-    set_word(tx, &record[BIT], bit);
-    set_word(tx, &record[SIDES + side], link);
-    set_word(tx, &record[SIDES + !side], *at);
+    set_word(tx, &record[NODE_BIT], bit);
+    set_word(tx, &record[NODE_SIDES + side], link);
+    set_word(tx, &record[NODE_SIDES + !side], *at);
     set_word(tx, at, link | 1);
 }
 
 uint32_t *kss_dictionary_add(const struct transaction *tx, const struct dictionary *d,
                              const uint32_t *key) {
     uint32_t bucket = bucket_of(d, key), root = root_of(d, bucket), bit = 0;
+    uint32_t *at = &d->words[BUCKET_LINKS + bucket];
     if (root) {
         uint32_t *found = candidate(d, root, key);
         bit = difference(d, found, key);
@@ -65,14 +66,13 @@ uint32_t *kss_dictionary_add(const struct transaction *tx, const struct dictiona
     if (!link)
         return NULL;
     uint32_t *record = record_at(d, link);
-    set_word(tx, &record[HOME], bucket);
     for (uint32_t i = 0; i < d->key_words; i++)
-        set_word(tx, &record[KEY + i], key[i]);
+        set_word(tx, &record[RECORD_KEY + i], key[i]);
     if (root)
-        hang(tx, d, link, bit);
+        hang(tx, d, at, link, bit);
     else
-        set_word(tx, &d->words[BUCKETS + bucket], link);
-    return record + KEY + d->key_words;
+        set_word(tx, at, link);
+    return record + RECORD_KEY + d->key_words;
 }
 
 /* Lets the record behind `spare` do what the node `link` does, which lies above `key`. */
@@ -84,43 +84,43 @@ static void replace_node(const struct transaction *tx, const struct dictionary *
         if (!is_node(*at))
             return; /* it lends none */
         uint32_t *record = record_at(d, *at);
-        at = &record[SIDES + bit_of(key, record[BIT])];
+        at = &record[NODE_SIDES + bit_of(key, record[NODE_BIT])];
     }
-    set_word(tx, &to[BIT], from[BIT]);
-    set_word(tx, &to[SIDES], from[SIDES]);
-    set_word(tx, &to[SIDES + 1], from[SIDES + 1]);
+    set_word(tx, &to[NODE_BIT], from[NODE_BIT]);
+    set_word(tx, &to[NODE_SIDES], from[NODE_SIDES]);
+    set_word(tx, &to[NODE_SIDES + 1], from[NODE_SIDES + 1]);
     set_word(tx, at, spare);
 }
 
 bool kss_dictionary_remove(const struct transaction *tx, const struct dictionary *d,
                            const uint32_t *key) {
     uint32_t bucket = bucket_of(d, key), link = root_of(d, bucket);
-    uint32_t *root = &d->words[BUCKETS + bucket], *above = NULL, *at = root;
+    uint32_t *root = &d->words[BUCKET_LINKS + bucket], *above = NULL, *at = root;
     if (!link || !same_key(d, candidate(d, link, key), key))
         return false;
     while (is_node(*at)) {
         uint32_t *record = record_at(d, *at);
         above = at;
-        at = &record[SIDES + bit_of(key, record[BIT])];
+        at = &record[NODE_SIDES + bit_of(key, record[NODE_BIT])];
     }
     link = *at;
     if (above) {
         uint32_t node = *above;
-        const uint32_t *sides = record_at(d, node) + SIDES;
+        const uint32_t *sides = record_at(d, node) + NODE_SIDES;
         set_word(tx, above, sides[at == sides]);
         if (node != (link | 1))
             replace_node(tx, d, root, key, link | 1, node);
     } else {
         set_word(tx, root, 0);
     }
-    set_word(tx, &record_at(d, link)[SIDES], d->words[FREE]);
-    set_word(tx, &d->words[FREE], link);
+    set_word(tx, &record_at(d, link)[NODE_SIDES], d->words[RECORDS_FREE]);
+    set_word(tx, &d->words[RECORDS_FREE], link);
     return true;
 }
 
-uint32_t kss_dictionary_places(const struct dictionary *d) { return d->words[USED]; }
+uint32_t kss_dictionary_places(const struct dictionary *d) { return d->words[RECORDS_USED]; }
 
 const uint32_t *kss_dictionary_at(const struct dictionary *d, uint32_t place) {
-    const uint32_t *key = record_at(d, 2 * (place + 1)) + KEY;
+    const uint32_t *key = record_at(d, 2 * (place + 1)) + RECORD_KEY;
     return find_key(d, key) == key + d->key_words ? key : NULL;
 }

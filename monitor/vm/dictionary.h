@@ -19,7 +19,7 @@ struct dictionary {
 
 /* Most words that one change writes. */
 #define CLEAR_WRITES 2u
-#define ADD_WRITES(key_words) (6u + (key_words)) /* but for the value */
+#define ADD_WRITES(key_words) (5u + (key_words)) /* but for the value */
 #define REMOVE_WRITES 7u
 
 /* Words of state that a dictionary of this shape takes. */

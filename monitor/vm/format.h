@@ -10,7 +10,7 @@
 #include "kss.h"
 
 #define KSS_MAGIC 0x5053534bu /* "KSSP" */
-#define KSS_VERSION 3u
+#define KSS_VERSION 4u
 #define NONE UINT32_MAX
 #define CHECKSUM_SIZE 4u
 #define CHECKSUM_RESIDUE 0xdebb20e3u /* of an image with its CRC behind it */
@@ -119,6 +119,7 @@ struct entry {
     uint32_t extent; /* bytes of the constant part a program reads */
     uint16_t registers; /* a program uses */
     uint16_t notes;     /* a program takes */
+    uint32_t object;    /* whose contexts a program calls for first; NONE if it does not */
 };
 
 struct instruction {
@@ -216,7 +217,7 @@ _Static_assert(sizeof(struct image) == 40 + 8 * SECTIONS, "layout");
 _Static_assert(sizeof(struct watched) == 8 && sizeof(struct watch) == 12, "layout");
 _Static_assert(sizeof(struct class) == 24 && sizeof(struct endpoint) == 8, "layout");
 _Static_assert(sizeof(struct operation) == 24 && sizeof(struct type) == 16, "layout");
-_Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 24, "layout");
+_Static_assert(sizeof(struct node) == 28 && sizeof(struct entry) == 28, "layout");
 _Static_assert(sizeof(struct instruction) == 16 && sizeof(struct object) == 32, "layout");
 _Static_assert(sizeof(struct automaton) == 280, "layout");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "policy.bin is read in place");

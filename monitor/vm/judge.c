@@ -1,17 +1,5 @@
 #include "program.h"
-
-/* The row of the decision table for a message; NONE if it does not conform. */
-static uint32_t row_of_message(const struct image *image, const kss_event *event, struct message *message) {
-    uint32_t server = event->kind == KSS_REQUEST ? event->dst_class : event->src_class;
-    const struct operation *operation =
-        kss_find_operation(image, server, event->kind, event->message, event->message_size);
-    uint32_t direction = event->kind == KSS_RESPONSE ? KSS_OUT : event->kind == KSS_ERROR ? KSS_ERR : KSS_IN;
-    if (!operation)
-        return NONE;
-    uint32_t type = operation->types[direction];
-    bool good = kss_check_message(image, type, event->message, event->message_size, message);
-    return good ? operation->rows[direction] : NONE;
-}
+#include "table.h"
 
 /* The decision table's entry for an event; NULL and a reason if there is none. */
 static const struct entry *find_entry(const struct image *image, const kss_event *event,
@@ -21,18 +9,20 @@ static const struct entry *find_entry(const struct image *image, const kss_event
     if (kind >= KSS_KINDS || event->src_class >= classes ||
         (kind != KSS_SECURITY && event->dst_class >= classes))
         return NULL;
-    uint32_t row = kind == KSS_EXECUTE ? classes_of(image)[event->dst_class].execute_row
-                                       : row_of_message(image, event, message);
-    if (row == NONE) {
+    uint32_t server = kind == KSS_REQUEST ? event->dst_class : event->src_class;
+    uint32_t peer = kind == KSS_RESPONSE || kind == KSS_ERROR ? event->dst_class : event->src_class;
+    const uint32_t *row = kind == KSS_EXECUTE
+        ? &classes_of(image)[event->dst_class].execute_row
+        : find_row(image, server, kind, event->message, event->message_size, message);
+    if (!row) {
         *reason = KSS_MALFORMED;
         return NULL;
     }
-    uint32_t peer = kind == KSS_RESPONSE || kind == KSS_ERROR ? event->dst_class : event->src_class;
-    return &entries_of(image)[cells_of(image)[(size_t)row * classes + peer]];
+    return &entries_of(image)[cells_of(image)[(size_t)*row * classes + peer]];
 }
 
 kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
-    struct transaction tx = kss_transaction_of(policy);
+    struct transaction tx = transaction_of(policy);
     struct message message = {0};
     enum kss_reason reason;
     tx.state->constant = false;
@@ -42,6 +32,10 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
     if (!entry || entry->kind == ENTRY_DEFAULT)
         return (kss_verdict){.reason = (uint8_t)reason, .rule = KSS_NO_RULE};
 
+    if (entry->object != NONE) {
+        prefetch_context(&tx, &objects_of(tx.image)[entry->object], event->dst_sid);
+        prefetch_context(&tx, &objects_of(tx.image)[entry->object], event->src_sid);
+    }
     if (event->kind == KSS_EXECUTE && event->released_sid)
         kss_drop(&tx, event->released_sid);
     kss_verdict verdict;
@@ -62,7 +56,7 @@ kss_verdict kss_judge(kss_policy *policy, const kss_event *event) {
 }
 
 const kss_call *kss_calls(const kss_policy *policy) {
-    struct transaction tx = kss_transaction_of(policy);
+    struct transaction tx = transaction_of(policy);
     return tx.state->constant ? calls_of(tx.image) + tx.state->first : tx.calls;
 }
 

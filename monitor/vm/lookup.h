@@ -13,16 +13,16 @@
  * two links by one bit of the key, in ascending order from the root. Of the records of a bucket
  * all but one lend their node to the trie, and a record's node lies above its key.
  *
- * A bucket counts only if its record has been used since the dictionary was cleared and has
- * the bucket as its home: if the bucket was not written since, there is no such record. */
-enum { USED, FREE, BUCKETS };
-enum { BIT, SIDES, HOME = SIDES + 2, KEY }; /* what a look-up reads lies together */
+ * A bucket counts only if its record has been used since the dictionary was cleared and the
+ * key there belongs to the bucket: if the bucket was not written since, there is no such record. */
+enum { RECORDS_USED, RECORDS_FREE, BUCKET_LINKS };
+enum { NODE_BIT, NODE_SIDES, RECORD_KEY = NODE_SIDES + 2 }; /* what a look-up reads lies together */
 
 static inline uint32_t buckets_of(const struct dictionary *d) { return 2 * d->capacity; }
 
 static inline uint32_t *record_at(const struct dictionary *d, uint32_t link) {
-    uint32_t size = KEY + d->key_words + d->value_words;
-    return d->words + BUCKETS + buckets_of(d) + (size_t)((link >> 1) - 1) * size;
+    uint32_t size = RECORD_KEY + d->key_words + d->value_words;
+    return d->words + BUCKET_LINKS + buckets_of(d) + (size_t)((link >> 1) - 1) * size;
 }
 
 static inline bool is_node(uint32_t link) { return link & 1; }
@@ -39,9 +39,13 @@ static inline uint32_t bucket_of(const struct dictionary *d, const uint32_t *key
     return (uint32_t)((uint64_t)hash * buckets_of(d) >> 32);
 }
 
+static inline bool is_used(const struct dictionary *d, uint32_t link) {
+    return (link >> 1) - 1 < d->words[RECORDS_USED];
+}
+
 static inline uint32_t root_of(const struct dictionary *d, uint32_t bucket) {
-    uint32_t link = d->words[BUCKETS + bucket];
-    bool counts = (link >> 1) - 1 < d->words[USED] && record_at(d, link)[HOME] == bucket;
+    uint32_t link = d->words[BUCKET_LINKS + bucket];
+    bool counts = is_used(d, link) && bucket_of(d, record_at(d, link) + RECORD_KEY) == bucket;
     return counts ? link : 0;
 }
 
@@ -49,10 +53,10 @@ static inline uint32_t root_of(const struct dictionary *d, uint32_t bucket) {
 static inline uint32_t *candidate(const struct dictionary *d, uint32_t link, const uint32_t *key) {
     uint32_t *record = record_at(d, link);
     while (is_node(link)) {
-        link = record[SIDES + bit_of(key, record[BIT])];
+        link = record[NODE_SIDES + bit_of(key, record[NODE_BIT])];
         record = record_at(d, link);
     }
-    return record + KEY;
+    return record + RECORD_KEY;
 }
 
 static inline bool same_key(const struct dictionary *d, const uint32_t *a, const uint32_t *b) {
@@ -62,11 +66,15 @@ static inline bool same_key(const struct dictionary *d, const uint32_t *a, const
     return true;
 }
 
-/* The key's value, NULL if it has none. */
-static inline uint32_t *find_key(const struct dictionary *d, const uint32_t *key) {
-    uint32_t link = root_of(d, bucket_of(d, key));
-    uint32_t *found = link ? candidate(d, link, key) : NULL;
-    return found && same_key(d, found, key) ? found + d->key_words : NULL;
+/* The key's value, NULL if it has none. That a bucket with one key counts is seen from the key. */
+__attribute__((always_inline)) static inline uint32_t *find_key(const struct dictionary *d, const uint32_t *key) {
+    uint32_t bucket = bucket_of(d, key), link = d->words[BUCKET_LINKS + bucket];
+    if (is_node(link))
+        link = root_of(d, bucket);
+    if (!is_used(d, link))
+        return NULL;
+    uint32_t *found = candidate(d, link, key);
+    return same_key(d, found, key) ? found + d->key_words : NULL;
 }
 
 #endif

@@ -1,8 +1,5 @@
 #include "message.h"
 
-static bool nodes_conform(const struct image *image, struct message *message, uint32_t base,
-                          uint32_t first, uint32_t count);
-
 static bool has_zero(const uint8_t *p, uint32_t size) {
     for (; size >= 8; p += 8, size -= 8) {
         uint64_t eight = load64(p);
@@ -39,7 +36,7 @@ static bool span_conforms(const struct image *image, struct message *message, co
             (span.offset & (node->alignment - 1u)))
             return false;
         for (uint32_t at = 0; node->nodes && at < span.size; at += node->size)
-            if (!nodes_conform(image, message, start + at, node->node, node->nodes))
+            if (!kss_nodes_conform(image, message, start + at, node->node, node->nodes))
                 return false;
         return true;
     }
@@ -54,53 +51,24 @@ static bool node_conforms(const struct image *image, struct message *message, co
         if (tag >= node->nodes)
             return false;
         const struct node *member = &nodes_of(image)[node->node + tag];
-        return nodes_conform(image, message, base, member->node, member->nodes);
+        return kss_nodes_conform(image, message, base, member->node, member->nodes);
     }
     if (node->kind == NODE_ARRAY) {
         for (uint32_t i = 0; i < node->limit; i++)
-            if (!nodes_conform(image, message, base + node->offset + i * node->size, node->node, node->nodes))
+            if (!kss_nodes_conform(image, message, base + node->offset + i * node->size, node->node, node->nodes))
                 return false;
         return true;
     }
     return span_conforms(image, message, node, base);
 }
 
-static bool nodes_conform(const struct image *image, struct message *message, uint32_t base,
-                          uint32_t first, uint32_t count) {
+bool kss_nodes_conform(const struct image *image, struct message *message, uint32_t base, uint32_t first,
+                       uint32_t count) {
     const struct node *node = &nodes_of(image)[first];
     for (uint32_t i = 0; i < count; i++)
         if (!node_conforms(image, message, &node[i], base))
             return false;
     return true;
-}
-
-bool kss_check_message(const struct image *image, uint32_t index, const uint8_t *bytes, uint32_t size,
-              struct message *message) {
-    const struct type *type = &types_of(image)[index];
-    if (size < type->size || size - type->size > type->arena)
-        return false;
-    *message = (struct message){.bytes = bytes, .size = size, .arena = type->size, .budget = type->arena};
-    return !type->nodes || nodes_conform(image, message, 0, type->node, type->nodes);
-}
-
-static const uint8_t direction_of[KSS_KINDS] = {
-    [KSS_REQUEST] = KSS_IN, [KSS_RESPONSE] = KSS_OUT, [KSS_ERROR] = KSS_ERR, [KSS_SECURITY] = KSS_IN};
-
-const struct operation *kss_find_operation(const struct image *image, uint32_t server, uint32_t kind,
-                                       const uint8_t *bytes, uint32_t size) {
-    if (!bytes || size < HEADER_SIZE)
-        return NULL;
-    const struct class *class = &classes_of(image)[server];
-    uint32_t riid = load32(bytes), mid = load16(bytes + 4), flags = load16(bytes + 6);
-    bool security = kind == KSS_SECURITY;
-    if (riid >= (security ? class->security_endpoints : class->endpoints) || flags != direction_of[kind])
-        return NULL;
-    const struct endpoint *endpoint =
-        &endpoints_of(image)[class->endpoint + (security ? class->endpoints : 0) + riid];
-    if (mid >= endpoint->operations)
-        return NULL;
-    const struct operation *operation = &operations_of(image)[endpoint->operation + mid];
-    return operation->types[flags] == NONE ? NULL : operation;
 }
 
 bool kss_conforms(const kss_policy *policy, uint32_t server_class, uint32_t kind, const uint8_t *bytes,
@@ -110,7 +78,6 @@ bool kss_conforms(const kss_policy *policy, uint32_t server_class, uint32_t kind
         return false;
     if (kind == KSS_EXECUTE)
         return !bytes && size == 0;
-    const struct operation *operation = kss_find_operation(image, server_class, kind, bytes, size);
     struct message message;
-    return operation && kss_check_message(image, operation->types[direction_of[kind]], bytes, size, &message);
+    return find_row(image, server_class, kind, bytes, size, &message) != NULL;
 }

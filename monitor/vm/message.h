@@ -13,13 +13,42 @@ struct message {
     uint32_t budget;
 };
 
-/* The operation a message of this kind names in the server's class, NULL if none. */
-const struct operation *kss_find_operation(const struct image *image, uint32_t server, uint32_t kind,
-                                       const uint8_t *bytes, uint32_t size);
+/* Do parts of the message conform to `count` nodes from `first` on? */
+bool kss_nodes_conform(const struct image *image, struct message *message, uint32_t base, uint32_t first,
+                       uint32_t count);
 
-/* Does the message conform to the type? Sets `message`. */
-bool kss_check_message(const struct image *image, uint32_t type, const uint8_t *bytes, uint32_t size,
-              struct message *message);
+/* The operation that a message names in the server's class and direction, NULL if none. */
+static inline const struct operation *find_operation(const struct image *image, uint32_t server, uint32_t kind,
+                                                     const uint8_t *bytes, enum kss_direction direction) {
+    const struct class *class = &classes_of(image)[server];
+    uint32_t riid = load32(bytes), mid = load16(bytes + 4), endpoints = class->endpoints, first = class->endpoint;
+    if (kind == KSS_SECURITY) {
+        first += endpoints;
+        endpoints = class->security_endpoints;
+    }
+    if (riid >= endpoints || load16(bytes + 6) != direction)
+        return NULL;
+    const struct endpoint *endpoint = &endpoints_of(image)[first + riid];
+    return mid < endpoint->operations ? &operations_of(image)[endpoint->operation + mid] : NULL;
+}
+
+/* Does the message conform to the type that it names in the server's class? Sets `message`; returns its
+ * row of the decision table, NULL if not. */
+static inline const uint32_t *find_row(const struct image *image, uint32_t server, uint32_t kind,
+                                       const uint8_t *bytes, uint32_t size, struct message *message) {
+    enum kss_direction direction = kind == KSS_RESPONSE ? KSS_OUT : kind == KSS_ERROR ? KSS_ERR : KSS_IN;
+    if (!bytes || size < HEADER_SIZE)
+        return NULL;
+    const struct operation *operation = find_operation(image, server, kind, bytes, direction);
+    if (!operation)
+        return NULL;
+    const struct type *type = &types_of(image)[operation->types[direction]];
+    if (size < type->size || size - type->size > type->arena)
+        return NULL;
+    *message = (struct message){.bytes = bytes, .size = size, .arena = type->size, .budget = type->arena};
+    bool good = !type->nodes || kss_nodes_conform(image, message, 0, type->node, type->nodes);
+    return good ? &operation->rows[direction] : NULL;
+}
 
 /* The bytes at an address that a program computed; NULL unless all lie in the message. */
 static inline const uint8_t *inside(const struct message *message, uint64_t address, uint64_t size) {

@@ -32,8 +32,10 @@ struct model {
     bool (*call)(const struct call *call, uint64_t *result);
 };
 
-/* NULL if there is no model of this number. */
-const struct model *kss_find_model(uint32_t number);
+extern const struct model *const kss_models[]; /* by number */
+extern const uint32_t kss_model_count;
+
+static inline const struct model *model_of(const struct object *object) { return kss_models[object->model]; }
 
 static inline const uint32_t *config_of(const struct image *image, const struct object *object) {
     return words_of(image) + object->config;
@@ -44,7 +46,7 @@ static inline bool is_sid(uint64_t value) { return value != 0 && value <= UINT32
 
 /* The context of a SID, NULL if it has none. */
 static inline uint32_t *context_of(const struct call *c, uint64_t sid) {
-    return is_sid(sid) ? kss_table_find(c->tx, c->object, (uint32_t)sid) : NULL;
+    return is_sid(sid) ? find_context(c->tx, c->object, (uint32_t)sid) : NULL;
 }
 
 /* A context for a SID that has none, to be filled; NULL if it has one or there is no room. */

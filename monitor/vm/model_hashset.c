@@ -12,13 +12,11 @@ enum { INIT, FINI, ADD, REMOVE, CONTAINS, METHODS };
 
 static uint32_t parts_of(const struct object *object) { return object->config_words - PARTS; }
 
-/* The set in a context, or its shape if there is none. */
-static struct dictionary set_in(const struct image *image, const struct object *object, uint32_t *context) {
-    const uint32_t *config = config_of(image, object);
-    struct dictionary set = {.words = context, .capacity = config[SET_SIZE]};
+static uint32_t key_words_of(const struct image *image, const struct object *object) {
+    uint32_t words = 0;
     for (uint32_t i = 0; i < parts_of(object); i++)
-        set.key_words += config[PARTS + i];
-    return set;
+        words += config_of(image, object)[PARTS + i];
+    return words;
 }
 
 static bool verify(const struct image *image, const struct object *object) {
@@ -28,13 +26,13 @@ static bool verify(const struct image *image, const struct object *object) {
     for (uint32_t i = 0; i < parts_of(object); i++)
         if (config[PARTS + i] != 1 && config[PARTS + i] != 2)
             return false;
-    struct dictionary set = set_in(image, object, NULL);
+    struct dictionary set = {.capacity = config[SET_SIZE], .key_words = key_words_of(image, object)};
     return kss_dictionary_words(&set) == object->context_words;
 }
 
 static bool verify_call(const struct image *image, const struct object *object, uint32_t method,
                         uint64_t operand, struct needs *needs) {
-    uint32_t whole = 1 + parts_of(object), key_words = set_in(image, object, NULL).key_words;
+    uint32_t whole = 1 + parts_of(object), key_words = key_words_of(image, object);
     const struct needs of[METHODS] = {
         [INIT] = {1, CLAIM_WRITES + CLEAR_WRITES},
         [FINI] = {1, DROP_WRITES},
@@ -48,14 +46,16 @@ static bool verify_call(const struct image *image, const struct object *object, 
     return true;
 }
 
-static void read_entry(const struct call *c, uint32_t *key) {
-    const uint32_t *config = config_of(c->tx->image, c->object);
+/* Returns the words of the key. */
+static uint32_t read_entry(const struct call *c, const uint32_t *config, uint32_t *key) {
+    uint32_t words = 0;
     for (uint32_t i = 0; i < parts_of(c->object); i++) {
         uint64_t part = c->arguments[1 + i];
-        *key++ = (uint32_t)part;
+        key[words++] = (uint32_t)part;
         if (config[PARTS + i] == 2)
-            *key++ = (uint32_t)(part >> 32);
+            key[words++] = (uint32_t)(part >> 32);
     }
+    return words;
 }
 
 static bool call(const struct call *c, uint64_t *result) {
@@ -66,12 +66,13 @@ static bool call(const struct call *c, uint64_t *result) {
         return true;
     }
     uint32_t *context = c->method == INIT ? claim_context(c, sid) : context_of(c, sid);
-    struct dictionary set = set_in(c->tx->image, c->object, context);
     if (!context)
         return c->method != CONTAINS;
     *result = true;
+    const uint32_t *config = config_of(c->tx->image, c->object);
+    struct dictionary set = {.words = context, .capacity = config[SET_SIZE]};
     if (c->method != INIT)
-        read_entry(c, key);
+        set.key_words = read_entry(c, config, key);
     switch (c->method) {
     case INIT: kss_dictionary_clear(c->tx, &set); return true;
     case ADD: *result = kss_dictionary_add(c->tx, &set, key) != NULL; return true;

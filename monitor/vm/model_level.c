@@ -16,7 +16,7 @@ static bool verify_call(const struct image *image, const struct object *object, 
 }
 
 static bool call(const struct call *c, uint64_t *result) {
-    uint32_t *context = kss_table_find(c->tx, c->object, 0);
+    uint32_t *context = find_context(c->tx, c->object, 0);
     if (c->tx->state->level == NONE) /* the event is recorded as of the level before it */
         c->tx->state->level = context ? *context : config_of(c->tx->image, c->object)[0];
     if (!context)

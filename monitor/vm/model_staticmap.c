@@ -64,7 +64,7 @@ static uint64_t get(const struct call *c, const uint32_t *config, const uint32_t
 }
 
 /* The number of a key that is not constant. */
-static bool find_key(const struct call *c, const uint32_t *names, uint64_t *result) {
+static bool key_number(const struct call *c, const uint32_t *names, uint64_t *result) {
     uint8_t listed[REGISTERS];
     struct text text = {.bytes = listed, .size = (uint32_t)c->operand};
     if (c->method == LISTED)
@@ -80,7 +80,7 @@ static bool call(const struct call *c, uint64_t *result) {
     const uint32_t *config = config_of(c->tx->image, c->object), *defaults = config + DEFAULTS;
     uint32_t all = copy_words(config);
     if (c->method >= TEXT)
-        return find_key(c, defaults + all, result);
+        return key_number(c, defaults + all, result);
     uint32_t *working = c->method == INIT ? claim_context(c, c->arguments[0]) : context_of(c, c->arguments[0]);
     bool value = c->method == GET || c->method == GET_UNCOMMITED, keyed = value || c->method == SET;
     if (!working || (keyed && c->arguments[1] >= config[KEYS]))

@@ -14,8 +14,6 @@
 MODELS(DECLARE)
 
 #define REFER(name) &kss_model_##name,
-static const struct model *const models[] = {MODELS(REFER)};
+const struct model *const kss_models[] = {MODELS(REFER)};
 
-const struct model *kss_find_model(uint32_t number) {
-    return number < sizeof models / sizeof *models ? models[number] : NULL;
-}
+const uint32_t kss_model_count = sizeof kss_models / sizeof *kss_models;

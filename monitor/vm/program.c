@@ -4,9 +4,7 @@
 
 struct machine {
     uint64_t r[REGISTERS + 1]; /* and IMMEDIATE */
-    const struct transaction *tx;
-    const kss_event *event;
-    const struct message *message;
+    struct call call; /* the last one */
 };
 
 static uint64_t load(const uint8_t *p, uint32_t type) {
@@ -53,10 +51,10 @@ static bool length(const struct message *message, uint64_t address, const struct
 
 /* The answer of an automaton to a text. Its entries are known to lead to rows. */
 static bool scan(const struct machine *m, uint64_t address, uint32_t number, uint64_t *result) {
-    const struct automaton *automaton = &automata_of(m->tx->image)[number];
-    const uint16_t *entries = transitions_of(m->tx->image) + automaton->transition;
+    const struct automaton *automaton = &automata_of(m->call.tx->image)[number];
+    const uint16_t *entries = transitions_of(m->call.tx->image) + automaton->transition;
     struct text text;
-    if (!text_at(m->message, address, &text))
+    if (!text_at(m->call.message, address, &text))
         return false;
     uint32_t row = automaton->start << automaton->row_bits, sinks = automaton->sinks << automaton->row_bits;
     for (const uint8_t *p = text.bytes, *end = p + text.size; p < end && row >= sinks; p++)
@@ -69,7 +67,7 @@ static bool scan(const struct machine *m, uint64_t address, uint32_t number, uin
 static bool fold(const struct machine *m, const struct instruction *i, uint64_t *result) {
     uint32_t width = width_of(i->x);
     uint64_t count = m->r[i->b];
-    const uint8_t *p = count <= m->message->size ? inside(m->message, m->r[i->a], count * width) : NULL;
+    const uint8_t *p = count <= m->call.message->size ? inside(m->call.message, m->r[i->a], count * width) : NULL;
     if (!p)
         return false;
     uint64_t total = i->op == OP_PRODUCT;
@@ -82,11 +80,13 @@ static bool fold(const struct machine *m, const struct instruction *i, uint64_t 
     return true;
 }
 
-static bool call(const struct machine *m, const struct instruction *i, uint64_t *result) {
-    const struct object *object = &objects_of(m->tx->image)[i->x];
-    struct call call = {m->tx, object, m->message, &m->r[i->a], i->imm, i->b};
+static inline bool call(struct machine *m, const struct instruction *i, uint64_t *result) {
     uint64_t value = 0; /* `result` may be an argument, too */
-    bool done = kss_find_model(object->model)->call(&call, &value);
+    m->call.object = &objects_of(m->call.tx->image)[i->x];
+    m->call.arguments = &m->r[i->a];
+    m->call.operand = i->imm;
+    m->call.method = i->b;
+    bool done = model_of(m->call.object)->call(&m->call, &value);
     *result = value;
     return done;
 }
@@ -124,7 +124,7 @@ static kss_verdict end(kss_verdict verdict) {
 /* The value lies in 32 bits, or is none of those that an audit record tells. */
 static void take_note(const struct machine *m, const struct instruction *i) {
     uint64_t value = m->r[i->a];
-    m->tx->notes[i->imm] = (struct note){
+    m->call.tx->notes[i->imm] = (struct note){
         .rule = i->x, .value = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX};
 }
 
@@ -137,9 +137,8 @@ static void begin_notes(const struct transaction *tx, uint32_t count) {
 kss_verdict kss_run(const struct transaction *tx, const struct entry *entry, const kss_event *event,
                     const struct message *message) {
     struct machine m;
-    m.tx = tx;
-    m.event = event;
-    m.message = message;
+    m.call.tx = tx;
+    m.call.message = message;
     for (uint32_t k = 0; k < entry->registers; k++)
         m.r[k] = 0;
     begin_notes(tx, entry->notes);
@@ -147,45 +146,46 @@ kss_verdict kss_run(const struct transaction *tx, const struct entry *entry, con
     const struct instruction *i = code_of(tx->image) + entry->first;
     for (;; i++) {
         m.r[IMMEDIATE] = i->imm;
-        uint64_t a = m.r[i->a], b = m.r[i->b], *d = &m.r[i->d];
+        const uint64_t *a = &m.r[i->a], *b = &m.r[i->b];
+        uint64_t *d = &m.r[i->d];
         bool done = true;
         switch ((enum op)i->op) {
         case OP_END: return end(verdict);
         case OP_JUMP: i += i->x - 1; break;
-        case OP_JUMP_ZERO: i += a ? 0 : i->x - 1; break;
-        case OP_JUMP_NONZERO: i += a ? i->x - 1 : 0; break;
-        case OP_RULE: verdict = record(tx, verdict, i->x, a ? KSS_GRANTED : KSS_DENIED); break;
+        case OP_JUMP_ZERO: i += *a ? 0 : i->x - 1; break;
+        case OP_JUMP_NONZERO: i += *a ? i->x - 1 : 0; break;
+        case OP_RULE: verdict = record(tx, verdict, i->x, *a ? KSS_GRANTED : KSS_DENIED); break;
         case OP_MARK: break;
         case OP_NOTE: take_note(&m, i); break;
         case OP_CALL: done = call(&m, i, d); break;
         case OP_SRC: *d = event->src_sid; break;
         case OP_DST: *d = event->dst_sid; break;
         case OP_FIELD: *d = load(message->bytes + i->imm, i->x); break;
-        case OP_LOAD: done = load_at(message, a + i->imm, i->x, d); break;
-        case OP_OFFSET: *d = a + i->imm; break;
-        case OP_INDEX: *d = a + b * i->imm; done = b < i->x; break;
-        case OP_ELEMENT: done = element(message, a, b, i->imm, d); break;
-        case OP_SPAN: done = load_at(message, a, U32, d) && add(U64, *d, message->arena, d); break;
+        case OP_LOAD: done = load_at(message, *a + i->imm, i->x, d); break;
+        case OP_OFFSET: *d = *a + i->imm; break;
+        case OP_INDEX: done = *b < i->x; *d = *a + *b * i->imm; break;
+        case OP_ELEMENT: done = element(message, *a, *b, i->imm, d); break;
+        case OP_SPAN: done = load_at(message, *a, U32, d) && add(U64, *d, message->arena, d); break;
         case OP_LENGTH:
-        case OP_TEXT_LENGTH: done = length(message, a, i, d); break;
-        case OP_SCAN: done = scan(&m, a, i->x, d); break;
+        case OP_TEXT_LENGTH: done = length(message, *a, i, d); break;
+        case OP_SCAN: done = scan(&m, *a, i->x, d); break;
         case OP_SUM:
         case OP_PRODUCT: done = fold(&m, i, d); break;
-        case OP_ADD: done = add(i->x, a, b, d); break;
-        case OP_SUB: done = subtract(i->x, a, b, d); break;
-        case OP_MUL: done = multiply(i->x, a, b, d); break;
-        case OP_NEG: done = subtract(i->x, 0, a, d); break;
-        case OP_ABS: *d = a; done = !(a >> 63) || subtract(i->x, 0, a, d); break;
-        case OP_AND: *d = a & b; break;
-        case OP_OR: *d = a | b; break;
-        case OP_NOT: *d = complement(i->x, a); break;
-        case OP_EQ: *d = a == b; break;
-        case OP_NE: *d = a != b; break;
-        case OP_LT: *d = less(i->x, a, b); break;
-        case OP_LE: *d = !less(i->x, b, a); break;
-        case OP_INVERT: *d = !a; break;
-        case OP_MOVE: *d = a; break;
-        default: done = a == i->imm; break; /* OP_EXPECT, which has no d */
+        case OP_ADD: done = add(i->x, *a, *b, d); break;
+        case OP_SUB: done = subtract(i->x, *a, *b, d); break;
+        case OP_MUL: done = multiply(i->x, *a, *b, d); break;
+        case OP_NEG: done = subtract(i->x, 0, *a, d); break;
+        case OP_ABS: *d = *a; done = !(*d >> 63) || subtract(i->x, 0, *d, d); break;
+        case OP_AND: *d = *a & *b; break;
+        case OP_OR: *d = *a | *b; break;
+        case OP_NOT: *d = complement(i->x, *a); break;
+        case OP_EQ: *d = *a == *b; break;
+        case OP_NE: *d = *a != *b; break;
+        case OP_LT: *d = less(i->x, *a, *b); break;
+        case OP_LE: *d = !less(i->x, *b, *a); break;
+        case OP_INVERT: *d = !*a; break;
+        case OP_MOVE: *d = *a; break;
+        default: done = *a == i->imm; break; /* OP_EXPECT, which has no d */
         }
         if (!done)
             return fail(tx, verdict, i);

@@ -1,17 +1,6 @@
 #include "state.h"
 #include "table.h"
 
-struct transaction kss_transaction_of(const kss_policy *policy) {
-    const struct image *image = image_of(policy);
-    struct state *state = (struct state *)(void *)policy->state;
-    kss_call *calls = (kss_call *)(void *)(state + 1);
-    struct write *log = (struct write *)(void *)(calls + image->max_calls);
-    uint32_t *words = (uint32_t *)(void *)(log + image->max_writes);
-    struct note *notes = (struct note *)(void *)(words + image->state_words);
-    return (struct transaction){
-        .image = image, .state = state, .calls = calls, .log = log, .words = words, .notes = notes};
-}
-
 void kss_undo(const struct transaction *tx) {
     while (tx->state->writes) {
         struct write write = tx->log[--tx->state->writes];
@@ -25,7 +14,7 @@ void kss_drop(const struct transaction *tx, uint32_t sid) {
 }
 
 void kss_release(kss_policy *policy, uint32_t sid) {
-    struct transaction tx = kss_transaction_of(policy);
+    struct transaction tx = transaction_of(policy);
     if (sid) /* 0 is no resource: what is kept under it is the policy's own */
         kss_drop(&tx, sid);
     commit(&tx);
@@ -51,7 +40,7 @@ kss_status kss_init(kss_policy *policy, const void *image, size_t size, void *st
     for (size_t i = 0; i < kss_state_size(image) / sizeof *words; i++)
         words[i] = 0;
     kss_bind(policy, image, size, state);
-    struct transaction tx = kss_transaction_of(policy);
+    struct transaction tx = transaction_of(policy);
     tx.state->level = NONE;
     for (uint32_t i = 0; i < count_of(tx.image, OBJECTS); i++)
         kss_table_reset(&tx, &objects_of(tx.image)[i]);
@@ -75,7 +64,7 @@ uint32_t kss_objects(const kss_policy *policy) {
 }
 
 bool kss_migrate_object(kss_policy *to, uint32_t number, const kss_policy *from) {
-    struct transaction target = kss_transaction_of(to), source = kss_transaction_of(from);
+    struct transaction target = transaction_of(to), source = transaction_of(from);
     const struct object *object = &objects_of(target.image)[number];
     for (uint32_t i = 0; i < count_of(source.image, OBJECTS); i++) {
         const struct object *old = &objects_of(source.image)[i];

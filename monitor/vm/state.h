@@ -35,7 +35,16 @@ struct transaction {
     struct note *notes;
 };
 
-struct transaction kss_transaction_of(const kss_policy *policy);
+static inline struct transaction transaction_of(const kss_policy *policy) {
+    const struct image *image = image_of(policy);
+    struct state *state = (struct state *)(void *)policy->state;
+    kss_call *calls = (kss_call *)(void *)(state + 1);
+    struct write *log = (struct write *)(void *)(calls + image->max_calls);
+    uint32_t *words = (uint32_t *)(void *)(log + image->max_writes);
+    struct note *notes = (struct note *)(void *)(words + image->state_words);
+    return (struct transaction){
+        .image = image, .state = state, .calls = calls, .log = log, .words = words, .notes = notes};
+}
 
 /* Every change of an object's state goes through here. The log has room: the
  * verifier has counted the writes of every program. */

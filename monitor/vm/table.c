@@ -1,12 +1,4 @@
 #include "table.h"
-#include "lookup.h"
-
-static struct dictionary contexts_of(const struct transaction *tx, const struct object *object) {
-    return (struct dictionary){.words = tx->words + object->state,
-                               .capacity = object->capacity,
-                               .key_words = 1,
-                               .value_words = object->context_words};
-}
 
 uint64_t kss_table_words(const struct object *object) {
     struct dictionary shape = {NULL, object->capacity, 1, object->context_words};
@@ -17,11 +9,6 @@ void kss_table_reset(const struct transaction *tx, const struct object *object) 
     struct dictionary contexts = contexts_of(tx, object);
     kss_dictionary_clear(tx, &contexts);
     commit(tx);
-}
-
-uint32_t *kss_table_find(const struct transaction *tx, const struct object *object, uint32_t sid) {
-    struct dictionary contexts = contexts_of(tx, object);
-    return find_key(&contexts, &sid);
 }
 
 uint32_t *kss_table_claim(const struct transaction *tx, const struct object *object, uint32_t sid) {

@@ -3,9 +3,9 @@
 #ifndef KSS_TABLE_H
 #define KSS_TABLE_H
 
-#include "dictionary.h"
+#include "lookup.h"
 
-#define CLAIM_WRITES 7u /* words changed by kss_table_claim, before the context itself is filled */
+#define CLAIM_WRITES 6u /* words changed by kss_table_claim, before the context itself is filled */
 #define DROP_WRITES 7u
 _Static_assert(CLAIM_WRITES == ADD_WRITES(1) && DROP_WRITES == REMOVE_WRITES, "the compiler counts so");
 
@@ -14,8 +14,24 @@ uint64_t kss_table_words(const struct object *object);
 
 void kss_table_reset(const struct transaction *tx, const struct object *object);
 
+static inline struct dictionary contexts_of(const struct transaction *tx, const struct object *object) {
+    return (struct dictionary){.words = tx->words + object->state,
+                               .capacity = object->capacity,
+                               .key_words = 1,
+                               .value_words = object->context_words};
+}
+
 /* The context of a SID, NULL if it has none. */
-uint32_t *kss_table_find(const struct transaction *tx, const struct object *object, uint32_t sid);
+static inline uint32_t *find_context(const struct transaction *tx, const struct object *object, uint32_t sid) {
+    struct dictionary contexts = contexts_of(tx, object);
+    return find_key(&contexts, &sid);
+}
+
+/* Lets the memory fetch what looking up a SID begins with. */
+static inline void prefetch_context(const struct transaction *tx, const struct object *object, uint32_t sid) {
+    struct dictionary contexts = contexts_of(tx, object);
+    __builtin_prefetch(&contexts.words[BUCKET_LINKS + bucket_of(&contexts, &sid)]);
+}
 
 /* Gives a SID that has none a context of unspecified content; NULL if the table is full. */
 uint32_t *kss_table_claim(const struct transaction *tx, const struct object *object, uint32_t sid);

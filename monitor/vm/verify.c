@@ -62,12 +62,11 @@ static bool verify_objects(struct verifier *v) {
     uint64_t words = 0;
     for (uint32_t i = 0; i < count_of(image, OBJECTS); i++) {
         const struct object *object = &objects_of(image)[i];
-        const struct model *model = kss_find_model(object->model);
         if (object->config > count_of(image, WORDS) ||
             object->config_words > count_of(image, WORDS) - object->config)
             return kss_defect(v, KSS_BAD_TABLE, OBJECTS, i);
-        if (!model || !object->capacity || object->context_words > MAX_STATE || object->state != words ||
-            !model->verify(image, object))
+        if (object->model >= kss_model_count || !object->capacity || object->context_words > MAX_STATE ||
+            object->state != words || !model_of(object)->verify(image, object))
             return kss_defect(v, KSS_BAD_MODEL, OBJECTS, i);
         words += kss_table_words(object);
         if (words > MAX_STATE)
@@ -104,6 +103,8 @@ static bool verify_entries(struct verifier *v) {
     for (uint32_t i = 0; i < count_of(image, ENTRIES); i++) {
         const struct entry *entry = &entries_of(image)[i];
         uint32_t bad = 0;
+        if (entry->object != NONE && (entry->kind != ENTRY_PROGRAM || entry->object >= count_of(image, OBJECTS)))
+            return kss_defect(v, KSS_BAD_TABLE, ENTRIES, i);
         switch (entry->kind) {
         case ENTRY_DEFAULT:
             if (entry->first || entry->count || entry->rule || entry->extent || entry->registers ||

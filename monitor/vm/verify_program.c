@@ -59,7 +59,7 @@ static bool verify_call(const struct image *image, const struct entry *entry, co
         return false;
     const struct object *object = &objects_of(image)[i->x];
     struct needs needs;
-    if (!kss_find_model(object->model)->verify_call(image, object, i->b, i->imm, &needs))
+    if (!model_of(object)->verify_call(image, object, i->b, i->imm, &needs))
         return false;
     *writes += needs.writes;
     return needs.arguments <= (uint32_t)entry->registers - i->a && *writes <= image->max_writes;

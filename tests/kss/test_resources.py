@@ -599,8 +599,8 @@ def test_too_large_a_state_is_a_finding_of_the_compiler_too(load: Load) -> None:
 
 def test_too_many_writes_are_an_error_in_words(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = load(MAP % "UInt8" + binding(init=MAP_CALLS["init"]), PRELUDE)
-    monkeypatch.setattr(binary, "MAX_STATE", 19)
-    with pytest.raises(KssError, match="could change 20 words of state: at most 19"):
+    monkeypatch.setattr(binary, "MAX_STATE", 18)
+    with pytest.raises(KssError, match="could change 19 words of state: at most 18"):
         compile_policy(policy.tree)
 
 

@@ -237,6 +237,11 @@ def reader(image: Image) -> int:
     return next(i for i, entry in enumerate(image.entries) if entry.extent)
 
 
+def constant(image: Image) -> int:
+    """The entry of a constant verdict."""
+    return next(i for i, entry in enumerate(image.entries) if entry.kind == EntryKind.DENIED)
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -299,6 +304,8 @@ def reader(image: Image) -> int:
         (put("entries", reader, first=0), TABLE),
         (put("entries", reader, kind=4), TABLE),
         (put("entries", reader, kind=0), TABLE),
+        (put("entries", reader, object=1), TABLE),
+        (put("entries", constant, object=0), TABLE),
         (put("calls", 0, result=2), TABLE),
         (put("calls", 0, result=0), TABLE),
         (put("calls", 0, rule=99), TABLE),

@@ -251,7 +251,8 @@ class Decisions:
             image.entries.append(EntryRecord(compiled.kind))
         elif compiled.kind is EntryKind.PROGRAM:
             shape = (len(image.code), len(compiled.code), 0, compiled.extent, compiled.registers)
-            image.entries.append(EntryRecord(compiled.kind, *shape, compiled.notes))
+            rest = (compiled.notes, compiled.object)
+            image.entries.append(EntryRecord(compiled.kind, *shape, *rest))
             image.max_notes = max(image.max_notes, compiled.notes)
             image.code.extend(compiled.code)
         else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeAlias
 
-from kss.binary import IMMEDIATE, CallRecord, EntryKind, Instruction, Op
+from kss.binary import IMMEDIATE, NONE, CallRecord, EntryKind, Instruction, Op
 from kss.codegen import texts
 from kss.codegen.assembler import Assembler
 from kss.codegen.expressions import U64, Expressions
@@ -49,6 +49,11 @@ class Compiled:
     writes: int = 0
     most_calls: int = 0
     notes: int = 0
+
+    @property
+    def object(self) -> int:
+        """The object that a program calls first."""
+        return next((each.x for each in self.code if each.op == Op.CALL), NONE)
 
 
 NOTHING = Compiled(EntryKind.DEFAULT)

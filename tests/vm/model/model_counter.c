@@ -34,7 +34,7 @@ static bool begins(const struct call *c, uint64_t *result) {
 static bool call(const struct call *c, uint64_t *result) {
     if (c->method == BEGINS)
         return begins(c, result);
-    uint32_t *context = kss_table_find(c->tx, c->object, (uint32_t)c->arguments[0]);
+    uint32_t *context = find_context(c->tx, c->object, (uint32_t)c->arguments[0]);
     if (c->method == USED) {
         *result = context ? *context : 0;
         return true;

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ class Script:
 
     def _tell(self) -> str:
         """The shell's command that puts a verdict into words."""
-        path = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path if entry)
+        specs = [find_spec(name) for name in ("khs", "kss")]
+        path = os.pathsep.join(str(Path(each.origin or "").parents[1]) for each in specs if each)
         command = [sys.executable, "-m", "khs.debug.tell", str(self.folder)]
         return f"PYTHONPATH={shlex.quote(path)} {shlex.join(command)}"
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _swap(
             f"  help: policies of the system: {', '.join(known)}"
         )
     if binary := _compiled(path):
-        return Swap(frame, path.stem, binary, _map(path.with_suffix(".json")))
+        return Swap(frame, path.stem, binary, _map(path.with_suffix(".json"), binary))
     source = find_system(system)
     if source.suffix != ".toml":
         raise KhsError(
@@ -105,10 +106,12 @@ def _compiled(path: Path) -> bytes:
     return data if data.startswith(_MAGIC) else b""
 
 
-def _map(path: Path) -> dict[str, Any]:
-    """The names behind a compiled policy's numbers; none if the file is not there or no map."""
+def _map(path: Path, binary: bytes) -> dict[str, Any]:
+    """The names behind a compiled policy's numbers; none if the file is not there, or is no map or
+    that of another policy."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    own = isinstance(found, dict) and found.get("sha256") == sha256(binary).hexdigest()
+    return found if own else {}

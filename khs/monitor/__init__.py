@@ -27,6 +27,7 @@ from kss.layout import (
     Interface,
     Method,
 )
+from kss.names import placed, policy_map
 from kss.nearest import Section, advice, nearest
 from kss.source import Search
 from kss.trail import PATIENCE, OnFull, Trail, TrailError, TrailFullError
@@ -35,7 +36,6 @@ from kss.vm import state_size as vm_state_size
 
 from khs.config.model import ChannelKind, System
 from khs.errors import ConfigError, Finding, KhsError, shown
-from khs.monitor.names import placed, policy_map
 
 __all__ = [
     "EINIT_CLASS",

@@ -14,12 +14,12 @@ from kss.analysis.system import parse_system
 from kss.api import Policy
 from kss.errors import KssError, Location, MessageError
 from kss.evaluate import Evaluation, EventError
+from kss.names import placed
 from kss.nearest import sections
 from kss.tree import Choice, Item, Match, PolicyTree
 
 from khs.errors import KhsError
 from khs.monitor import MonitorPolicy
-from khs.monitor.names import placed
 
 
 class Answer(NamedTuple):

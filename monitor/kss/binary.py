@@ -285,6 +285,14 @@ def seal(data: bytes) -> bytes:
     return content + CHECKSUM.pack(zlib.crc32(content))
 
 
+def format_of(data: bytes) -> int | None:
+    """The format of a compiled policy, None if the bytes are none at all."""
+    begin = MAGIC.to_bytes(4, "little")
+    if len(data) < _HEADER.size or not data.startswith(begin):
+        return None
+    return int.from_bytes(data[4:8], "little")
+
+
 def _bad(message: str) -> KssError:
     return KssError(f"{message}: build the policy again with this version of KSS")
 

@@ -299,7 +299,7 @@ class _ByName:
 
     def __init__(self, monitor: Monitor, before: _ByName | None) -> None:
         self._monitor = monitor
-        self._evaluation = (
+        self._evaluation: evaluate.Evaluation = (
             before._evaluation.under(monitor.policy, self)
             if before
             else evaluate.Evaluation(monitor.policy, self)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from kss.binary import format_of
 from kss.errors import Findings, Location, did_you_mean
 
 PACKAGE = Path(__file__).parent
@@ -79,6 +80,11 @@ def source_of(name: str, data: bytes, findings: Findings) -> Source | None:
     if len(data) > MAX_FILE:
         message = f"the file has more than {MAX_FILE >> 20} MiB"
         findings.error("SRC-006", start, message, "split it: a policy may include others")
+        return None
+    if (format := format_of(data)) is not None:
+        message = f"this is a compiled policy (format {format})"
+        help = "give the .psl file; kss verify tells what is in this one"
+        findings.error("SRC-002", start, message, help)
         return None
     try:
         data = data.removeprefix(codecs.BOM_UTF8)

@@ -1,7 +1,8 @@
 /* KSS, the security monitor: public interface of the policy decision point.
  *
  * Freestanding C11. No globals, no allocation, no libc: the caller owns every
- * byte. A policy is a verified, immutable binary (policy.bin); everything that
+ * byte. A policy is a verified, immutable binary (policy.bin; the names behind its
+ * numbers are in the policy.json that kss compile writes beside it); everything that
  * changes lives in one state block, so copying that block is a snapshot.
  *
  * FLASK terms: this is the PDP; the kernel that asks and obeys is the PEP.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import kss.cli
 import pytest
+from typer.testing import CliRunner
 
 from .conftest import Khs
 
@@ -70,3 +73,26 @@ def test_a_sound_one_elsewhere_comes_into_force(khs: Khs, system: Path, json: li
     policy = elsewhere(system, "gateway/ITelemetry.idl", "    // temperature", "    // Temperature")
     done = khs("run", system, "--policy-at", f"50={policy}", *json)
     assert (done.code, "refused" in done.err) == (0, False)
+
+
+def test_one_of_kss_compile_brings_its_names(khs: Khs, system: Path, tmp_path: Path) -> None:
+    """Without them, or with those of another policy, a denial by a rule is told as one."""
+    policy = system / "strict.psl"
+    text = (system / "security.psl").read_text()
+    policy.write_text(re.sub(r"(?m)^request (.*)\{ grant", r"request \1{ deny", text))
+    binary, trace = tmp_path / "strict.bin", tmp_path / "run.trace"
+    arguments = ["compile", policy, "-I", system / "interfaces", "-o", binary]
+    assert CliRunner().invoke(kss.cli.app, [str(each) for each in arguments]).exit_code == 0
+
+    def denials() -> list[str]:
+        done = khs("run", system, "--frames", 6, "--policy-at", f"3={binary}", "--trace", trace)
+        assert done.code == 0, done.err
+        return khs("trace", trace, "--denied").out.splitlines()
+
+    assert re.search(r"telemetry\.Report .*  strict\.psl:\d+: deny \(\)$", denials()[0])
+    unknown = "denied by a rule of a policy whose text is not known"
+    names = binary.with_suffix(".json")
+    names.write_text(names.read_text().replace('"sha256": "', '"sha256": "0'))
+    assert denials()[0].endswith(unknown)
+    names.unlink()
+    assert denials()[0].endswith(unknown)

@@ -43,6 +43,35 @@ def test_bytes(policy: Path, monkeypatch: Any, capsys: Any) -> None:
     assert output.read_bytes() == data
 
 
+def test_names_are_beside_it(policy: Path, monkeypatch: Any, capsys: Any) -> None:
+    output = policy.parent / "other.bin"
+    command = ["compile", policy, "-I", LIB, "--json", "-o"]
+    assert run(monkeypatch, *command, output) == 0
+    told = json.loads(capsys.readouterr().out)
+    names = policy.parent / "other.json"
+    assert told["names"] == str(names)
+    known = json.loads(names.read_text())
+    assert known["sha256"] == told["sha256"]
+    rule = {"file": "security.psl", "line": 7, "column": 11, "object": "base", "method": "grant"}
+    assert known["rules"][0] == {**rule, "text": "grant ()"}
+    assert [each["name"] for each in known["classes"]][-2:] == ["bank.Teller", "bank.Vault"]
+    assert run(monkeypatch, *command, output) == 0, "they are written again"
+    capsys.readouterr()
+    assert run(monkeypatch, *command, "/dev/null") == 0
+    assert json.loads(capsys.readouterr().out)["names"] is None
+
+
+def test_names_replace_no_other_file(policy: Path, monkeypatch: Any, capsys: Any) -> None:
+    other = policy.parent / "package.json"
+    other.write_text('{"name": "mine"}')
+    command = ["compile", policy, "-I", LIB, "-o"]
+    assert run(monkeypatch, *command, policy.parent / "package.bin") == 2
+    assert f"its names would go to {other}, which is another file" in capsys.readouterr().err
+    assert other.read_text() == '{"name": "mine"}'
+    assert run(monkeypatch, *command, other) == 2
+    assert "a policy ends in .bin" in capsys.readouterr().err
+
+
 def test_stubs_are_told(policy: Path, monkeypatch: Any, capsys: Any) -> None:
     policy.write_text(
         POLICY + "use EDL acme.Vfs\nrequest dst=acme.Vfs { assert (message.x == 1) }\n"

@@ -207,7 +207,9 @@ def test_processes_by_name_outlive_a_policy(monitor: Monitor, file: Path, tmp_pa
     assert monitor.decide({"event": "execute", "dst": "bank.Teller", "as": "v"})
     assert len(monitor.state()["life"]) == 3
     small = tmp_path / "small.psl"
-    small.write_text("use nk.base._\nuse EDL kl.core.Core\nuse EDL bank.Vault\nexecute { grant () }")
+    small.write_text(
+        "use nk.base._\nuse EDL kl.core.Core\nuse EDL bank.Vault\nexecute { grant () }"
+    )
     monitor.replace(small, [LIB])
     with pytest.raises(KssError, match="no process or class t"):
         monitor.decide(open_event())

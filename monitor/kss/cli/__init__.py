@@ -29,6 +29,7 @@ from kss.cli import (
     query,
     rules,
     test,
+    verify,
 )
 from kss.cli.common import command
 
@@ -46,6 +47,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "rules": rules.rules,
         "fmt": fmt.fmt,
         "compile": compile.compile,
+        "verify": verify.verify,
         "eval": evaluate.evaluate,
         "test": test.test,
         "mutate": mutate.mutate,

@@ -31,16 +31,20 @@ def compile(
 
     A FILE that ends in .h becomes a C header for programs that link libkss: the same bytes as an
     array, numbers of classes, and the names of rules. All names in it begin with that of the file.
+    Beside any other FILE its names are written, rules with their places, to a file that ends in
+    .json: khs run --policy-at and kss verify look there.
 
         kss compile security.psl -I interfaces -o policy.bin
         kss compile security.psl -I interfaces -o policy.h
         kss compile security.psl -I resources --stub -o policy.bin --json
     """
     import hashlib
+    import json
 
     from kss.cli import inputs
     from kss.compiler import MAX_POOL, compile_policy
     from kss.embed import header
+    from kss.names import policy_map
     from kss.vm import Vm
 
     if max_sids > MAX_POOL:
@@ -49,18 +53,40 @@ def compile(
     common.tell_findings(policy.warnings)
     data = compile_policy(policy.tree, max_sids=max_sids)
     state = len(Vm(data).snapshot())
-    content = data
+    names = _names_file(output)
     if output.suffix == ".h":
-        content = header(policy, data, output.stem).encode()
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        message = f"cannot write {output}: {error.strerror or error}"
-        raise common.BadInputError(message) from None
+        _write(output, header(policy, data, output.stem).encode())
+    else:
+        _write(output, data)
+    if names:
+        table = policy_map(output.stem, policy, data, file.parent)
+        _write(names, json.dumps(table, indent=1).encode() + b"\n")
     digest = hashlib.sha256(data).hexdigest()
     if as_json:
         told = {"policy": str(output), "bytes": len(data), "state_bytes": state, "sha256": digest}
-        common.print_json(told)
+        common.print_json({**told, "names": str(names) if names else None})
     else:
         print(f"{output}: {len(data)} bytes, {state} bytes of state, sha256 {digest}")
     return common.OK
+
+
+def _names_file(output: Path) -> Path | None:
+    """Where the names go, None if nowhere: a header has them in it, a device has nothing beside."""
+    from kss.compiled import names_file, read_names
+
+    if output.suffix == ".json":
+        raise common.BadInputError(f"{output}: a policy ends in .bin; its names go to the .json")
+    if output.suffix == ".h" or (output.exists() and not output.is_file()):
+        return None
+    names = names_file(output)
+    if names.exists() and read_names(names) is None:
+        message = f"its names would go to {names}, which is another file"
+        raise common.BadInputError(f"{message}\n  help: call the policy otherwise")
+    return names
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise common.BadInputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -6,6 +6,8 @@ set backtrace limit 64
 @WRITES@
 directory @SOURCES@
 file "@FOLDER@/firmware.elf"
+# As if gdb had started the board: it ends with gdb, and does not run on.
+set remote query-attached-packet off
 target remote @PLACE@
 
 # The board is as after its reset. Partitions are there once the kernel boots the system.

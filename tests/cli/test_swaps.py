@@ -79,7 +79,8 @@ def test_one_of_kss_compile_brings_its_names(khs: Khs, system: Path, tmp_path: P
     """Without them, or with those of another policy, a denial by a rule is told as one."""
     policy = system / "strict.psl"
     text = (system / "security.psl").read_text()
-    policy.write_text(re.sub(r"(?m)^request (.*)\{ grant", r"request \1{ deny", text))
+    text = text.replace("grant ()", "deny ()")
+    policy.write_text(re.sub("(?m)^execute(.*)deny", r"execute\1grant", text))
     binary, trace = tmp_path / "strict.bin", tmp_path / "run.trace"
     arguments = ["compile", policy, "-I", system / "interfaces", "-o", binary]
     assert CliRunner().invoke(kss.cli.app, [str(each) for each in arguments]).exit_code == 0

@@ -47,13 +47,15 @@ def build(
     *folders, target, report = archive.write(target)
     for folder in folders:
         common.note(f"made the folder {folder}")
+    lines = archive.manifest["trusted_lines"]
     if as_json:
-        lines = archive.manifest["trusted_lines"]
         document = {"archive": str(target), "sha256": archive.sha256, "trusted_lines": lines}
         common.print_json(document | ({} if sd is None else {"sd": str(sd)}))
     else:
         print(f"{target}  sha256 {archive.sha256}")
         print(f"{report}  memory map, windows, channels and rights for review")
+        parts = ", ".join(f"{name} {count}" for name, count in lines.items())
+        print(f"{sum(lines.values())} lines to trust: {parts}")
         if sd is not None:
             print(f"{sd}  for the SD card of a {archive.manifest['board']}")
     return common.OK

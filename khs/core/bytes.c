@@ -15,10 +15,12 @@ void khs_copy(void *to, const void *from, size_t size)
 
 void khs_zero(void *to, size_t size)
 {
-    static const uint64_t zero = 0;
+    static const uint64_t zero[4];
     uint8_t *t = to;
+    for (; size >= 32; t += 32, size -= 32)
+        __builtin_memcpy(t, zero, 32);
     for (; size >= 8; t += 8, size -= 8)
-        __builtin_memcpy(t, &zero, 8);
+        __builtin_memcpy(t, zero, 8);
     for (; size; t++, size--)
         *t = 0;
 }

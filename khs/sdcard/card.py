@@ -55,6 +55,7 @@ def card(archive: Archive, progress: Callable[[str], None] | None = None) -> byt
         timer_hz=0,
         emulated=False,
         counted=False,
+        devices=list(manifest.get("devices", ())),
     )
     room = _STAGING - place
     if len(image) > room:

@@ -4,6 +4,7 @@
  *   null     hypercalls that do nothing, one after the other
  *   port     64-byte messages to a sampling port, each judged by a rule that looks into it
  *   rate     one hypercall in about a thousand ticks
+ *   print    one line on the console, and that is all
  *
  * A wrong result stops the partition with an undefined instruction.
  */
@@ -68,4 +69,6 @@ void main(void)
         port();
     else if (strcmp(mode, "rate") == 0)
         rate();
+    else if (strcmp(mode, "print") == 0)
+        khs_print("x\n");
 }

@@ -154,7 +154,7 @@ def test_firmware_that_says_nothing_is_given_up(board: str) -> None:
 def test_a_refused_boot_image_is_told_by_the_firmware(
     board: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qemu.Machine, "_boot_image", lambda self, frames: bytes(4096))
+    monkeypatch.setattr(qemu.Machine, "boot_image", lambda self, frames: bytes(4096))
     assert "there is no boot image" in refusal(board)
 
 

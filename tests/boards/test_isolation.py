@@ -49,7 +49,7 @@ def test_the_cpu_uses_the_tables_that_are_checked(board: str) -> None:
 
 
 def qemu_log(machine: qemu.Machine, frames: int) -> int:
-    return machine.board.profile.image + len(machine._boot_image(frames))
+    return machine.board.profile.image + len(machine.boot_image(frames))
 
 
 WRITABLE = (

@@ -72,7 +72,12 @@ void channel_drain(firmware *f)
 
 void channel_report(const firmware *f, uint32_t kind, uint32_t boot_status)
 {
-    channel_status status = {.boot_status = boot_status, .partitions = f->config->partitions.count};
+    channel_status status = {
+        .boot_status = boot_status,
+        .clock = f->clock,
+        .trap_ticks = f->call_ticks,
+        .partitions = f->config->partitions.count,
+    };
     bool booted = boot_status == KHS_OK_STATUS;
     if (booted) {
         status.tick = khs_now(f->core);

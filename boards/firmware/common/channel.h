@@ -29,11 +29,13 @@ typedef struct channel_status {
     uint32_t stopped;
     uint64_t tick;
     uint64_t frames; /* completed */
+    uint64_t clock; /* what board_clock has counted */
+    uint64_t trap_ticks; /* of a trap and the way back alone, 32 bits after the point */
     uint32_t schedule;
     uint32_t partitions;
 } channel_status;
 
-_Static_assert(sizeof(channel_log) == 64 && sizeof(channel_status) == 32, "layout");
+_Static_assert(sizeof(channel_log) == 64 && sizeof(channel_status) == 48, "layout");
 
 /* How the firmware leaves. x86 boards cannot exit with less than 16. */
 enum channel_exit {

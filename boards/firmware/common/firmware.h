@@ -32,6 +32,8 @@ typedef struct firmware {
     uint64_t ticks_per_cycle;
     uint64_t counts_per_tick;
     uint32_t timer_hz;
+    uint64_t clock; /* what board_clock has counted up to clock_read */
+    uint32_t clock_read;
     uint32_t window;    /* partition whose lines are open */
     bool looks;         /* it has some */
     uint32_t ports;     /* and whose I/O ports */

@@ -65,6 +65,13 @@ static uint32_t boot(firmware *f)
     return khs_boot(f->core, f->config, state, memory_pages(ring, ALIGNMENT), ring, f);
 }
 
+static void count_clock(firmware *f)
+{
+    uint32_t now = board_clock();
+    f->clock += now - f->clock_read;
+    f->clock_read = now;
+}
+
 static void run(firmware *f)
 {
     while (f->image->frames == 0 || khs_frames(f->core) < f->image->frames) {
@@ -72,8 +79,10 @@ static void run(firmware *f)
         khs_action action = khs_next(f->core, devices_pace(f));
         if (action.kind == KHS_RUN)
             run_partition(f, action.partition, action.budget);
-        else
+        else {
+            count_clock(f);
             channel_drain(f);
+        }
         if (action.kind == KHS_STOPPED)
             break;
         if (action.kind == KHS_PAUSE && khs_now(f->core) == end && khs_frames(f->core) % REPORT_FRAMES == 0)
@@ -86,6 +95,7 @@ void firmware_main(void)
 {
     firmware *f = &board;
     board_open();
+    f->clock_read = board_clock();
     f->image = find_image();
     open_config(f);
     memory_open(f);

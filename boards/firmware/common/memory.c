@@ -11,7 +11,7 @@ void *memory_pages(size_t bytes, size_t alignment)
     if (at < next_free || at > end_of_memory || bytes > end_of_memory - at)
         firmware_fail("the board's memory is too small, bytes wanted", bytes);
     next_free = at + bytes;
-    khs_zero((void *)at, bytes);
+    __builtin_memset((void *)at, 0, bytes);
     return (void *)at;
 }
 
@@ -19,7 +19,7 @@ static void load(firmware *f, uint32_t region)
 {
     const khs_cfg_region *r = &f->regions[region];
     khs_copy(f->memory[region], (const uint8_t *)image_at(f, f->image->memory) + r->file_offset, r->file_size);
-    khs_zero(f->memory[region] + r->file_size, r->size - r->file_size);
+    __builtin_memset(f->memory[region] + r->file_size, 0, r->size - r->file_size);
 }
 
 void memory_reset(firmware *f, uint32_t region)

@@ -38,6 +38,8 @@ class _Status(Structure):
         ("stopped", c_uint32),
         ("tick", c_uint64),
         ("frames", c_uint64),
+        ("clock", c_uint64),
+        ("trap_ticks", c_uint64),
         ("schedule", c_uint32),
         ("partitions", c_uint32),
     )
@@ -45,11 +47,14 @@ class _Status(Structure):
 
 @dataclass(frozen=True)
 class Report:
-    """How far the board is: completed major frames, the tick, each partition."""
+    """How far the board is: completed major frames, the tick, each partition; what its clock has
+    counted, and the ticks that a trap of a partition and the way back take alone."""
 
     tick: int
     frames: int
     views: tuple[View, ...]
+    clock: int = 0
+    trap_ticks: float = 0.0
 
 
 async def packets(
@@ -93,4 +98,4 @@ def report(data: bytes, partitions: int) -> Report:
     status = _Status.from_buffer_copy(data)
     check_boot(status.boot_status)
     views = (View * partitions).from_buffer_copy(data, size)
-    return Report(status.tick, status.frames, tuple(views))
+    return Report(status.tick, status.frames, tuple(views), status.clock, status.trap_ticks / 2**32)

@@ -95,8 +95,9 @@ class Machine:
         self._firmware = firmware
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        #: What the board wrote on its console, of the last run.
+        #: Of the last run: what the board wrote on its console, and its last report.
         self.console = b""
+        self.report = Report(0, 0, ())
         try:  # knows the system, and splits its event stream
             self._host = Host(archive.config, archive.memory, self._policies)
         except LoadError as error:
@@ -137,7 +138,8 @@ class Machine:
     def _is_counted(self) -> bool:
         return self._accel == COUNTED
 
-    def _boot_image(self, frames: int) -> bytes:
+    def boot_image(self, frames: int) -> bytes:
+        """What the board finds in its memory for a run of `frames` major frames."""
         return boot_image(
             config=self._archive.config,
             memory=self._archive.memory,
@@ -182,7 +184,7 @@ class Machine:
             Memory(profile.ram, self.board.ram_size) as memory,
         ):
             files = [Path(folder) / name for name in ("firmware.elf", "boot.image")]
-            image = self._boot_image(frames)
+            image = self.boot_image(frames)
             files[0].write_bytes(self._firmware)
             files[1].write_bytes(image)
             log = Log(memory, profile.image + len(image), LOG)
@@ -190,7 +192,7 @@ class Machine:
             asyncio.run(self._supervise(process, log, run))
             if run.ended:
                 self._check_isolation(memory, len(image))
-        self.console = bytes(run.console)
+        self.console, self.report = bytes(run.console), run.report
         views = list(run.report.views) or [self._host.view(n) for n in range(len(self._names))]
         return Result(
             system=self._system,

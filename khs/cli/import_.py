@@ -6,12 +6,15 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from khs.cli import common, options
 from khs.errors import shown
+
+if TYPE_CHECKING:
+    from khs.importing import Imported
 
 
 def import_(
@@ -65,15 +68,26 @@ def import_(
                 "files": [str(path) for path in done.files],
                 "lost": list(done.lost),
                 "trusted": list(done.trusted),
+                "denied": [{"rule": rule, "what": what} for rule, what in done.denied.items()],
             }
         )
         return common.OK
+    _print(done)
+    return common.OK
+
+
+def _print(done: Imported) -> None:
     for path in done.files:
         print(shown(path))
     said = f"{len(done.lost)} things were not carried over, {len(done.trusted)} taken on trust"
     print(f"\n{said}: {shown(done.folder / 'import.md')}")
+    if done.denied:
+        print(
+            f"\nthe policy denies what the programs ask the kernel for; {shown(done.policy)} lacks:"
+        )
+        for rule, what in done.denied.items():
+            print(f"  {rule}\n    {what}")
     print(f"next: khs run {shlex.quote(shown(done.folder))}")
-    return common.OK
 
 
 def _definitions(given: Sequence[str] | None) -> dict[str, str]:

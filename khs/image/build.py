@@ -21,8 +21,9 @@ from khs.image.layout import heap_address, plan
 from khs.image.lines import lines_for
 from khs.image.parts import Parts
 from khs.image.scan import scan
-from khs.image.wiring import Wiring, wire
+from khs.image.wiring import Wiring, left_out, wire
 from khs.monitor import MonitorPolicy
+from khs.monitor.services import never_normal
 from khs.resources import shipped
 from khs.toolchain import Progress
 
@@ -54,8 +55,10 @@ def build(system: System, *, release: bool = False, progress: Progress | None = 
 def check(system: System) -> list[Finding]:
     """What building would find in policies, interfaces, channels and given ELF files, warnings
     included; nothing is compiled. Made to be passed to `khs.config.check` as `also`."""
-    policies, _, findings = _policies(system)
+    policies, wiring, findings = _policies(system)
     findings += [warning for policy in policies for warning in policy.warnings(system)]
+    findings += [warning for policy in policies for warning in never_normal(policy, system)]
+    findings += left_out(system, wiring) if wiring else []
     return list(dict.fromkeys([*findings, *_without_compiling(system)]))
 
 

@@ -33,8 +33,9 @@ RULES: Final[dict[str, str]] = {
     "POL-001": "Every policy knows the kernel's class, Einit and the class of every partition.",
     "POL-002": "All policies of a system see the same endpoints and messages in its channels.",
     "POL-003": "Every policy has a rule for the start of the kernel, Einit and each partition.",
+    "POL-004": "Every policy can grant NORMAL mode to each partition with a period.",
     "MSG-001": "A port channel carries a method of an interface.",
     "MSG-002": "A channel leads to one endpoint of its destination's class.",
-    "MSG-003": "Messages between partitions carry no handles.",
+    "MSG-003": "Messages between partitions carry no handles; calls go without such methods.",
     "MSG-004": "A message has at most 60 KiB.",
 }

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from khs.config.model import Channel, ChannelKind, System
 from khs.errors import Finding
 from khs.monitor import KERNEL_CLASS, Endpoint, Interface, Method, MonitorPolicy
+from khs.monitor.handles import carried, carries_handle
 
+_NO_HANDLES = "handles are not transferred between partitions: pass a number or a text"
 #: Records of the event ring carry messages whole.
 MAX_MESSAGE = 60 * 1024
 #: What khs/core/check.c asks for.
@@ -115,13 +117,14 @@ class _Resolver:
         return Link(self.channel, mid, size, readers)
 
     def _call(self) -> tuple[list[Endpoint], Sequence[Method]]:
-        """The server's endpoint and all its methods."""
+        """The server's endpoint and its methods; those with handles only if there are no others."""
         server = self.system.partition(self.channel.readers[0])
         offered = self.policy.layout(server.class_name).endpoints
         name = self.channel.endpoint or ""
         for endpoint in offered:
             if endpoint.name == name:
-                return [endpoint], endpoint.interface.methods
+                methods = endpoint.interface.methods
+                return [endpoint], carried(methods) or methods
         self.error(
             "MSG-002",
             "endpoint",
@@ -187,8 +190,7 @@ def obstacles(methods: Sequence[Method], *, replies: bool) -> Iterator[tuple[str
     for method in methods:
         kinds = (method.request, *((method.response, method.error) if replies else ()))
         if any(kind.handles for kind in kinds):
-            help = "handles are not transferred between partitions: pass a number or a text"
-            yield "MSG-003", f"method {method.name} carries a handle", help
+            yield "MSG-003", f"method {method.name} carries a handle", _NO_HANDLES
     size = message_size(methods, replies=replies)
     if size > MAX_MESSAGE:
         help = (
@@ -196,6 +198,23 @@ def obstacles(methods: Sequence[Method], *, replies: bool) -> Iterator[tuple[str
             "or share a region"
         )
         yield "MSG-004", f"its largest message has {size} bytes", help
+
+
+def left_out(system: System, wiring: Wiring) -> list[Finding]:
+    """Warns of the methods that call channels do not carry."""
+    return [
+        system.finding(
+            "MSG-003",
+            ("channel", link.channel.name, "endpoint"),
+            f"method {method.name} carries a handle: the channel is without it",
+            _NO_HANDLES,
+            warning=True,
+        )
+        for link in wiring.links
+        if link.channel.kind is ChannelKind.CALL
+        for method in link.readers[0].endpoint.interface.methods
+        if carries_handle(method)
+    ]
 
 
 def message_size(methods: Iterable[Method], *, replies: bool) -> int:

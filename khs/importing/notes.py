@@ -11,12 +11,14 @@ from khs.monitor.files import Location
 @dataclass
 class Notes:
     """Sentences with the places they are about. `lost`: what was not carried over; `trusted`: what
-    stands for a file that is not there; `done`: what was decided where the solution is silent."""
+    stands for a file that is not there; `done`: what was decided where the solution is silent.
+    `denied`: rules that the policy lacks -> what the programs do not get without them."""
 
     root: Path
     lost: list[str] = field(default_factory=list)
     trusted: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    denied: dict[str, str] = field(default_factory=dict)
 
     def place(self, at: Location | Path) -> str:
         """`einit/src/init.yaml:3`, relative to the solution's folder."""

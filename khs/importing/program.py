@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from khs.importing.wiring import Link, no_channel
 from khs.monitor.files import Direction, Endpoint, EntityClass, Method, flat, header_name
+from khs.monitor.handles import carried
 from khs.new.method import CASES_MARK, FUNCTIONS_MARK, answer, answer_case
 
 STACK = 16 << 10  # bytes beside those of messages
@@ -37,7 +38,7 @@ def program(entity: EntityClass, links: Sequence[Link]) -> str:
 def stack(entity: EntityClass, links: Sequence[Link]) -> int:
     """Bytes: an answer, or a question with its reply, lies there whole."""
     endpoints = [*_answered(entity), *(link.endpoint for link in links)]
-    methods = [method for endpoint in endpoints for method in endpoint.interface.methods]
+    methods = [method for each in endpoints for method in carried(each.interface.methods)]
     need = STACK + max((sum(_bytes(m, way) for way in Direction) for m in methods), default=0)
     return (need + _PAGE - 1) // _PAGE * _PAGE
 
@@ -61,12 +62,14 @@ def _answering(entity: EntityClass) -> Iterator[str]:
         return
     alone = len(endpoints) == 1
     for endpoint in endpoints:
-        for method in endpoint.interface.methods:
+        for method in carried(endpoint.interface.methods):
             yield answer(_message(endpoint, method), _label(endpoint, method, alone))
     if alone:
         yield FUNCTIONS_MARK
     room = max(
-        _bytes(method, Direction.IN) for each in endpoints for method in each.interface.methods
+        _bytes(method, Direction.IN)
+        for each in endpoints
+        for method in carried(each.interface.methods)
     )
     yield (
         "/* Every call that waits. The kernel has checked its form, the policy what it asks. */\n"
@@ -93,7 +96,7 @@ def _dispatch(entity: EntityClass, endpoints: Sequence[Endpoint], alone: bool) -
 
 
 def _cases(endpoint: Endpoint, alone: bool) -> str:
-    methods = endpoint.interface.methods
+    methods = carried(endpoint.interface.methods)
     texts = (answer_case(_message(endpoint, m), _label(endpoint, m, alone)) for m in methods)
     return " " * 8 + "".join(texts)
 
@@ -123,7 +126,7 @@ class _Question:
 
 def _questions(links: Sequence[Link]) -> Iterator[_Question]:
     for link in links:
-        for method in link.endpoint.interface.methods:
+        for method in carried(link.endpoint.interface.methods):
             yield _Question(link, method)
 
 

@@ -19,6 +19,11 @@ _TRUSTED = (
     "to and from them is denied. Add the SDK's files to `interfaces/`, and take `stub` out of "
     "`system.toml`.",
 )
+_DENIED = (
+    "Denied by the policy",
+    "Services of the kernel that the programs ask for. A policy of KasperskyOS knows nothing of "
+    "them; these rules grant them, in `{policy}`, unless a rule that is named denies them.",
+)
 _DONE = ("Decided", "Where the solution is silent.")
 
 
@@ -61,6 +66,9 @@ def report(name: str, solution: Solution, wiring: Wiring, notes: Notes) -> str:
     )
     lines += _list(*_LOST, notes.lost)
     lines += _list(*_TRUSTED, notes.trusted)
+    title, words = _DENIED
+    denied = [f"{what}: `{rule}`" for rule, what in notes.denied.items()]
+    lines += _list(title, words.format(policy=solution.copy), denied)
     lines += _list(*_DONE, notes.done)
     lines += _table("Files", ("file", "from", "as"), _files(solution, notes))
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from khs.importing.notes import Notes
 from khs.importing.rules import wrong
 from khs.importing.solution import Solution, connections
 from khs.monitor.files import Connection, Endpoint, EntityClass, Location, Policy, Process
+from khs.monitor.handles import carried, carries_handle
 
 LONGEST = 48  # characters of a name of system.toml
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -124,15 +125,19 @@ def _links(partitions: Sequence[Partition], notes: Notes) -> tuple[Link, ...]:
                     said = f"endpoint {endpoint.name} of {server.entity.name} has no channel: {why}"
                     notes.lose(connection.location, said)
                     continue
+                for method in filter(carries_handle, endpoint.interface.methods):
+                    said = f"method {method.name} of endpoint {endpoint.name} carries a handle"
+                    notes.lose(connection.location, f"{said}: channel {channel} is without it")
                 found.append(Link(channel, client, server, endpoint, connection.location))
     return tuple(found)
 
 
 def no_channel(endpoint: Endpoint) -> str:
     """Why no channel can lead to an endpoint, "" if one can."""
-    if not endpoint.interface.methods:
+    methods = endpoint.interface.methods
+    if not methods:
         return "it has no methods"
-    why = (message for _, message, _ in obstacles(endpoint.interface.methods, replies=True))
+    why = (text for _, text, _ in obstacles(carried(methods) or methods, replies=True))
     return next(why, "")
 
 

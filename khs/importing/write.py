@@ -16,6 +16,7 @@ from khs.importing.document import document
 from khs.importing.notes import Notes
 from khs.importing.program import program
 from khs.importing.report import report
+from khs.importing.services import tell_denied
 from khs.importing.solution import INTERFACES, Solution, read
 from khs.importing.survey import survey
 from khs.importing.wiring import Wiring, wire
@@ -25,12 +26,15 @@ from khs.monitor.files import Location, Policy, load_policy_file
 
 @dataclass(frozen=True)
 class Imported:
-    """What `import_solution` wrote. `lost` and `trusted` are sentences of import.md."""
+    """What `import_solution` wrote. `lost` and `trusted` are sentences of import.md; `denied` are
+    rules that `policy` lacks -> what the programs do not get without them."""
 
     folder: Path
     files: tuple[Path, ...]
     lost: tuple[str, ...]
     trusted: tuple[str, ...]
+    denied: Mapping[str, str]
+    policy: Path
 
 
 def import_solution(
@@ -68,7 +72,8 @@ def import_solution(
     except OSError as error:
         raise KhsError(f"cannot write {error.filename}: {error.strerror}") from error
     files = tuple(path for path in sorted(folder.rglob("*")) if path.is_file())
-    return Imported(folder, files, tuple(notes.lost), tuple(notes.trusted))
+    told = (tuple(notes.lost), tuple(notes.trusted), notes.denied)
+    return Imported(folder, files, *told, folder / solution.copy)
 
 
 def _name(source: Path) -> str:
@@ -98,7 +103,9 @@ def _write(
         wiring = wire(solution, policy, notes)
         text = document(name, board, solution, wiring, stub)
         (draft / "system.toml").write_text(text, encoding="utf-8")
-        _programs(draft, wiring, _given(programs, wiring, notes))
+        ready = _given(programs, wiring, notes)
+        _programs(draft, wiring, ready)
+        tell_denied(wiring, policy, draft, ready, notes)
         (draft / "import.md").write_text(report(name, solution, wiring, notes), encoding="utf-8")
         findings = image.check(config.load(draft, board=board))
         if any(each.severity == "error" for each in findings):

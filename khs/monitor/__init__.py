@@ -36,6 +36,7 @@ from kss.vm import state_size as vm_state_size
 
 from khs.config.model import ChannelKind, System
 from khs.errors import ConfigError, Finding, KhsError, shown
+from khs.monitor.handles import refusing_handles
 
 __all__ = [
     "EINIT_CLASS",
@@ -212,7 +213,7 @@ def load_file(system: System, path: Path, name: str) -> MonitorPolicy:
 def _load(system: System, path: Path, name: str, findings: list[Finding]) -> MonitorPolicy | None:
     try:
         policy, implicit = _read(system, path, findings)
-        binary = compile_policy(policy.tree, max_sids=_max_sids(system))
+        binary = compile_policy(refusing_handles(policy.tree), max_sids=_max_sids(system))
         needed = vm_state_size(binary)
     except KssError as error:
         if not error.findings:  # nothing is wrong with the policy, but with libkss

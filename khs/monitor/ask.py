@@ -20,6 +20,7 @@ from kss.tree import Choice, Item, Match, PolicyTree
 
 from khs.errors import KhsError
 from khs.monitor import MonitorPolicy
+from khs.monitor.handles import refusing_handles
 
 
 class Answer(NamedTuple):
@@ -94,7 +95,7 @@ def explain(
 
 
 def _placed(policy: MonitorPolicy) -> PolicyTree:
-    """The policy with places that do not depend on where the system lies."""
+    """The policy that is in force, with places that do not depend on where the system lies."""
 
     def at(location: Location) -> Location:
         return replace(location, file=placed(location.file, policy.root))
@@ -111,7 +112,7 @@ def _placed(policy: MonitorPolicy) -> PolicyTree:
                 return replace(each, branches=inner, default=default and items(default))
         return each
 
-    tree = policy.policy.tree
+    tree = refusing_handles(policy.policy.tree)
     return replace(
         tree,
         sites=tuple(replace(site, location=at(site.location)) for site in tree.sites),

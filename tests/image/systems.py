@@ -100,6 +100,7 @@ request src=demo.Left, dst=demo.Right, endpoint=panel.control {
 }
 request src=demo.Left, dst=demo.Right, endpoint=level, method=Report { grant () }
 request src=demo.Right, dst=demo.Left, interface=demo.ILog { grant () }
+request dst=kl.core.Core { grant () }
 """
 
 DESCRIPTIONS = {

@@ -154,7 +154,8 @@ def test_class_that_the_policy_does_not_know(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["kl.core.Core", "Einit"])
 def test_kernel_and_einit_must_be_known(tmp_path: Path, name: str) -> None:
-    found = findings(tmp_path, POLICY.replace(f"use EDL {name}\n", ""))
+    unnamed = POLICY.replace(f"use EDL {name}\n", "").replace(f"request dst={name} {{", "request {")
+    found = findings(tmp_path, unnamed)
     assert "POL-001" in [each.rule for each in found]
     assert any(name in each.message for each in found)
 
@@ -235,6 +236,30 @@ def test_what_cannot_start_is_told(starts: str, found: list[Any], tmp_path: Path
     if len(found) > 1:
         assert Path(told[1].file).name == "system.toml"
         assert told[1].help == "add to the policy: execute src=Einit, dst=demo.Right { grant () }"
+
+
+@pytest.mark.parametrize(
+    ("rules", "help"),
+    [
+        ("", "add to the policy: request src=demo.Left, dst=kl.core.Core, "),
+        ("request src=demo.Left, dst=kl.core.Core { deny () }", "security.psl:{last} denies it"),
+        ("request src=demo.Left, dst=kl.core.Core { assert (src_sid == 77) }", ""),
+    ],
+)
+def test_who_never_gets_normal_mode_is_told(rules: str, help: str, tmp_path: Path) -> None:
+    """A partition without a period may do without."""
+    text = "".join(line for line in POLICY.splitlines(True) if "kl.core.Core {" not in line)
+    text += rules
+    write_system(tmp_path)
+    (tmp_path / "security.psl").write_text(text)
+    told = [each for each in check(config.load(tmp_path)) if each.rule == "POL-004"]
+    if not help:
+        assert told == []
+        return
+    (only,) = told
+    assert (only.severity, "demo.Left: left stays" in only.message) == ("warning", True)
+    last = len(text.splitlines())
+    assert only.help.startswith(help.format(last=last))
 
 
 def test_an_old_library_is_told_with_the_remedy(

@@ -19,7 +19,7 @@ def sources() -> list[Path]:
     assert ROOT
     folders = (ROOT / "khs" / "image", ROOT / "khs" / "toolchain")
     found = [path for folder in folders for path in folder.glob("*.py") if path.name != "rules.py"]
-    return [*found, ROOT / "khs" / "monitor" / "__init__.py"]
+    return [*found, *(ROOT / "khs" / "monitor" / name for name in ("__init__.py", "services.py"))]
 
 
 def test_every_rule_is_used_and_every_id_declared() -> None:

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from kss.events import Event, Kind, Reason
+from kss.message import encode
+from kss.vm import Vm
 
 from khs import config
 from khs.errors import ConfigError, Finding
 from khs.image import build, check
+from khs.image.links import describe
 from khs.image.wiring import MAX_MESSAGE, wire
 from khs.monitor import load
+from khs.monitor.ask import flow
 from khs.toolchain import zig
 from tests.image.systems import SYSTEM, load_system, write_system
 
@@ -109,6 +114,40 @@ def test_the_channels_name_says_which(tmp_path: Path) -> None:
 def test_handles_are_refused(tmp_path: Path, name: str, text: str) -> None:
     found = only(findings(tmp_path, files={name: text}), "MSG-003")
     assert "carries a handle" in found.message
+
+
+def test_calls_go_without_methods_with_handles(tmp_path: Path) -> None:
+    """They are noted, and refused whatever the policy says; the others get through."""
+    text = "package demo.IControl\ninterface { Set(in UInt32 value); Give(in Handle h); }\n"
+    assert findings(tmp_path, files={"demo/IControl.idl": text}) == []
+    (tmp_path / "security.psl").write_text(
+        (tmp_path / "security.psl").read_text() + "\nrequest { grant () }\n"
+    )
+    system = config.load(tmp_path)
+    (noted,) = [each for each in check(system) if each.rule == "MSG-003"]
+    assert (noted.severity, line_of(noted)) == ("warning", 'endpoint = "panel.control"')
+    assert "method Give carries a handle" in noted.message
+    policy = load(system)
+    wiring, _ = wire(system, policy)
+    assert wiring.links[2].message_size == 16
+    endpoint = policy.layout("demo.Right").endpoint("panel.control")
+    assert endpoint is not None
+    vm = Vm(policy.binary)
+    names = policy.policy.classes
+    judged = []
+    for name in ("demo.Left", "demo.Right"):
+        index = names.index(name)
+        vm.judge(Event(Kind.EXECUTE, names.index("Einit"), index, 1, 10 + index))
+    for method in endpoint.interface.methods:
+        data = encode(method.request, {}, riid=endpoint.riid, mid=method.mid)
+        ends = (names.index("demo.Left"), names.index("demo.Right"))
+        decision = vm.judge(Event(Kind.REQUEST, *ends, 10 + ends[0], 10 + ends[1], data))
+        judged.append((method.name, decision.granted, decision.reason))
+    assert judged == [("Set", True, Reason.RULES), ("Give", False, Reason.MALFORMED)]
+    policy_of_flow, links = describe(system)
+    (path, *_) = flow(policy_of_flow, links, "left", "right", 1).json["paths"]
+    (give,) = [way for way in path[0]["ways"] if way.get("method") == "Give"]
+    assert "a handle: none is transferred between partitions" in give["stub"]
 
 
 def test_largest_message(tmp_path: Path) -> None:

@@ -118,6 +118,58 @@ def test_what_is_not_carried_over_is_told_with_its_place(tmp_path: Path) -> None
     assert "| front | bank.Teller | front | partitions/teller | einit/src/init.yaml.in:5 |" in text
 
 
+def test_methods_with_handles_alone_are_left_out(tmp_path: Path) -> None:
+    key = "package bank.IKey\ninterface { Hand(in Handle key); Turn(in UInt8 way); }\n"
+    policy = FILES["einit/src/security.psl.in"] + "request dst=bank.Vault { grant () }\n"
+    changes = {"resources/idl/IKey.idl": key, "einit/src/security.psl.in": policy}
+    done = imported(write(tmp_path / "Bank", changes))
+    said = "method Hand of endpoint keys carries a handle: channel front-vault-keys is without it"
+    assert f"einit/src/init.yaml.in:10: {said}" in done.lost
+    system = config.load(done.folder)
+    assert "front-vault-keys" in [channel.name for channel in system.channels]
+    for program in ("vault", "teller"):
+        text = (done.folder / f"partitions/{program}/main.c").read_text()
+        assert ("Turn" in text, "Hand" in text) == (True, False)
+    noted = [each for each in image.check(system) if each.rule == "MSG-003"]
+    assert [each.severity for each in noted] == ["warning", "warning"]  # front's and back's
+    assert "method Hand carries a handle: the channel is without it" in noted[0].message
+    pytest.importorskip("ziglang")
+    image.build(system)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "denied"),
+    [
+        ("request dst=kl.core.Core { grant () }", []),
+        ("", ["SetMode", "Write", "SetMode", "SetMode"]),
+        (
+            "request dst=kl.core.Core, endpoint=partition.Partition {\n"
+            "match src=bank.Teller { grant () }\nmatch src=bank.Vault { grant () deny () } }",
+            ["Write", "SetMode", "SetMode"],
+        ),
+    ],
+)
+def test_what_the_policy_denies_the_programs_is_told(
+    kernel: str, denied: list[str], tmp_path: Path
+) -> None:
+    """Else nothing would say why no program does anything."""
+    policy = FILES["einit/src/security.psl.in"]
+    grant = "request dst=kl.core.Core { grant () }"
+    changed = {"einit/src/security.psl.in": policy.replace(grant, kernel)}
+    done = imported(write(tmp_path / "Bank", changed))
+    told = [rule.split("method=")[1].split()[0] for rule in done.denied]
+    assert sorted(told) == sorted(denied)
+    text = (done.folder / "import.md").read_text()
+    assert ("## Denied by the policy" in text) == bool(denied)
+    assert all(f"- {what}: `{rule}`\n" in text for rule, what in done.denied.items())
+    if "deny" in kernel:
+        assert any("SetMode by policy/security.psl:13" in what for what in done.denied.values())
+        return
+    with done.policy.open("a") as file:
+        file.write("\n".join(done.denied) + "\n")
+    assert not [each for each in image.check(config.load(done.folder)) if each.rule == "POL-004"]
+
+
 def test_the_same_solution_gives_the_same_system(bank: Path) -> None:
     one, other = (import_solution(bank, bank.parent / name) for name in ("one", "other"))
     files = [[path.relative_to(done.folder) for path in done.files] for done in (one, other)]

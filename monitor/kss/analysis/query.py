@@ -16,7 +16,7 @@ from kss.analysis.reach import Reach
 from kss.analysis.unknown import unknown
 from kss.layout import EntityClass
 from kss.recursion import deep_recursion
-from kss.stubs import never_conforms
+from kss.stubs import OPAQUE, is_opaque, never_conforms
 from kss.tree import PolicyTree
 
 _NOTHING = Conditions((), "denied")
@@ -125,9 +125,13 @@ class Query:
 
 def _stub(interaction: Interaction) -> str:
     message = interaction.operation.message
-    names = [each.name for each in message.fields if never_conforms(each.type)] if message else []
-    if not names:
+    fields = [each for each in message.fields if never_conforms(each.type)] if message else []
+    if not fields:
         return ""
+    for each in fields:
+        if is_opaque(each.type) and each.type != OPAQUE:
+            return f"{each.type}: so every message is malformed, and denied"
+    names = [each.name for each in fields]
     which = (
         f"the type of {names[0]} is" if len(names) == 1 else f"the types of {_listed(names)} are"
     )

@@ -294,7 +294,10 @@ def open_machine(
         return beside.Machine(plan.archive, plan.seed, policies, console or (lambda line: None))
     if plan.engine == "unicorn":
         image = plan.archive if plan.replay is None else Inputs(plan.archive, plan.replay.inputs)
-        return unicorn.Machine(image, seed=plan.seed, policy_at=policies, isolate=plan.isolate)
+        prompt = plan.audit is not None and plan.audit.on_full == "stop"
+        return unicorn.Machine(
+            image, seed=plan.seed, policy_at=policies, isolate=plan.isolate, prompt=prompt
+        )
     from khs.engine import qemu
 
     firmware = build_firmware(Arch[plan.archive.manifest["arch"].upper()], say)

@@ -41,7 +41,9 @@ class Machine:
     """A loaded system. `run` takes it from tick 0, each further `run` goes on from there.
 
     `policy_at`: policies from outside by the major frame at whose beginning they come into force,
-    from 1 on. `isolate`: guests run in a child process that can do nothing else.
+    from 1 on. `isolate`: guests run in a child process that can do nothing else. `prompt`: events
+    are drained at the end of every major frame, so that a sink that stops the run ends it there;
+    isolated guests are ahead of their sink by what the ring and the pipe hold.
     """
 
     engine = "unicorn"
@@ -53,6 +55,7 @@ class Machine:
         seed: int = 0,
         policy_at: Mapping[int, bytes] | None = None,
         isolate: bool = False,
+        prompt: bool = False,
         options: Options | None = None,
     ) -> None:
         """Raises EngineError if the archive cannot be run."""
@@ -63,6 +66,8 @@ class Machine:
         swaps = sorted((policy_at or {}).items())
         policies = [*archive.policies, *(policy for _, policy in swaps)]
         try:
+            if prompt and options is None:
+                options = Options(ring_bytes=1)  # the least that the system needs
             self.host = Host(archive.config, archive.memory, policies, options)
         except LoadError as error:
             raise EngineError(self._refusal(error)) from error
@@ -75,6 +80,7 @@ class Machine:
             if not self.host.policy_at(frame, number):
                 raise EngineError(f"no policy can come into force at major frame {frame}")
         self._isolate = isolate
+        self._step = 1 if prompt else NEVER  # major frames between two drains
         self._tally: Tally | None = None
         self._interrupted = False
 
@@ -201,14 +207,17 @@ class Machine:
     ) -> End:
         """Up to so many major frames since tick 0, or up to a tick; events are tallied and given
         to `take`, then `reached` is called, now and then."""
-        tally, end = self.boot(), End.YIELDED
-        while end in (End.YIELDED, End.DRAIN):
-            end = self.host.run(frames, until)
+        tally = self.boot()
+        while True:
+            target = min(frames, self.host.status().frames + self._step)
+            end = self.host.run(target, until)
             for drained in self.host.drain():
                 tally.add(drained)
                 take(drained)
             reached()
-        return end
+            partly = end is End.REACHED and self.host.status().frames == target < frames
+            if end not in (End.YIELDED, End.DRAIN) and not partly:
+                return end
 
     def _run_isolated(
         self, frames: int, take: Taker, progress: Progress | None

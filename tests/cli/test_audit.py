@@ -193,6 +193,21 @@ def test_what_a_run_records_until_it_has_stopped_is_counted(
     assert verify(path).ok
 
 
+def test_a_full_trail_stops_the_run_within_the_frame(
+    khs: Khs, system: Path, tmp_path: Path
+) -> None:
+    """Of what was recorded after the first record without room, all is of that frame."""
+    everything_is_recorded(system)
+    path = tmp_path / "audit.jsonl"
+    full = limited(system, "stop")
+    told = json.loads(khs("run", system, *ATTACK, *full, "--audit", path, "--json").out)
+    frame = told["ticks"] // told["frames"]
+    assert told["audit"]["lost"] >= 1
+    assert (told["frames"] - 1) * frame <= told["audit"]["tick"] <= told["frames"] * frame
+    whole = khs("run", system, *ATTACK, "--frames", told["frames"], "--json")
+    assert json.loads(whole.out)["trace_sha256"] == told["trace_sha256"]  # the run is the same
+
+
 def test_the_end_of_a_run_tells_what_was_lost(
     khs: Khs, system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,11 @@ def plan(
     state of every swap. KhsError if a policy would come after the run's end, if the kernel has no
     room for it, or if the engine cannot do what is asked."""
     _check_engine(archive, engine, isolate, accel)
+    for option, path in (("--trace", trace), ("--audit", audit)):
+        if path == Path("-"):
+            raise KhsError(
+                f"{option} -: it writes a file, not standard output\n  help: name a file"
+            )
     recorded = None if replay is None else records.read(replay)
     if recorded is not None:
         recorded.check(archive)

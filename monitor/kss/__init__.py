@@ -17,6 +17,10 @@ __version__ = "0.1.0"
 __all__ = ["Call", "Decision", "Monitor", "Replaced", "RuleCall", "Subject", "__version__", "load"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Imports what is asked for only then: `import kss` stays quick."""
     if name in __all__:

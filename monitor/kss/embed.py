@@ -48,6 +48,8 @@ def header(policy: Policy, binary: bytes, name: str) -> str:
         f"/* The policy {name}, made by kss compile; do not edit. */",
         f"#ifndef KSS_POLICY_{name}_H\n#define KSS_POLICY_{name}_H\n",
         "#include <stddef.h>\n#include <stdint.h>\n",
+        f"#ifdef __cplusplus\n#define {name}_ALIGNED alignas(8)\n"
+        f"#else\n#define {name}_ALIGNED _Alignas(8)\n#endif\n",
         _image(binary, name),
         *_classes(policy, name),
         *_rules(policy, name),
@@ -63,7 +65,7 @@ def _image(binary: bytes, name: str) -> str:
     body = "\n".join("    " + "".join(f"{byte:#04x}, " for byte in row).rstrip() for row in rows)
     return (
         f"enum {{ {name}_image_size = {len(binary)} }};\n"
-        f"_Alignas(8) static const uint8_t {name}_image[{len(binary)}] = {{\n{body}\n}};\n"
+        f"{name}_ALIGNED static const uint8_t {name}_image[{len(binary)}] = {{\n{body}\n}};\n"
     )
 
 

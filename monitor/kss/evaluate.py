@@ -148,8 +148,8 @@ class Evaluation:
         name = _text(given, "dst")
         if name not in self._classes:
             raise EventError(f"dst: unknown class {name}; {did_you_mean(name, self._classes)}")
-        if "as" in given and _text(given, "as") in self._classes:
-            raise EventError(f"as: {given['as']} is a class, name the process otherwise")
+        if "as" in given:
+            self._must_be_new(_text(given, "as"))
         index = self._classes[name]
         itself = name == KERNEL and src.class_index == index
         started = src if itself else self._start(index)
@@ -160,6 +160,13 @@ class Evaluation:
             if "as" in given:
                 self._names[_text(given, "as")] = started
         return self._show(decision)
+
+    def _must_be_new(self, name: str) -> None:
+        """A class name would no longer stand for the class."""
+        if name in self._classes:
+            raise EventError(f"as: {name} is a class, name the process otherwise")
+        if not name.isprintable():  # half of a surrogate pair, too
+            raise EventError(f"as: {name!r} is no name, it is not printable")
 
     def _start(self, class_index: int) -> Process:
         self._last_sid += 1

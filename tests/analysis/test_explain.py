@@ -129,7 +129,7 @@ class TestText:
             ),
             (
                 {**OPEN, "message": {"pin": "123456789"}},
-                "denied: the message does not conform to its interface: pin: 10 bytes, at most 9",
+                "denied: the message does not conform to its interface: pin: a text of 9 bytes, at most 8",
             ),
             (
                 {**ASK, "method": "Close"},

@@ -33,6 +33,17 @@ def audited(khs: Khs, system: Path, path: Path, *more: object) -> dict[str, Any]
     return found
 
 
+@pytest.mark.parametrize("option", ["--audit", "--trace"])
+def test_a_file_is_no_standard_output(
+    khs: Khs, system: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = khs("run", system, option, "-")
+    assert done.code == 2
+    assert f"{option} -: it writes a file, not standard output" in done.err
+    assert not (tmp_path / "-").exists()
+
+
 def test_denials_are_recorded_by_names(khs: Khs, system: Path, tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     found = audited(khs, system, path)

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow", "-Wconversion"]
+STRICT_CXX = ["-std=c++11", *STRICT[1:]]
 ZIG = [sys.executable, "-m", "ziglang", "cc"]
 TARGETS = ["arm-freestanding-eabi", "x86-freestanding", "x86_64-freestanding"]
+CXX = [shutil.which("g++") or shutil.which("c++") or ""]
+needs_cxx = pytest.mark.skipif(not CXX[0], reason="needs a compiler of C++")
 needs_zig = pytest.mark.skipif(
     importlib.util.find_spec("ziglang") is None, reason="needs ziglang, the C compiler of the tests"
 )

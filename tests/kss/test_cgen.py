@@ -13,7 +13,16 @@ from kss.describe import load_described_class, load_described_interface
 from kss.layout import Interface, MessageType
 from kss.message import decode, encode, header
 
-from tests.kss.cgen_tools import STRICT, TARGETS, ZIG, compiled, needs_zig
+from tests.kss.cgen_tools import (
+    CXX,
+    STRICT,
+    STRICT_CXX,
+    TARGETS,
+    ZIG,
+    compiled,
+    needs_cxx,
+    needs_zig,
+)
 from tests.kss.conftest import LIB
 
 HERE = Path(__file__).parent
@@ -38,6 +47,28 @@ def test_compiles_freestanding(stubs: Path, target: str) -> None:
     command = [*ZIG, "-target", target, *STRICT, "-c", str(source), "-o", str(stubs / "both.o")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@needs_cxx
+def test_compiles_as_cxx(stubs: Path) -> None:
+    """The structs lie as in C, which the headers themselves check; functions have names of C."""
+    source = stubs / "both.cc"
+    source.write_text(
+        '#include "every.h"\n#include "door.h"\n#include "every.h"\n'
+        "bool set(bank_IDoor_Open_req &m, uint32_t &length)\n"
+        '{\n    return bank_IDoor_Open_req_set_pin(&m, &length, "4711");\n}\n'
+    )
+    command = [*CXX, *STRICT_CXX, "-c", str(source), "-o", str(stubs / "both.o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_words_of_cxx_get_an_underscore(tmp_path: Path) -> None:
+    (tmp_path / "IWord.idl").write_text(
+        "package IWord\ninterface { Set(in UInt8 class, in UInt8 template, in UInt8 plain); }\n"
+    )
+    text = generate(load_described_interface("IWord", [tmp_path]))
+    assert "uint8_t class_;" in text and "uint8_t template_;" in text and "uint8_t plain;" in text
 
 
 def test_constants() -> None:
@@ -101,7 +132,7 @@ def test_names_that_c_or_another_needs(named: str, tmp_path: Path, standard: str
 def test_types_with_one_name_are_two(named: str) -> None:
     for line in [
         "struct names_INames_Point {",
-        "    _Alignas(8) uint64_t y;",
+        "    IDL_ALIGNED(8) uint64_t y;",
         "struct names_INames_type_Point {",
         "    struct names_INames_type_Point from;",
         "struct names_INames_type_Set_req {",

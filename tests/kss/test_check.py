@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kss.api import check
 from kss.errors import Finding
 
 from tests.kss.conftest import LIB
+from tests.kss.test_cli import run
 
 
 def brief(found: tuple[Finding, ...]) -> list[tuple[str, int]]:
@@ -46,3 +49,19 @@ def test_templates_and_stubs(tmp_path: Path) -> None:
     defines = {"NAME": "Bad"}
     assert brief(check(path, defines=defines)) == [("EDL-005", 2)]
     assert brief(check(path, defines=defines, stub=True)) == [("STUB-001", 2)]
+
+
+def test_several_files_at_once(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """What they share is told once; each is looked at, whatever is wrong with the others."""
+    (tmp_path / "Bad.idl").write_text("package Bad\ntypedef Nope C;\n")
+    for name in ("A", "B"):
+        (tmp_path / f"{name}.edl").write_text(f"task class {name}\nendpoints {{ a : Bad }}\n")
+    wrong = [tmp_path / "A.edl", tmp_path / "B.edl"]
+    good = LIB / "bank/IDoor.idl"
+    assert run(monkeypatch, "check", *wrong, good, "-I", tmp_path, "-I", LIB, "--json") == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    places = [(Path(each["file"]).name, each["rule"]) for each in findings]
+    assert places.count(("Bad.idl", "IDL-002")) == 1
+    assert run(monkeypatch, "check", good, good, "-I", LIB) == 0
+    assert run(monkeypatch, "check", good, tmp_path / "none.edl") == 2
+    assert "there is no file" in capsys.readouterr().err

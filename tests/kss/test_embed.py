@@ -15,6 +15,7 @@ from kss.compiler import compile_policy
 from kss.embed import header
 
 from scripts import build_native
+from tests.kss.cgen_tools import CXX, STRICT_CXX, needs_cxx
 from tests.kss.conftest import LIB, PRELUDE, Load
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,24 @@ def example(
     generate = ["cgen", "plant.IDrive", "-I", "interfaces", "--class", "plant.Pump"]
     assert kss(monkeypatch, *generate, "-o", "plant_IDrive.h") == 0
     return folder
+
+
+@needs_cxx
+def test_the_headers_are_usable_from_cxx(example: Path, libkss: Path) -> None:
+    source = example / "plant.cc"
+    source.write_text(
+        '#include "kss.h"\n#include "policy.h"\n#include "plant_IDrive.h"\n'
+        "uint32_t pump() { return policy_class_plant_Pump + policy_image[0]; }\n"
+        "const char *rule() { return policy_rules[0].file; }\n"
+        "const char *value(char *text) { return policy_value(0, 1, text, 9); }\n"
+        "const char *name() { return policy_classes[0]; }\n"
+        'static_assert(alignof(plant_IDrive_Stop_req) == 8, "");\n'
+        "kss_status verify() { return kss_verify(policy_image, policy_image_size, nullptr); }\n"
+    )
+    flags = [*STRICT_CXX, f"-I{libkss}", f"-I{example}"]
+    command = [*CXX, *flags, "-c", str(source), "-o", str(example / "plant.o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def compile_c(compiler: list[str], folder: Path, libkss: Path, library: str) -> str:

@@ -163,3 +163,21 @@ def test_values_as_json() -> None:
     assert shown == {"b": "0102", "q": [{"x": ""}], "n": 1}
     kinds = make_message(Direction.IN, [("b", Bytes(2))])
     assert encode(kinds, {"b": "0aFF"})[-2:] == b"\x0a\xff"
+
+
+def test_a_text_that_is_too_long_is_counted_as_its_writer_does() -> None:
+    """Without its zero, also where the whole arena is too small for it."""
+    union = make_union("U", [("n", U32), ("text", String(10))])
+    for fields in ([("u", union)], [("u", union), ("more", Bytes(90))]):
+        kinds = make_message(Direction.IN, fields)
+        data = encode(kinds, {"u": {"text": "x" * 15}}, limits=False)
+        assert defect(kinds, data) == "u.text: a text of 15 bytes, at most 10"
+    kinds = make_message(Direction.IN, [("n", U32)])
+    assert defect(kinds, encode(kinds, {}) + b"x") == "1 bytes of arena, at most 0"
+
+
+def test_half_of_a_surrogate_pair_is_no_text() -> None:
+    kinds = make_message(Direction.IN, [("s", String(9))])
+    with pytest.raises(MessageError, match=r"^s: U\+D800, half of a surrogate pair, is no char"):
+        encode(kinds, {"s": "a\ud800"})
+    assert decode(kinds, encode(kinds, {"s": "a\udc80"})) == {"s": "a\udc80"}  # byte 0x80

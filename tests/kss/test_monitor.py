@@ -273,6 +273,10 @@ def test_the_level_is_kept_if_policies_begin_alike(
     ("event", "message"),
     [
         ({"event": "execute", "dst": "bank.Teler"}, "did you mean 'bank.Teller'?"),
+        (
+            {"event": "execute", "dst": "bank.Teller", "as": "\ud800"},
+            r"as: '\\ud800' is no name, it is not printable",
+        ),
         ({"event": "call"}, "unknown event call"),
         (
             {"event": "execute", "dst": "bank.Teller", "as": "bank.Vault"},
@@ -305,6 +309,10 @@ def test_a_policy_with_findings(tmp_path: Path) -> None:
     (tmp_path / "bad.psl").write_text("use nk.base._\nrequest { grnt () }")
     with pytest.raises(DescriptionError, match=r"bad\.psl:2:11"):
         kss.load(tmp_path / "bad.psl")
+
+
+def test_the_module_lists_what_it_has() -> None:
+    assert {"load", "Monitor", "Subject", "Decision"} <= set(dir(kss)) <= {*kss.__all__}
 
 
 def test_importing_kss_alone_is_quick() -> None:

@@ -305,6 +305,35 @@ def test_any_text_is_refused_with_a_place(name: str) -> None:
     assert findings.errors and all(1 <= f.line <= lines for f in findings.items), findings.items
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("seen", "in class context"),
+        ("most", "in class config"),
+        ("look", "a method"),
+        ("has", "a function that models have"),
+        ("sid", "a parameter or variable"),
+        ("config", "models have it from the start"),
+    ],
+)
+def test_a_name_that_is_taken_says_by_what(name: str, what: str) -> None:
+    text = (
+        "class A:\n    class config:\n        most: UInt8\n    class context:\n        seen: UInt8 = 0\n"
+        "    def look(sid: Sid) -> Rule:\n        return True\n"
+    )
+    findings = Findings()
+    method = "config" if name == "config" else "again"
+    parameters = "sid: Sid" if method == "config" else f"sid: Sid, {name}: UInt8"
+    more = f"    def {method}({parameters}) -> Rule:\n        return True\n"
+    if name == "sid":
+        more = "    def again(sid: Sid) -> Rule:\n        sid: UInt8 = 1\n        return True\n"
+    assert parse_model(Source("a.model", text + more), findings) is None
+    [found] = findings.items
+    assert (found.rule, found.line) == ("MODEL-002", 9 if name == "sid" else 8)
+    assert found.message.startswith(f"the name {name} is taken: ")
+    assert found.message.endswith(what)
+
+
 def test_nothing_of_a_model_is_executed(own: Callable[[str, str], Policy], tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     with pytest.raises(DescriptionError, match="MODEL-001"):

@@ -191,7 +191,7 @@ def test_reasons(load: Load) -> None:
     )
     assert why(load, "app ~> vault : door.Close") == ("security.psl:11, which wants method=Open",)
     assert why(load, 'app ~> vault : door.Open { pin : "0123456789" }') == (
-        "denied: the message does not conform: pin: 11 bytes, at most 9",
+        "denied: the message does not conform: pin: a text of 10 bytes, at most 8",
     )
     element = "assert (message.items.[0].id == 1)"
     policy = POLICY + f"request endpoint=door, method=Open, dst=bank.Vault {{ {element} }}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kss.binary import seal
+from kss.binary import VERSION, seal
 from kss.compiler import class_hash
 from kss.vm import Vm
 
@@ -116,4 +116,4 @@ def test_commands_that_take_a_text_say_what_it_is(
     assert run(monkeypatch, command, compiled, *output) != 0
     shown = capsys.readouterr()
     told = shown.out + shown.err
-    assert "this is a compiled policy (format 3)" in told and "kss verify" in told
+    assert f"this is a compiled policy (format {VERSION})" in told and "kss verify" in told

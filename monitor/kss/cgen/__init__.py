@@ -1,6 +1,6 @@
 """C headers for the messages of an interface: `gateway.ISetpoint` -> `gateway/ISetpoint.idl.h`.
 
-Freestanding C11, static inline, no allocation, complete in itself. For a method `Set`:
+Freestanding C11 or C++11, static inline, no allocation, complete in itself. For a method `Set`:
 
     gateway_ISetpoint_Set_mid                  the method's number
     struct gateway_ISetpoint_Set_req           its request; `_res` and `_err` are its answers
@@ -39,6 +39,8 @@ from kss.cgen.names import SUFFIXES, Names, dimensions, flat, member_names
 from kss.cgen.spots import spots
 from kss.layout import Direction, EntityClass, Field, Interface, MessageType, Method, WireType
 
+_BEGIN_C = '#ifdef __cplusplus\nextern "C" {\n#endif'
+_END_C = "#ifdef __cplusplus\n}\n#endif"
 _FLAGS = {
     Direction.IN: "IDL_REQUEST",
     Direction.OUT: "IDL_RESPONSE",
@@ -56,12 +58,13 @@ def generate(interface: Interface, classes: Iterable[EntityClass] = ()) -> str:
         f"#ifndef {guard}\n#define {guard}\n",
         "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n",
         COMMON,
+        _BEGIN_C,
         *_riids(interface, classes),
         *_types(interface, names),
     ]
     for method in interface.methods:
         parts += _method(names, method)
-    return "\n".join([*parts, "#endif", ""])
+    return "\n".join([*parts, _END_C, "#endif", ""])
 
 
 def header_name(interface: Interface) -> str:
@@ -130,7 +133,7 @@ def _members(names: Names, fields: Iterable[Field]) -> Iterator[str]:
         wire = field.type
         while isinstance(wire, layout.Array):
             wire = wire.element
-        aligned = "_Alignas(8) " if isinstance(wire, layout.Integer) and wire.bits == 64 else ""
+        aligned = "IDL_ALIGNED(8) " if isinstance(wire, layout.Integer) and wire.bits == 64 else ""
         member = f"{known[field.name]}{dimensions(field.type)};"
         span = isinstance(wire, layout.Bytes | layout.String | layout.Sequence)
         yield f"    {aligned}{names.type(wire)} {member}" + (f" /* {wire} */" if span else "")
@@ -144,7 +147,7 @@ def _offsets(name: str, fields: Iterable[Field]) -> Iterator[str]:
 
 
 def _assert(expression: str, value: int) -> str:
-    return f'_Static_assert({expression} == {value}, "{expression}");'
+    return f'IDL_ASSERT({expression} == {value}, "{expression}");'
 
 
 # ---- messages --------------------------------------------------------------
@@ -164,9 +167,9 @@ def _method(names: Names, method: Method) -> Iterator[str]:
 
 def _message(names: Names, method: str, message: MessageType) -> Iterator[str]:
     name = f"{method}_{SUFFIXES[message.direction]}"
-    body = ["    _Alignas(8) struct idl_header header;", *_members(names, message.fields)]
+    body = ["    IDL_ALIGNED(8) struct idl_header header;", *_members(names, message.fields)]
     if message.arena:
-        body.append(f"    _Alignas(8) uint8_t arena[{message.arena}];")
+        body.append(f"    IDL_ALIGNED(8) uint8_t arena[{message.arena}];")
     yield "\n".join([f"struct {name} {{", *body, "};"])
     yield f"#define {name}_header {{ 0u, {method}_mid, {_FLAGS[message.direction]} }}"
     yield f"#define {name}_size {message.size}u"

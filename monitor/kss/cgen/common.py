@@ -6,6 +6,15 @@ COMMON = """\
 #ifndef IDL_H
 #define IDL_H
 
+#ifdef __cplusplus
+#define IDL_ALIGNED(bytes) alignas(bytes)
+#define IDL_ASSERT(condition, text) static_assert(condition, text)
+extern "C" {
+#else
+#define IDL_ALIGNED(bytes) _Alignas(bytes)
+#define IDL_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
 struct idl_header {
     uint32_t riid; /* endpoint in the server's class */
     uint16_t mid;  /* method in the endpoint's interface */
@@ -119,6 +128,10 @@ static inline bool idl_item(const void *message, struct idl_span part, uint32_t 
     idl_copy(item, (const uint8_t *)message + part.offset + index * size, size);
     return true;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
 """

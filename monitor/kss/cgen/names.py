@@ -10,12 +10,17 @@ from kss.layout import Direction, Field, Interface, WireType
 
 SUFFIXES = {Direction.IN: "req", Direction.OUT: "res", Direction.ERROR: "err"}
 
-# words of C, macros that compilers and the headers we include define, and members of our own
+# words of C and C++, macros that compilers and headers we include define, and members of our own
 _WORDS = frozenset(
     """auto break case char const continue default do double else enum extern float for goto if
     inline int long register restrict return short signed sizeof static struct switch typedef union
     unsigned void volatile while asm typeof bool true false NULL offsetof linux unix i386 arm
-    header arena tag""".split()
+    header arena tag
+    alignas alignof and and_eq bitand bitor catch char16_t char32_t char8_t class co_await co_return
+    co_yield compl concept consteval constexpr constinit const_cast decltype delete dynamic_cast
+    explicit export friend mutable namespace new noexcept not not_eq nullptr operator or or_eq
+    private protected public reinterpret_cast requires static_assert static_cast template this
+    thread_local throw try typeid typename using virtual wchar_t xor xor_eq""".split()
 )
 _MACROS = re.compile(r"__\w*|_[A-Z]\w*|(U?INT\w*|SIZE|PTRDIFF|WCHAR|WINT|SIG_ATOMIC)_(MAX|MIN)")
 _OF_A_METHOD = re.compile(r"mid|reply|(req|res|err)(_\w*)?")

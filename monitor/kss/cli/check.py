@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,10 +24,10 @@ class Format(StrEnum):
 
 
 def check(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="FILE", help="A policy (.psl), or an .edl, .cdl, .idl or init.yaml file."
+            metavar="FILE...", help="Policies (.psl), or .edl, .cdl, .idl or init.yaml files."
         ),
     ],
     include: options.Include = None,
@@ -35,7 +36,7 @@ def check(
     format: Annotated[Format, typer.Option(help="Form of the findings.")] = Format.TEXT,
     as_json: options.Json = False,
 ) -> int:
-    """Check a policy and everything it includes, or another file of a solution.
+    """Check a policy and everything it includes, or other files of a solution, each by itself.
 
     Every finding is printed with file, line, column, a stable rule id and what would be right.
     Exits 1 if there is an error among them.
@@ -45,7 +46,7 @@ def check(
 
         kss check security.psl -I interfaces
         kss check security.psl -I interfaces --json
-        kss check init.yaml
+        kss check init.yaml interfaces/bank/*.edl -I interfaces
         kss check security.psl -I resources --stub --format sarif
         kss check security.psl.in --stub --define BOARD=rpi4
     """
@@ -55,9 +56,11 @@ def check(
     from kss.sarif import sarif
     from kss.show import check_json
 
-    inputs.must_exist(file)
+    for file in files:
+        inputs.must_exist(file)
     defines = inputs.definitions(define)
-    findings = check(file, include or (), defines=defines, stub=stub)
+    each = (check(file, include or (), defines=defines, stub=stub) for file in files)
+    findings = list(dict.fromkeys(chain.from_iterable(each)))  # what files share is told once
     if format is Format.SARIF:
         common.print_json(sarif(findings))
     elif as_json or format is Format.JSON:

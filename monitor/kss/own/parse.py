@@ -136,7 +136,7 @@ class _Reader:
 
     def _must_be_new(self, node: ast.AST, name: str) -> None:
         if name in _TAKEN:
-            message = f"the name {name} is taken"
+            message = f"the name {name} is taken: models have it from the start"
             raise self.report.error("MODEL-002", node, message, "choose another")
         Terms(self.report, self.settings, self.fields, self.methods).must_be_new(node, name)
 

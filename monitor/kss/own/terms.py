@@ -303,8 +303,15 @@ class Terms:
 
     def must_be_new(self, node: ast.AST, name: str) -> None:
         self.report.must_be_word(node, name)
-        if name in (*self._names(), *self.methods, "has", "create", "drop", "range"):
-            message = f"the name {name} is taken"
+        owners = (
+            (self.scope, "a parameter or variable"),
+            (self.settings, "in class config"),
+            (self.fields, "in class context"),
+            (self.methods, "a method"),
+            (("has", "create", "drop", "range"), "a function that models have"),
+        )
+        if owner := next((what for names, what in owners if name in names), ""):
+            message = f"the name {name} is taken: it is {owner}"
             raise self.report.error("MODEL-002", node, message, "choose another")
 
     def _call(self, node: ast.Call, name: str) -> Expression:

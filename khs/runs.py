@@ -19,6 +19,7 @@ from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
+from khs.image.outline import outline
 from khs.record import Record
 from khs.swaps import Swap
 from khs.toolchain.firmware import build_firmware
@@ -93,6 +94,7 @@ class Plan:
             policies=[*archive.policy_maps, *(swap.map for swap in self.swaps)],
             elfs=archive.elfs,
             run={"engine": self.engine, "seed": self.seed},
+            outline=outline(archive.config),
         )
         object.__setattr__(self, "header", content)
 

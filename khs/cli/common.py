@@ -77,6 +77,12 @@ def usage(message: str) -> NoReturn:
     raise KhsError(message)
 
 
+def not_the_same(source: Path, target: Path) -> None:
+    """Ends the command if it would write over what it reads."""
+    if target.exists() and source.exists() and target.samefile(source):
+        usage(f"{target} is what is read; it would be lost\n  help: another name for the result")
+
+
 def layers(system: str, overlays: Sequence[Path] | None) -> list[Path]:
     """The documents of `--with`: as named, else beside the system's own document."""
     from khs.image.open import find_system

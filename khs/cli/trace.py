@@ -31,6 +31,10 @@ def trace(
     events: Annotated[
         bool, typer.Option("--events", help="What was judged, as lines for kss eval.")
     ] = False,
+    perfetto: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write it as a picture, for ui.perfetto.dev."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
 ) -> int:
     """Print a trace, a line an event: when, who, what, and for verdicts why.
@@ -43,7 +47,12 @@ def trace(
         khs trace run.trace --json | jq .type
         khs trace run.trace --events | kss coverage security.psl --events -
         khs trace --diff before.trace after.trace
+        khs trace run.trace --perfetto run.pftrace
     """
+    if perfetto is not None:
+        if file is None or diff or kinds or denied or events or partition:
+            common.usage("--perfetto takes a trace file, and shows all events of it")
+        return _picture(file, perfetto, as_json)
     if diff is not None:
         if kinds or denied or events:
             common.usage("--diff compares all events; only --partition narrows it")
@@ -62,6 +71,19 @@ def trace(
         names = Names.from_header(reader.header)
         for event in _selected(reader, names, partition, kinds or [], denied):
             print(json.dumps(to_json(event, names)) if as_json else format(event, names))
+    return common.OK
+
+
+def _picture(file: Path, out: Path, as_json: bool) -> int:
+    from khs.trace import Reader, perfetto
+
+    common.not_the_same(file, out)
+    with Reader(file) as reader:
+        count = perfetto.write(reader, out)
+    if as_json:
+        common.print_json({"perfetto": str(out), "events": count})
+    else:
+        common.note(f"{out} shows {count} events; open it in https://ui.perfetto.dev")
     return common.OK
 
 

@@ -73,6 +73,11 @@ class Reader:
         self.path = str(path)
         try:
             self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 (closed by close)
+        except IsADirectoryError:
+            raise TraceError(
+                f"{path} is a folder, no trace file\n"
+                "  help: khs run SYSTEM --replay DIR --trace FILE makes one of a record"
+            ) from None
         except OSError as error:
             raise TraceError(f"{path}: cannot be read: {error.strerror}") from None
         self._size = os.fstat(self._file.fileno()).st_size

@@ -16,12 +16,14 @@ def header(
     policies: Sequence[Mapping[str, Any]],
     elfs: Mapping[str, bytes],
     run: Mapping[str, Any],
+    outline: Mapping[str, Any],
 ) -> Header:
     """The header for an archive's parts; `run` says how it was run (engine, seed)."""
     return {
         "manifest": dict(manifest),
         "run": dict(run),
         "names": dict(names),
+        "outline": dict(outline),
         "policies": [dict(policy) for policy in policies],
         "symbols": {name: functions(elf) for name, elf in elfs.items()},
     }

@@ -5,7 +5,8 @@ A header is JSON; all parts are optional, a number without a name is shown as it
     "manifest"  the archive's manifest: what ran, with hashes
     "run"       {"engine", "seed"}
     "names"     {"clock_hz", "partitions": [NAME], "schedules": [NAME], "inputs": [NAME],
-                 "ports": [[NAME] a partition], "policies": [NAME]}
+                 "channels": [NAME], "ports": [[NAME] a partition], "policies": [NAME]}
+    "outline"   schedules and channels, see `khs.trace.outline`
     "policies"  [policy map], see `khs.trace.policy`
     "symbols"   {PARTITION: [[address, size, NAME]]} in ascending order
 """
@@ -36,6 +37,7 @@ class Names:
     partitions: Sequence[str] = ()
     schedules: Sequence[str] = ()
     inputs: Sequence[str] = ()
+    channels: Sequence[str] = ()
     ports: Sequence[Sequence[str]] = ()
     policies: Sequence[str] = ()
     maps: Sequence[PolicyNames] = ()
@@ -54,6 +56,7 @@ class Names:
             partitions=_texts(names.get("partitions")),
             schedules=_texts(names.get("schedules")),
             inputs=_texts(names.get("inputs")),
+            channels=_texts(names.get("channels")),
             ports=[_texts(ports) for ports in _list(names.get("ports"))],
             policies=_texts(names.get("policies")),
             maps=[PolicyNames(_table(policy)) for policy in _list(header.get("policies"))],
@@ -109,6 +112,9 @@ class Names:
 
     def input(self, number: int) -> str:
         return _pick(self.inputs, number, "input")
+
+    def channel(self, number: int) -> str:
+        return _pick(self.channels, number, "channel")
 
     def policy(self, number: int | None) -> str:
         return "passed at run time" if number is None else _pick(self.policies, number, "policy")

@@ -1,0 +1,68 @@
+"""Runs as pictures: khs trace --perfetto, on the demonstration system under attack."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.trace import pftrace
+
+from .conftest import Khs
+
+
+@pytest.fixture
+def attacked(khs: Khs, tmp_path: Path) -> Path:
+    """A trace of the gateway under attack."""
+    pytest.importorskip("ziglang")
+    trace = tmp_path / "run.trace"
+    assert khs("run", "iot-gateway", "--with", "attack.toml", "--trace", trace).code == 0
+    return trace
+
+
+def test_the_picture_of_the_gateway(khs: Khs, attacked: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.pftrace"
+    done = khs("trace", attacked, "--perfetto", out, "--json")
+    told = json.loads(done.out)
+    assert (done.code, told["perfetto"]) == (0, str(out))
+    assert told["events"] == len(khs("trace", attacked).out.splitlines())
+    trace = pftrace.read(out.read_bytes())
+
+    calls = defaultdict(list)
+    for each in trace.slices:
+        if each.category == "hypercall":
+            assert each.parent is not None and each.parent.name == "window", each
+            assert each.parent.begin <= each.begin and each.end is not None and each.parent.end
+            assert each.begin < each.end <= each.parent.end, "a hypercall takes time"
+            calls[each.track].append(each)
+    assert sorted(calls) == ["actuator", "controller", "gateway", "logger", "sensor"]
+    for track in calls.values():  # what a hypercall is charged is over before the next
+        assert all(one.end <= other.begin for one, other in pairwise(track))
+
+    arrows = {(one.track, one.name, other.track, other.name) for one, other in trace.flows()}
+    assert {
+        ("sensor", "khs_port_write", "controller", "khs_port_read"),
+        ("gateway", "khs_port_send", "logger", "khs_port_receive"),
+        ("gateway", "khs_call", "controller", "khs_recv"),
+        ("controller", "khs_reply", "gateway", "khs_call resumes"),
+        ("gateway", "input", "gateway", "khs_input_receive resumes"),
+    } <= arrows
+    assert trace.counters.keys() == {"mode -> actuator", "journal -> logger", "input uplink"}
+    assert all(values[-1][1] == 0 for values in trace.counters.values())
+    denied = [each for each in trace.instants if each.category == "denied"]
+    assert [each.details["rule"].split(";")[0] for each in denied][1] == "no rule matches"
+    assert len(denied) == len(khs("trace", attacked, "--denied").out.splitlines()) == 3
+
+
+def test_pictures_destroy_nothing(khs: Khs, attacked: Path, tmp_path: Path) -> None:
+    before = attacked.read_bytes()
+    done = khs("trace", attacked, "--perfetto", attacked)
+    assert (done.code, attacked.read_bytes()) == (2, before)
+    assert "another name" in done.err
+    for option in (("--denied",), ("--partition", "sensor"), ("--events",)):
+        assert khs("trace", attacked, "--perfetto", tmp_path / "out", *option).code == 2
+    assert khs("trace", tmp_path, "--perfetto", tmp_path / "out").code == 2
+    assert not (tmp_path / "out").exists()

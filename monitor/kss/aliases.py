@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from kss import syntax, types
-from kss.errors import Findings, did_you_mean
+from kss.errors import Findings, another_name, did_you_mean
 from kss.types import Type
 
 _UNSIGNED = (types.UINT8, types.UINT16, types.UINT32, types.UINT64)
@@ -55,7 +55,9 @@ class Aliases:
             name, at = item.name.value, item.name.span.at
             if name in self._declared or name in BUILT_IN or name in _GENERIC:
                 message = f"there is already a type {name}"
-                findings.error("PSL-065", at, message, "choose another name", name)
+                first = self._declared.get(name)
+                help = another_name(first.name.span.at if first else None)
+                findings.error("PSL-065", at, message, help, name)
             else:
                 self._declared[name] = item
         taken = {*self._declared, *BUILT_IN, *_GENERIC}

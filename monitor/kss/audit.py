@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kss import syntax
-from kss.errors import Findings, did_you_mean
+from kss.errors import Findings, another_name, did_you_mean
 from kss.events import Result
 from kss.loader import Loader
 from kss.models import MODELS
@@ -79,13 +79,17 @@ class Audit:
         name = declaration.name.value
         if name in self.profiles or name == "empty":
             message = f"there is already an audit profile {name}"
-            self._error("PSL-071", declaration.name.span, message, "choose another name")
+            first = self.profiles.get(name)
+            help = another_name(first.location if first else None)
+            self._error("PSL-071", declaration.name.span, message, help)
             return
         levels: dict[int, dict[str, dict[str, tuple[str, ...]]]] = {}
         for entry in declaration.value.entries:
             if isinstance(entry.key, str) or entry.key > 255 or entry.key in levels:
-                help = "each level is an integer from 0 to 255, given once"
-                self._error("PSL-072", entry.span, f"{entry.key} is no level", help)
+                message, help = f"{entry.key} is no level", "a level is an integer from 0 to 255"
+                if entry.key in levels:
+                    message, help = f"level {entry.key} is given twice", "merge the two"
+                self._error("PSL-072", entry.span, message, help)
                 continue
             levels[entry.key] = self._level(entry.value)
         self.profiles[name] = AuditProfile(name, levels, declaration.span.at)

@@ -122,6 +122,11 @@ def listed(words: Iterable[str], most: int = 5) -> str:
     return ", ".join(first[:most]) + (", ..." if len(first) > most else "")
 
 
+def another_name(first: Location | None) -> str:
+    """The help for a name that is taken; `first` is where, None if it is built in."""
+    return f"choose another name; the first is at {first}" if first else "choose another name"
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """A help line naming the known word closest to `word`, else all of them if few."""
     names = sorted(set(known))

@@ -183,13 +183,14 @@ class Checker:
     def elements(self, argument: syntax.Expression, method: str) -> tuple[tree.Expression, Type]:
         if isinstance(argument, syntax.List) and not argument.items:
             return Constant((), types.ListType(types.SINT64)), types.SINT64
-        value = self.settle(self.infer(argument), argument.span)
+        given = self.infer(argument)
+        value = self.settle(given, argument.span)
         match value.type:
             case types.ListType(element) | types.SetType(element):
                 return value, element
             case types.ArrayType(element, _) | types.SequenceType(element, _):
                 return value, element
-        message = f"{method} takes a list, not {value.type}"
+        message = f"{method} takes a list, not {given.type}"
         raise self.fail("PSL-030", argument.span, message, f"{method} [a, b]")
 
     # ---- names, fields and elements

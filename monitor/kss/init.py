@@ -97,7 +97,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(None, None, "an init description has no aliases", mark)
+            problem = "an init description has no aliases"
+            raise yaml.MarkedYAMLError(None, None, problem, mark, "write what it stands for")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 
@@ -116,6 +117,11 @@ class _Reader:
     def _wrong(self, rule: str, node: yaml.Node, message: str, help: str = "") -> None:
         text = self.source.text[node.start_mark.index : node.end_mark.index].split("\n")[0]
         self.findings.error(rule, self._at(node), message, help, text)
+
+    def _word(self, at: Location) -> str:
+        """What stands at a place, up to the next space."""
+        line = self.source.text.split("\n")[at.line - 1 : at.line]
+        return "".join(line)[at.column - 1 :].split(" ")[0]
 
     # ---- the file
 
@@ -156,7 +162,8 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             at = self.source.position(mark.index) if mark else start
             problem = error.problem or error.context or "this is no YAML"
-            self.findings.error("INIT-001", at, problem, error.context or _SAMPLE)
+            help = error.note or error.context or _SAMPLE
+            self.findings.error("INIT-001", at, problem, help, self._word(at))
         except yaml.reader.ReaderError as error:
             at = self.source.position(error.position)
             message = f"character U+{ord(text[error.position]):04X} does not belong here"

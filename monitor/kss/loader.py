@@ -10,8 +10,9 @@ from kss.errors import Findings, Location, did_you_mean
 from kss.grammar.pal import KINDS
 from kss.grammar.psl import parse_policy
 from kss.grammar.recovery import ANYTHING, Hidden
-from kss.models import FILES, MODELS, NOT_YET
+from kss.models import FILES, MODELS
 from kss.own.parse import SUFFIX, parse_model
+from kss.own.shipped import shipped
 from kss.own.tree import Definition
 from kss.packages import find
 from kss.source import Search, read_source
@@ -146,12 +147,9 @@ class Loader:
         if use.path in FILES:
             if use.path not in self.provided:
                 self.provided.append(use.path)
-        elif use.path in NOT_YET:
-            message = f"model {NOT_YET[use.path]} is not supported by this version"
-            help = f"there are {', '.join(sorted(FILES))}"
-            self._findings.error("PSL-003", use.span.at, message, help, use.span.text)
         else:
-            help = did_you_mean(use.path, FILES)
+            own = f"kss.{use.path.removeprefix('nk.')}"
+            help = f"use {own}._" if own in shipped().values() else did_you_mean(use.path, FILES)
             message = f"there is no built-in file {use.path}"
             self._findings.error("PSL-003", use.span.at, message, help, use.span.text)
 

@@ -115,11 +115,11 @@ def fit(value: tree.Expression, expected: Type) -> tree.Expression:
             return adopt(value, expected)
         if common_type(value.type, expected) == expected:
             return widen(value, expected)
-    value = settle(value)
-    if value.type != expected:
+    settled = settle(value)
+    if settled.type != expected:
         help = _advice(value.type, expected)
         raise MismatchError("PSL-030", f"expected {expected}, got {value.type}", help)
-    return value
+    return settled
 
 
 def _advice(given: Type, expected: Type) -> str:
@@ -142,7 +142,7 @@ def compute(operator: str, left: Constant, right: Constant) -> Constant:
     assert isinstance(a, int) and isinstance(b, int)
     value = {"+": a + b, "-": a - b, "*": a * b, "&": a & b, "|": a | b}[operator]
     if abs(value) >> 256:
-        raise MismatchError("PSL-031", "the value has more than 256 bits")
+        raise MismatchError("PSL-031", "the value has more than 256 bits", "at most 64")
     return Constant(value, COMPLEMENT if COMPLEMENT in (left.type, right.type) else FREE)
 
 

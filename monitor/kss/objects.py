@@ -6,11 +6,12 @@ from kss import syntax
 from kss.aliases import Aliases
 from kss.calls import Known
 from kss.codegen.objects import oversize
-from kss.errors import Findings, Location, did_you_mean
+from kss.errors import Findings, Location, another_name, did_you_mean
 from kss.loader import Loader
-from kss.models import FILES, MODELS, NOT_YET
+from kss.models import FILES, MODELS
 from kss.models.model import MAX_SIDS, Model
 from kss.models.record import Record
+from kss.own.shipped import shipped
 from kss.tree import PolicyObject
 from kss.types import Type
 
@@ -23,6 +24,7 @@ class Objects:
         self.items: list[PolicyObject] = []
         self.known: dict[str, Known] = {}
         self.broken: set[str] = set()
+        self._places: dict[str, Location] = {}
         self._own = loader.models
         self._lost_models = loader.lost_models
         self._models = {name for file in loader.provided for name in FILES[file]}
@@ -53,8 +55,10 @@ class Objects:
         name, at = declaration.name.value, declaration.name.span.at
         if name in self.known or name in self.broken:
             message = f"there is already a policy object {name}"
-            self._findings.error("PSL-020", at, message, "choose another name", name)
+            help = another_name(self._places.get(name))
+            self._findings.error("PSL-020", at, message, help, name)
             return
+        self._places[name] = at
         if name[0].isupper():
             message = f"the name {name} starts with an uppercase letter"
             self._findings.warning("PSL-080", at, message, name[0].lower() + name[1:], name)
@@ -76,14 +80,15 @@ class Objects:
             return Record(self._own[word.value])
         model = MODELS.get(word.value)
         message = help = ""
-        if model is None and word.value in NOT_YET.values():
-            message = f"model {word.value} is not supported by this version"
+        if model is None and word.value in shipped():
+            message = f"model {word.value} is not included"
+            help = f"use {shipped()[word.value]}._"
         elif model is None and self._lost_models:
             return None
         elif model is None:
             message = f"unknown model {word.value}"
             known = [m.name for m in MODELS.values() if m.declarable]
-            help = did_you_mean(word.value, [*known, *self._own])
+            help = did_you_mean(word.value, [*known, *self._own, *shipped()])
         elif not model.declarable and model.predeclared is None:
             message = f"unknown model {word.value}"
             help = "own models have names of their own: use MODEL._"

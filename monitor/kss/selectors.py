@@ -173,7 +173,8 @@ class Selectors:
             return
         if key in _FILES and not self._descriptions.describes(word.value, _FILES[key]):
             anywhere = {_VALUE[key](c) for c in self._all[section.kind]} - {""}
-            help = did_you_mean(word.value, anywhere, f"{word.value}{_FILES[key]} with -I")
+            file = f"{word.value.replace('.', '/')}{_FILES[key]}"
+            help = did_you_mean(word.value, anywhere, f"give the folder of {file} with -I")
             if self.stubs.owns(word.value):
                 message = f"unknown {key} {word.value}"
                 self._findings.error(_UNKNOWN[key], word.span.at, message, help, word.value)
@@ -188,7 +189,7 @@ class Selectors:
         if not section.candidates:  # what is around it is not known either
             return
         if self.stubs.first(key, word.value, owner.name):
-            known = {_VALUE[key](c) for c in self._all[section.kind] if c.owner is owner} - {""}
+            known = {_VALUE[key](c) for c in section.candidates if c.owner is owner} - {""}
             message = f"{owner.name} has no {key} {word.value} in the files that are there"
             if owner.name in self._descriptions.shipped:
                 message = f"{owner.name}, as KSS describes it, has no {key} {word.value}"

@@ -27,7 +27,7 @@ class IntegerType:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"{'S' if self.signed else 'U'}Int{self.bits}"
+        return f"{'S' if self.signed else 'U'}Int{self.bits}" if self.bits else "Integer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 from kss import layout, message
-from kss.analysis.abstract import Box, Policy
+from kss.analysis.abstract import Abstract, Box, Policy
 from kss.analysis.decide import Verdict, verdict
 from kss.analysis.guards import Guards, Wanted
 from kss.analysis.outcome import Outcome
 from kss.analysis.texts import Texts
-from kss.analysis.values import Numbers
+from kss.analysis.values import Known, Numbers
 from kss.events import Event, Kind, Reason
 from kss.layout import WireType
 from kss.recursion import deep_recursion
 from kss.reference import Reference
 from kss.regex.parser import parse
 from kss.regex.positions import matches
+from kss.tree import Expression
 
 from tests.analysis.guards import evaluation
 from tests.analysis.test_guards import interaction
@@ -143,3 +144,25 @@ def test_too_many_texts_are_only_examples() -> None:
     languages = [parse(f".{{{n}}}x.*").expression for n in range(30)]
     assert Texts(languages).of(200).partial
     assert not Texts([]).of(1 << 16).partial
+
+
+def test_a_long_expression_is_evaluated_once(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again for each operator around it: with many terms that took minutes."""
+    looks: list[Any] = []
+    fresh = Abstract._value
+
+    def counted(self: Abstract, expression: Expression) -> Known:
+        looks.append(expression)
+        return fresh(self, expression)
+
+    monkeypatch.setattr(Abstract, "_value", counted)
+    counts = []
+    for terms in (200, 400):
+        text = " || ".join(f"message.amount == {number}" for number in range(terms))
+        head = "request dst=bank.Vault, endpoint=door, method=Open"
+        policy = load(f"{head} {{ assert ({text}) }}").tree
+        looks.clear()
+        wanted = Wanted(Kind.REQUEST, "bank.Teller", "bank.Vault", "door", "Open")
+        assert len(list(Guards(policy).all(wanted))) == 1
+        counts.append(len(looks) / terms)
+    assert counts[0] == pytest.approx(counts[1], rel=0.05)

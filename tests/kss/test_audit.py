@@ -407,7 +407,7 @@ def test_policies_that_ask_for_nothing_cost_nothing(load: Load) -> None:
         ('{ 0 : { door : { omit : ["ajar"] } } }', "known: locked, open, shut"),
         ('{ 0 : { base : { kss : ["maybe"] } } }', '"maybe" is not known here'),
         ("{ 256 : { base : { kss : [] } } }", "256 is no level"),
-        ("{ 0 : { } , 0 : { } }", "0 is no level"),
+        ("{ 0 : { } , 0 : { } }", "level 0 is given twice"),
         ("{ 0 : { dor : { kss : [] } } }", "did you mean 'door'?"),
         ("{ 0 : [] }", "a dictionary is needed here"),
         ("{ 0 : { base : { kss : { } } } }", "a list of texts is needed here"),

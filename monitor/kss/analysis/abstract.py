@@ -78,12 +78,26 @@ class Policy:
         return self._effects.setdefault((before, what), len(self._effects) + 1)
 
 
+# Expressions by id, and what they come to.
+Seen: TypeAlias = dict[int, tuple[Expression, Known]]
+
+
 class Abstract:
-    """One evaluation in a box. With `pick` every quantity gets one value, noted in `picked`."""
+    """One evaluation in a box. With `pick` every quantity gets one value, noted in `picked`.
+
+    `seen` keeps what expressions come to for further evaluations, without a box and `pick` only:
+    there it depends on nothing else. (It holds the expressions, so that no id is used again.)
+    """
 
     def __init__(
-        self, policy: Policy, box: Box, pick: Callable[[Domain], Domain] | None = None
+        self,
+        policy: Policy,
+        box: Box,
+        pick: Callable[[Domain], Domain] | None = None,
+        seen: Seen | None = None,
     ) -> None:
+        assert seen is None or not (box or pick)
+        self._seen = seen
         self.policy = policy
         self.box = box
         self.open: list[tuple[Hashable, Domain]] = []
@@ -108,6 +122,14 @@ class Abstract:
     # ---- expressions
 
     def value(self, expression: Expression) -> Known:
+        if self._seen is None:
+            return self._fresh(expression)
+        before = self._seen.get(id(expression))
+        if before is None:
+            before = self._seen[id(expression)] = (expression, self._fresh(expression))
+        return before[1]
+
+    def _fresh(self, expression: Expression) -> Known:
         mark = len(self.open)
         found = self._value(expression)
         if found.value is ANYTHING:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from kss import tree, types
-from kss.analysis.abstract import Abstract, Policy
+from kss.analysis.abstract import Abstract, Policy, Seen
 from kss.analysis.guard import Cases, Evaluable, Grants, Guard, Holds, Part
 from kss.analysis.interactions import Facts, holds
 from kss.analysis.outcome import Outcome
@@ -38,6 +38,7 @@ class Folder:
     def __init__(self, policy: tree.PolicyTree) -> None:
         self._objects = policy.objects
         self._policy = Policy(policy.objects)
+        self._seen: Seen = {}
 
     def guard(self, bindings: Iterable[tree.Binding], facts: Facts) -> Guard:
         """The guard of an event of which selectors see these facts."""
@@ -133,7 +134,7 @@ class Folder:
     def simple(self, expression: Expression) -> Expression:
         """An expression with the same value in every case, and as far as can be told a simpler
         one."""
-        known = Abstract(self._policy, {}).value(expression)
+        known = Abstract(self._policy, {}, seen=self._seen).value(expression)
         if known.fails is Fails.NEVER and (found := _constant(known, expression)):
             return found
         match expression:

@@ -36,19 +36,6 @@ FILES: dict[str, tuple[str, ...]] = {
     for file in sorted({model.file for model in MODELS.values()} - {""})
 }
 
-# Files of the language that hold models this version does not have.
-NOT_YET: dict[str, str] = {
-    file: model
-    for file, model in {
-        "nk.regex": "Regex",
-        "nk.hashmap": "HashSet",
-        "nk.staticmap": "StaticMap",
-        "nk.mic": "Mic",
-        "nk.rbac": "Rbac",
-    }.items()
-    if file not in FILES
-}
-
 # operator -> the model that it belongs to
 OPERATORS: dict[str, Model] = {
     symbol: model for model in MODELS.values() for symbol in model.operators

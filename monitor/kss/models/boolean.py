@@ -63,7 +63,8 @@ class Bool(Model):
 
 def _must_be_boolean(typing: Typing, operator: str, operand: tree.Expression, span: Span) -> None:
     if operand.type != BOOLEAN:
-        help = "compare it first" if isinstance(operand.type, IntegerType) else ""
+        number = isinstance(operand.type, IntegerType)
+        help = "compare it first" if number else "give a Boolean: a comparison, true or false"
         raise typing.fail("PSL-030", span, f"'{operator}' takes Boolean, not {operand.type}", help)
 
 

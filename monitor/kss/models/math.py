@@ -9,7 +9,7 @@ from typing import ClassVar
 from kss import syntax, tree
 from kss.models.model import EvaluationError, Model, Operation, Pure, Typing, Value
 from kss.syntax import Span
-from kss.types import IntegerType, Type
+from kss.types import BOOLEAN, IntegerType, Type
 
 
 def fitting(kind: Type, value: int) -> int:
@@ -85,9 +85,17 @@ class Math(Model):
         return tree.Apply(f"math.{self.operators[operator]}", (left, right), kind)
 
 
+def _no_integer(kind: Type) -> str:
+    """What may have been meant by a value that is no integer."""
+    if kind == BOOLEAN:
+        return "a Boolean is combined with !, && and ||"
+    return "name an integer: a number, a field or an element of the message"
+
+
 def _must_be_integer(typing: Typing, operator: str, operand: tree.Expression, span: Span) -> None:
     if not isinstance(operand.type, IntegerType):
-        raise typing.fail("PSL-030", span, f"'{operator}' takes integers, not {operand.type}")
+        message = f"'{operator}' takes integers, not {operand.type}"
+        raise typing.fail("PSL-030", span, message, _no_integer(operand.type))
 
 
 def _signed(typing: Typing, call: syntax.Call) -> tree.Expression:
@@ -105,7 +113,7 @@ def _fold(typing: Typing, call: syntax.Call) -> tree.Expression:
     values, element = typing.elements(call.argument, f"math.{method}")
     if not isinstance(element, IntegerType):
         message = f"math.{method} takes a list of integers, not of {element}"
-        raise typing.fail("PSL-030", call.argument.span, message)
+        raise typing.fail("PSL-030", call.argument.span, message, f"math.{method} [a, b]")
     return tree.Apply(f"math.{method}", (values,), element)
 
 

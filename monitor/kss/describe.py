@@ -49,11 +49,17 @@ def check_description(
     try:
         declared, root = _declared(path, findings, expand)
         name = declared.value
+        search = Search([root, *include], expand)
         if declared.parts[-1] != path.stem:
             rule = "IDL-001" if path.suffix == ".idl" else "EDL-001"
-            message = f"{name} is looked for in {declared.parts[-1]}{path.suffix}"
-            findings.error(rule, declared.span.at, message, f"call it ...{path.stem}", name)
-        search = Search([root, *include], expand)
+            file = f"{declared.parts[-1]}{path.suffix}"
+            right = ".".join((*declared.parts[:-1], path.stem))
+            message, help = (
+                f"{name} is looked for in {file}",
+                f"call it {right}, or the file {file}",
+            )
+            findings.error(rule, declared.span.at, message, help, name)
+            search.settle(name, path)
         descriptions = Descriptions(search, findings, Stubs(findings, stub))
         if path.suffix == ".edl":
             descriptions.load_class(name, name, 0, declared.span.at)
@@ -87,6 +93,6 @@ def _declared(path: Path, findings: Findings, expand: Expand | None) -> tuple[Wo
         raise DescriptionError(findings.items)
     parts = name.parts
     root = path.parent
-    if path.parts[-len(parts) :] == (*parts[:-1], path.name) and path.stem == parts[-1]:
+    if path.parts[-len(parts) :] == (*parts[:-1], path.name):
         root = Path(*path.parts[: -len(parts)])
     return name, root

@@ -24,6 +24,7 @@ MAX_SIZE = 256 << 10  # characters; of a file some thousand processes long
 _ENTRY = ("name", "task", "path", "args", "env", "connections")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PLACEHOLDER = re.compile(r"@\w+\+?@", re.ASCII)
+_TEXT = "write a word, or a text in quotes"
 _SAMPLE = "entities:\n- name: bank.Vault"
 
 
@@ -193,7 +194,7 @@ class _Reader:
                 help = did_you_mean(name, known)
                 self._wrong("INIT-002", key, f"{what} has no key {name}".rstrip(), help)
             elif not isinstance(key, yaml.ScalarNode):
-                self._wrong("INIT-004", key, "a key is a word")
+                self._wrong("INIT-004", key, "a key is a word", "NAME: ...")
             elif name in found:
                 self._wrong("INIT-008", key, f"{name} is given twice", "take one out")
             else:
@@ -213,11 +214,12 @@ class _Reader:
         if node is None:
             return None
         if not isinstance(node, yaml.ScalarNode):
-            self._wrong("INIT-004", node, f"{what} is a text")
+            self._wrong("INIT-004", node, f"{what} is a text", _TEXT)
             return None
         value: str = node.value
         if not value or "\0" in value:
-            self._wrong("INIT-004", node, f"{what} is empty" if not value else "a zero character")
+            message = f"{what} is empty" if not value else "a zero character"
+            self._wrong("INIT-004", node, message, _TEXT)
             return None
         return value
 

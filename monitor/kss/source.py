@@ -123,6 +123,11 @@ class Search:
         self.directories = (*dict.fromkeys(Path(item) for item in include), SDK)
         self._expand = expand
         self._names: dict[str, list[str]] = {}
+        self._settled: dict[tuple[str, str], Path] = {}
+
+    def settle(self, name: str, path: Path) -> None:
+        """Has a name lead to a file, wherever it lies."""
+        self._settled[name, path.suffix] = path
 
     def read(self, path: Path, findings: Findings) -> Source | None:
         """A file found here, its template expanded; None after a finding."""
@@ -134,6 +139,8 @@ class Search:
         return path.is_relative_to(SDK)
 
     def exact(self, name: str, suffix: str) -> Path | None:
+        if settled := self._settled.get((name, suffix)):
+            return settled
         relative = Path(*name.split(".")).with_suffix(suffix)
         return next((d / relative for d in self.directories if _is_file(d / relative)), None)
 

@@ -65,3 +65,17 @@ def test_several_files_at_once(tmp_path: Path, monkeypatch: Any, capsys: Any) ->
     assert run(monkeypatch, "check", good, good, "-I", LIB) == 0
     assert run(monkeypatch, "check", good, tmp_path / "none.edl") == 2
     assert "there is no file" in capsys.readouterr().err
+
+
+def test_a_description_under_another_name_tells_everything_in_one_run(tmp_path: Path) -> None:
+    """What the file declares is looked up in it; nothing is told that only follows."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/I.idl").write_text("package a.I\ninterface { M(); M(); }\n")
+    path = tmp_path / "a/Bad.edl"
+    path.write_text("task class a.Other\nendpoints { x : a.I x : a.I }\nsecurity a.None\n")
+    found = check(path)
+    assert brief(found) == [("EDL-001", 1), ("EDL-003", 2), ("IDL-004", 2), ("EDL-005", 3)]
+    assert found[0].help == "call it a.Bad, or the file Other.edl"
+    path = tmp_path / "a/J.idl"
+    path.write_text("package a.K\ninterface { M(); M(); }\n")
+    assert brief(check(path)) == [("IDL-001", 1), ("IDL-004", 2)]

@@ -119,7 +119,7 @@ WRONG = [
         (ONE + TWO + "{target: a.B, id: {var: X, file: y}}\n", "INIT-002", 5, 32, "include, var"),
         (ONE + TWO + "{target: a.B, id: x, rights: rw}\n", "INIT-002", 5, 26, ""),
         (ONE + "  env: {A: 1, A: 2}\n", "INIT-008", 3, 15, "take one out"),
-        (ONE + "  args: &a [x]\n  env: *a\n", "INIT-001", 4, 8, ""),
+        (ONE + "  args: &a [x]\n  env: *a\n", "INIT-001", 4, 8, "write what it stands for"),
         (ONE + "---\nentities: []\n", "INIT-001", 3, 1, ""),
         (ONE + "  args: [@X@, y] # @Y@\n", "SRC-005", 3, 10, "--define X="),
         (ONE + "@MORE+@\n", "SRC-005", 3, 1, "--define MORE+="),
@@ -132,7 +132,9 @@ WRONG = [
 def test_wrong(text: str, rule: str, line: int, column: int, help: str, tmp_path: Path) -> None:
     first, *_ = wrong(tmp_path, text)
     assert (first.rule, first.line, first.column) == (rule, line, column), first
-    assert help in first.help
+    assert first.help and help in first.help
+    if help == "write what it stands for":
+        assert first.text == "*a"
 
 
 def test_every_rule_has_a_case() -> None:

@@ -22,6 +22,7 @@ from khs.cli import (
     flow,
     import_,
     new,
+    report,
     resolve,
     run,
     schema,
@@ -38,7 +39,10 @@ app = typer.Typer(
 )
 
 for _panel, _commands in (
-    ("Run and look", (run.run, trace.trace, explain.explain, flow.flow, compare.compare)),
+    (
+        "Run and look",
+        (run.run, trace.trace, report.report, explain.explain, flow.flow, compare.compare),
+    ),
     ("Boards", (boot.boot, debug.debug)),
     ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),
     ("This machine", (doctor.doctor, bench.bench)),

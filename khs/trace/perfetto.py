@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from khs.abi.hypercalls import HYPERCALLS
 from khs.errors import TraceError
 from khs.trace import events, text
 from khs.trace.events import Event
@@ -140,7 +139,7 @@ class _Picture:
 
     def _hypercall(self, event: events.Hypercall, moved: Moved) -> None:
         judged = self._verdicts.of(event)
-        name = _name(event.number)
+        name = text.hypercall_name(event.number)
         details: dict[str, Value] = {"call": text.called(event, self._names)}
         if event.code is not None:
             details |= _answer(event)
@@ -185,7 +184,10 @@ class _Picture:
         self._track(event.partition)
         self._end_wait(event)
         if event.number is not None:
-            name, flows = f"{_name(event.number)} resumes", (*moved.begun, *moved.passed)
+            name, flows = (
+                f"{text.hypercall_name(event.number)} resumes",
+                (*moved.begun, *moved.passed),
+            )
             self._instant(event, Point(name, "resume", _answer(event), flows, moved.ended))
 
     def _told(self, judged: Judged) -> dict[str, Value]:
@@ -243,10 +245,6 @@ class _Picture:
 
     def _ns(self, tick: int) -> int:
         return tick * 1_000_000_000 // self._names.clock_hz
-
-
-def _name(number: int) -> str:
-    return HYPERCALLS[number].name if number < len(HYPERCALLS) else f"hypercall {number:#x}"
 
 
 def _answer(event: events.Hypercall | events.Resume) -> dict[str, Value]:

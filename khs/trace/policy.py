@@ -42,7 +42,7 @@ class PolicyNames:
 
     def __init__(self, policy_map: Mapping[str, Any]) -> None:
         self._classes = _rows(policy_map, "classes")
-        self._rules = _rows(policy_map, "rules")
+        self.rules = _rows(policy_map, "rules")
         self._bindings = _rows(policy_map, "bindings")
         self.objects = _rows(policy_map, "objects")
         self._values_of = values if isinstance(values := policy_map.get("values"), Mapping) else {}
@@ -54,9 +54,9 @@ class PolicyNames:
 
     def rule(self, number: int | None) -> Mapping[str, Any] | None:
         """The rule with this id."""
-        if number is None or number >= len(self._rules):
+        if number is None or number >= len(self.rules):
             return None
-        return self._rules[number]
+        return self.rules[number]
 
     def message(self, verdict: Verdict) -> str:
         """`endpoint.Method {field: value}`, "" for an event without a message."""

@@ -97,11 +97,16 @@ def _swap(event: events.PolicySwap, names: Names) -> str:
     return f"policy    swapped to {name}: {told}{more}"
 
 
+def hypercall_name(number: int) -> str:
+    """`khs_call`; by number if there is no such."""
+    return HYPERCALLS[number].name if number < len(HYPERCALLS) else f"hypercall {number:#x}"
+
+
 def _hypercall(event: events.Hypercall | events.Resume, names: Names) -> str:
     if event.number is None:
         return "resume"
     row = HYPERCALLS[event.number] if event.number < len(HYPERCALLS) else None
-    name = row.name if row else f"hypercall {event.number:#x}"
+    name = hypercall_name(event.number)
     if isinstance(event, events.Hypercall):
         known = row.arguments if row and len(row.arguments) == len(event.arguments) else ()
         shown = [

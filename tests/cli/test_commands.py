@@ -21,6 +21,7 @@ from .conftest import Khs
 COMMANDS = [
     "run",
     "trace",
+    "report",
     "explain",
     "compare",
     "debug",

@@ -1,4 +1,4 @@
-"""Runs as pictures: khs trace --perfetto, on the demonstration system under attack."""
+"""Runs as pictures: khs trace --perfetto and khs report, on the demonstration system under attack."""
 
 from __future__ import annotations
 
@@ -66,3 +66,32 @@ def test_pictures_destroy_nothing(khs: Khs, attacked: Path, tmp_path: Path) -> N
         assert khs("trace", attacked, "--perfetto", tmp_path / "out", *option).code == 2
     assert khs("trace", tmp_path, "--perfetto", tmp_path / "out").code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_the_report_of_the_gateway(khs: Khs, attacked: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = khs("report", attacked, "-o", out, "--json")
+    told = json.loads(done.out)
+    assert (done.code, told["report"], told["denied"]) == (0, str(out), 3)
+    text = out.read_text("utf-8")
+    for words in (
+        "setpoint.Set {temperature: 9999}",
+        "This one comes nearest. It wants method=Hours.",
+        "gateway to controller: 2 granted, 1 denied",
+        "logger: reading 1: 20.0 degrees",
+        "memory-fault (partition level, running)",
+    ):
+        assert words in text, words
+    assert 10 * len(text) < 6 * attacked.stat().st_size, "it is smaller than the trace"
+
+
+def test_a_report_stands_beside_its_trace(khs: Khs, attacked: Path, tmp_path: Path) -> None:
+    assert khs("report", attacked).code == 0
+    assert (tmp_path / "run.trace.html").read_text("utf-8").startswith("<!doctype html>")
+    before = attacked.read_bytes()
+    assert khs("report", attacked, "-o", attacked).code == 2 and attacked.read_bytes() == before
+    assert khs("report", tmp_path / "missing").code == 2
+    assert "cannot be written" in khs("report", attacked, "-o", tmp_path / "no" / "folder").err
+    attacked.write_bytes(before[:-8])
+    done = khs("report", attacked, "-o", tmp_path / "cut.html")
+    assert done.code == 2 and "cut short" in done.err and not (tmp_path / "cut.html").exists()

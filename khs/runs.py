@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from khs import record as records
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
 from khs.engine import unicorn
@@ -20,7 +19,7 @@ from khs.errors import KhsError
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
 from khs.image.outline import outline
-from khs.record import Record
+from khs.record import Recorder, Source, prepare
 from khs.swaps import Swap
 from khs.toolchain.firmware import build_firmware
 from khs.trace import Names, Writer
@@ -61,9 +60,9 @@ class Machine(Protocol):
 @dataclass(frozen=True)
 class Plan:
     """What to run, and how. `engine`: "unicorn" or "qemu", with `accel`, QEMU's accelerator.
-    `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for what
-    comes from outside; `replay` comes in the place of that. `control`: who lets an emulated board
-    run, None for itself."""
+    `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for the
+    run's recording, of a system from `source`. `inputs` come in the place of all that comes from
+    outside. `control`: who lets an emulated board run, None for itself."""
 
     archive: Archive
     frames: int
@@ -74,7 +73,8 @@ class Plan:
     trace: Path | None = None
     audit: AuditPlan | None = None
     record: Path | None = None
-    replay: Record | None = None
+    source: Source | None = None
+    inputs: Sequence[Stamped] | None = None
     accel: str = "tcg"
     control: Control | None = None
     header: dict[str, Any] = field(init=False)
@@ -82,7 +82,12 @@ class Plan:
     @property
     def machines(self) -> bool:
         """Whether machines run beside the native partitions."""
-        return bool(self.archive.machines) and self.replay is None
+        return bool(self.archive.machines) and self.inputs is None
+
+    @property
+    def image(self) -> Archive:
+        """The archive with room for the state of every policy that comes later."""
+        return self.archive.reserving(max((swap.state for swap in self.swaps), default=0))
 
     def __post_init__(self) -> None:
         archive = self.archive
@@ -110,25 +115,20 @@ def plan(
     trace: Path | None = None,
     audit: Path | None = None,
     record: Path | None = None,
-    replay: Path | None = None,
+    source: Source | None = None,
+    inputs: Sequence[Stamped] | None = None,
     accel: str | None = None,
 ) -> Plan:
-    """A plan; frames and seed default to what the system's description says. There is room for the
-    state of every swap. KhsError if a policy would come after the run's end, if the kernel has no
-    room for it, or if the engine cannot do what is asked."""
-    _check_engine(archive, engine, isolate, accel)
+    """A plan; frames and seed default to what the system's description says. KhsError if a policy
+    would come after the run's end, if the kernel has no room for it, or if the engine cannot do
+    what is asked."""
+    machines = bool(archive.machines) and inputs is None
+    _check_engine(engine, machines, isolate, accel, record)
     for option, path in (("--trace", trace), ("--audit", audit)):
         if path == Path("-"):
             raise KhsError(
                 f"{option} -: it writes a file, not standard output\n  help: name a file"
             )
-    recorded = None if replay is None else records.read(replay)
-    if recorded is not None:
-        recorded.check(archive)
-        frames = recorded.frames if frames is None else frames
-        seed = int(recorded.about["seed"]) if seed is None else seed
-    if record is not None:
-        records.prepare(record)
     declared = archive.manifest["run"]
     wanted = declared["frames"] if frames is None else frames
     for swap in swaps:
@@ -142,8 +142,10 @@ def plan(
                 f"{swap}: the policy needs {swap.state} bytes of state, and the kernel has room "
                 f"for {POLICY_STATE_MAX}\n  help: fewer objects, or fewer contexts in each"
             )
+    if record is not None:
+        prepare(record)
     return Plan(
-        archive.reserving(max((swap.state for swap in swaps), default=0)),
+        archive,
         wanted,
         declared["seed"] if seed is None else seed,
         engine,
@@ -152,12 +154,15 @@ def plan(
         trace,
         _audit(audit, declared) if audit else None,
         record,
-        recorded,
+        source,
+        inputs,
         accel or "tcg",
     )
 
 
-def _check_engine(archive: Archive, engine: str, isolate: bool, accel: str | None) -> None:
+def _check_engine(
+    engine: str, machines: bool, isolate: bool, accel: str | None, record: Path | None
+) -> None:
     """KhsError if the engine cannot do what is asked."""
     if isolate and engine != "unicorn":
         raise KhsError(
@@ -168,7 +173,12 @@ def _check_engine(archive: Archive, engine: str, isolate: bool, accel: str | Non
             f"--accel is for QEMU: the {engine} engine counts instructions and has no other way\n"
             "  help: --engine qemu, or leave --accel out"
         )
-    if archive.machines and (isolate or engine != "unicorn"):
+    if record is not None and engine != "unicorn":
+        raise KhsError(
+            f"--record is for the unicorn engine: of {engine} no inputs are kept for a replay\n"
+            "  help: leave --engine out; khs compare tells whether both do the same"
+        )
+    if machines and (isolate or engine != "unicorn"):
         raise KhsError(
             'partitions of kind "board" run beside the unicorn engine alone, without --isolate'
         )
@@ -185,7 +195,7 @@ class Ran:
     """What came of a run. `audit` is what became of its audit trail, None without one; `stopped`
     tells that the trail ended the run, and why; `refused` are the policies of `Plan.swaps` that did
     not come into force, each with the reason. `machines`: how those of partitions of kind "board"
-    ran; `replayed`: whether a replay came to the same trace."""
+    ran."""
 
     result: Result
     summary: Summary
@@ -193,19 +203,17 @@ class Ran:
     stopped: str = ""
     refused: tuple[str, ...] = ()
     machines: dict[str, Any] | None = None
-    replayed: bool | None = None
 
     @property
     def healthy(self) -> bool:
         """The module went on to the end, so did the audit trail, and every policy that was to come
         into force did."""
-        fine = not self.stopped and not self.refused and self.replayed is not False
-        return self.result.healthy and fine
+        return self.result.healthy and not self.stopped and not self.refused
 
     def to_json(self) -> dict[str, Any]:
         """The document of `khs run --json`."""
         document = self.result.to_json() | {"policies": self.summary.swaps()}
-        more = {"audit": self.audit, "machines": self.machines, "replay_equal": self.replayed}
+        more = {"audit": self.audit, "machines": self.machines}
         return document | {key: value for key, value in more.items() if value is not None}
 
 
@@ -224,6 +232,7 @@ def run(
             lines = ConsoleLines(names, console)
             stack.callback(lines.close)
             summary.on_console = lines.add
+        recorder = _recorder(plan)
         machine = stack.enter_context(open_machine(plan, console=console))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
@@ -242,8 +251,8 @@ def run(
         )
         if auditor is not None:
             auditor.end(result)
-        if plan.record is not None:
-            records.write(plan.record, plan.archive, result, machine.inputs)
+        if recorder is not None:
+            recorder.end(result, machine.inputs)
     return Ran(
         result,
         summary,
@@ -251,7 +260,20 @@ def run(
         auditor.why if auditor and auditor.stopped else "",
         tuple(_refused(plan, summary)),
         _machines(machine),
-        _is_same(plan, result),
+    )
+
+
+def _recorder(plan: Plan) -> Recorder | None:
+    if plan.record is None:
+        return None
+    return Recorder(
+        plan.record,
+        plan.archive,
+        frames=plan.frames,
+        seed=plan.seed,
+        swaps=plan.swaps,
+        trace=plan.trace,
+        source=plan.source,
     )
 
 
@@ -261,14 +283,6 @@ def _machines(machine: Machine) -> dict[str, Any] | None:
     if not isinstance(machine, beside.Machine):
         return None
     return {peer.about.name: peer.to_json() for peer in machine.peers}
-
-
-def _is_same(plan: Plan, result: Result) -> bool | None:
-    """Whether a replay came to the trace of its record, if it went as far."""
-    recorded = plan.replay
-    if recorded is None or result.frames != recorded.frames or recorded.trace_sha256 is None:
-        return None
-    return result.trace_sha256 == recorded.trace_sha256
 
 
 def _refused(plan: Plan, summary: Summary) -> Iterator[str]:
@@ -298,9 +312,9 @@ def open_machine(
     if plan.machines:
         from khs.engine.qemu import beside
 
-        return beside.Machine(plan.archive, plan.seed, policies, console or (lambda line: None))
+        return beside.Machine(plan.image, plan.seed, policies, console or (lambda line: None))
     if plan.engine == "unicorn":
-        image = plan.archive if plan.replay is None else Inputs(plan.archive, plan.replay.inputs)
+        image = plan.image if plan.inputs is None else Inputs(plan.image, list(plan.inputs))
         prompt = plan.audit is not None and plan.audit.on_full == "stop"
         return unicorn.Machine(
             image, seed=plan.seed, policy_at=policies, isolate=plan.isolate, prompt=prompt
@@ -309,7 +323,7 @@ def open_machine(
 
     firmware = build_firmware(Arch[plan.archive.manifest["arch"].upper()], say)
     return qemu.Machine(
-        plan.archive,
+        plan.image,
         firmware,
         seed=plan.seed,
         policy_at=policies,

@@ -13,7 +13,7 @@ from typing import Any
 from khs import config, monitor
 from khs.errors import KhsError
 from khs.image import Archive, load_policy
-from khs.image.open import find_system
+from khs.image.open import find_system, is_description
 
 _MAGIC = b"KSSP"  # of policy.bin
 
@@ -51,7 +51,10 @@ def read_swaps(
     `system` is the argument the archive was opened from: a PSL file is compiled for it. A compiled
     policy goes to the kernel as it is, which verifies it. Raises KhsError.
     """
-    swaps = [_swap(*parse(text), archive, system, board, overlays) for text in texts]
+    swaps = [
+        read_policy(f"--policy-at {text}", *parse(text), archive, system, board, overlays)
+        for text in texts
+    ]
     frames = [swap.frame for swap in swaps]
     if len(set(frames)) != len(frames):
         raise KhsError("--policy-at: two policies cannot come into force at the same frame")
@@ -66,14 +69,16 @@ def parse(text: str) -> tuple[int, str]:
     return int(number), name
 
 
-def _swap(
+def read_policy(
+    option: str,
     frame: int,
     name: str,
     archive: Archive,
-    system: str,
+    system: str | None,
     board: str | None,
     overlays: Sequence[Path],
 ) -> Swap:
+    """The policy that `option` names, see `read_swaps`. Without `system` none can be compiled."""
     known = archive.names["policies"]
     if name in known:
         number = known.index(name)
@@ -81,28 +86,28 @@ def _swap(
     path = Path(name)
     if not path.is_file():
         raise KhsError(
-            f"--policy-at {frame}={name}: there is no such file, and no such policy in the system\n"
+            f"{option}: there is no such file, and no such policy in the system\n"
             f"  help: policies of the system: {', '.join(known)}"
         )
-    if binary := _compiled(path):
+    if binary := _compiled(path, option):
         return Swap(frame, path.stem, binary, _map(path.with_suffix(".json"), binary))
-    source = find_system(system)
-    if source.suffix != ".toml":
+    source = None if system is None else find_system(system)
+    if source is None or not is_description(source):
         raise KhsError(
-            f"--policy-at {frame}={name}: a policy is compiled for a system's folder, not for an "
-            "archive\n  help: give the folder with system.toml"
+            f"{option}: a policy is compiled for a system's folder, not for an archive\n"
+            "  help: give the folder with system.toml, or a policy of kss compile"
         )
     described = config.load(source, overlays=overlays, board=board)
     policy = load_policy(described, path.resolve(), path.stem)
     return Swap(frame, policy.name, policy.binary, policy.map)
 
 
-def _compiled(path: Path) -> bytes:
+def _compiled(path: Path, option: str) -> bytes:
     """The bytes of a compiled policy, b"" if the file is none."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise KhsError(f"--policy-at: cannot read {path}: {error.strerror}") from None
+        raise KhsError(f"{option}: cannot be read: {error.strerror}") from None
     return data if data.startswith(_MAGIC) else b""
 
 

@@ -22,6 +22,7 @@ from khs.cli import (
     flow,
     import_,
     new,
+    replay,
     report,
     resolve,
     run,
@@ -41,7 +42,15 @@ app = typer.Typer(
 for _panel, _commands in (
     (
         "Run and look",
-        (run.run, trace.trace, report.report, explain.explain, flow.flow, compare.compare),
+        (
+            run.run,
+            replay.replay,
+            trace.trace,
+            report.report,
+            explain.explain,
+            flow.flow,
+            compare.compare,
+        ),
     ),
     ("Boards", (boot.boot, debug.debug)),
     ("Make", (new.new, import_.import_, check.check, resolve.resolve, build.build, schema.schema)),

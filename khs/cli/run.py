@@ -13,6 +13,7 @@ import typer
 from khs.cli import common, options
 
 if TYPE_CHECKING:
+    from khs.record import Source
     from khs.runs import Plan, Ran
 
 
@@ -45,10 +46,7 @@ Isolate: TypeAlias = Annotated[
     bool, typer.Option("--isolate", help="Run the guests in a child confined by seccomp.")
 ]
 Record: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Keep what comes from outside, with its ticks, in this folder.")
-]
-Replay: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Run again what --record kept; exits 1 if the trace differs.")
+    Path | None, typer.Option(metavar="DIR", help="Keep what khs replay needs in this folder.")
 ]
 Accel: TypeAlias = Annotated[
     str | None,
@@ -71,7 +69,6 @@ def run(
     policy_at: PolicyAt = None,
     isolate: Isolate = False,
     record: Record = None,
-    replay: Replay = None,
     console: ShowConsole = False,
     accel: Accel = None,
     as_json: options.Json = False,
@@ -90,6 +87,7 @@ def run(
         khs run mysystem --trace run.trace
         khs run mysystem --audit audit.jsonl
         khs run mysystem --policy-at 100=stricter.psl
+        khs run mysystem --record kept
     """
     from khs import runs, swaps
     from khs.cli.progress import Reporter
@@ -109,7 +107,7 @@ def run(
             trace=trace,
             audit=audit,
             record=record,
-            replay=replay,
+            source=_source(system, board, layers),
             accel=accel,
         )
         for line in runs.remarks(plan):
@@ -119,6 +117,14 @@ def run(
         ran = runs.run(plan, reporter.frames, show if console else None)
     _report(ran, as_json)
     return _end(ran, plan)
+
+
+def _source(system: str, board: str | None, layers: list[Path]) -> Source | None:
+    from khs.image.open import find_system, is_description
+    from khs.record import Source
+
+    path = find_system(system)
+    return Source(path, board, tuple(layers)) if is_description(path) else None
 
 
 def _report(ran: Ran, as_json: bool) -> None:
@@ -134,8 +140,6 @@ def _end(ran: Ran, plan: Plan) -> int:
     """Says what went wrong beside the system; the exit code."""
     for line in ran.refused:
         common.note(line)
-    if ran.replayed is False:
-        common.note("the replay came to another trace than the run that was recorded")
     if ran.result.interrupted or ran.stopped:
         why = ran.stopped or "interrupted"
         done = f"{ran.result.frames} of {plan.frames} frames"

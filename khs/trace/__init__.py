@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from khs.trace.diff import Difference, diff
+from khs.trace.diff import Difference, diff, diff_decisions
 from khs.trace.events import Event, decode, split
 from khs.trace.file import Reader, Writer, read
 from khs.trace.names import Names
@@ -16,6 +16,7 @@ __all__ = [
     "Writer",
     "decode",
     "diff",
+    "diff_decisions",
     "format",
     "read",
     "split",

@@ -20,6 +20,7 @@ from .conftest import Khs
 
 COMMANDS = [
     "run",
+    "replay",
     "trace",
     "report",
     "explain",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -224,8 +224,11 @@ def read(recording: Recording, name: str) -> Swap:
     return policy
 
 
-def _endpoints(policy_map: Any) -> dict[str, Any]:
-    return {row["name"]: row["endpoints"] for row in policy_map.get("classes", ())}
+def _endpoints(policy_map: Mapping[str, Any]) -> dict[str, Any]:
+    """By class; of a map from a file, which may hold anything, what can be had."""
+    classes = policy_map.get("classes")
+    rows = classes if isinstance(classes, list) else []
+    return {str(row.get("name")): row.get("endpoints") for row in rows if isinstance(row, dict)}
 
 
 def under(archive: Archive, policy: Swap) -> Archive:

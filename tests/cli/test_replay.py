@@ -365,6 +365,11 @@ def test_a_compiled_policy_needs_no_sources(
     shutil.rmtree(system)
     done = khs("replay", kept, "--policy", tmp_path / "cool.bin", "--json")
     assert (done.code, json.loads(done.out)["first_difference"]["index"] > 0) == (1, True)
+    names = json.loads((tmp_path / "cool.json").read_bytes())
+    for classes in (5, [5], [{"name": [], "endpoints": 5}]):  # nothing that can be compared
+        (tmp_path / "cool.json").write_text(json.dumps(names | {"classes": classes}))
+        done = khs("replay", kept, "--policy", tmp_path / "cool.bin")
+        assert (done.code, "has other endpoints or messages" in done.err) == (2, True)
     damaged = bytearray((tmp_path / "cool.bin").read_bytes())
     struct.pack_into("<I", damaged, 4, 99)
     (tmp_path / "cool.bin").write_bytes(damaged)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from khs.report.timeline import Drawn
+from khs.report.timeline import Drawn, Room
 from khs.trace import events, text
 from khs.trace.console import ConsoleLines
 from khs.trace.events import Event
@@ -18,9 +18,10 @@ from khs.trace.summary import Summary
 from khs.trace.timeline import Timeline
 from khs.trace.verdicts import Verdicts
 
-#: Partitions, kinds of interaction, and events of health monitor, policies and module that are
-#: told; console lines of all partitions. Of more it is told how many there were.
-PARTITIONS, INTERACTIONS, NOTED, LINES = 256, 500, 500, 500
+#: Partitions and kinds of interaction that are told; events of health monitor, policies and module
+#: and console lines, of a partition and of all. Of more it is told how many there were.
+PARTITIONS, INTERACTIONS = 256, 500
+OF_ONE, OF_ALL = 200, 1000
 
 Interaction = tuple[str, str, str, str]  # from, to, kind of event, method
 Answers = list[int]  # granted, denied
@@ -59,9 +60,9 @@ class Collected:
     undecided: Counter[str] = field(default_factory=Counter)
     in_force: set[int] = field(default_factory=lambda: {0})
     noted: list[tuple[str, str, str, str]] = field(default_factory=list)
-    more_noted: int = 0
+    room_noted: Room = field(default_factory=lambda: Room(OF_ONE, OF_ALL))
     lines: list[str] = field(default_factory=list)
-    more_lines: int = 0
+    room_lines: Room = field(default_factory=lambda: Room(OF_ONE, OF_ALL))
     events: int = 0
     granted: int = 0
     denied: int = 0
@@ -94,6 +95,7 @@ class _Collector:
             bool(self._outline.schedules),
         )
         self._lines = ConsoleLines(names, self._line)
+        self._writer: int | None = None  # whose line ends
 
     def add(self, record: bytes) -> None:
         event = events.decode(record)
@@ -138,6 +140,7 @@ class _Collector:
                 if event.condition:  # not that of the boot
                     self._note(event)
             case events.Console():
+                self._writer = event.partition
                 self._lines.add(event)
             case events.PolicySwap():
                 if event.kept is not None and event.policy is not None:
@@ -192,16 +195,12 @@ class _Collector:
         found.drawn.mark(event.tick, event.partition, kind, words.strip())
         if kind == "fault":  # told each once, by the summary
             return
-        if len(found.noted) == NOTED:
-            found.more_noted += 1
-            return
-        whose = self._names.partition(event.partition)
-        found.noted.append((self._names.ms(event.tick), whose, kind, words.strip()))
+        if found.room_noted.take(event.partition):
+            whose = self._names.partition(event.partition)
+            found.noted.append((self._names.ms(event.tick), whose, kind, words.strip()))
 
     def _line(self, line: str) -> None:
-        if len(self.found.lines) == LINES:
-            self.found.more_lines += 1
-        else:
+        if self.found.room_lines.take(self._writer):
             self.found.lines.append(line)
 
     def _partition(self, number: int | None) -> Partition | None:

@@ -121,14 +121,15 @@ def _limits(found: Collected) -> Iterator[str]:
     drawn = found.drawn
     if not found.outlined:
         yield "The trace has no schedule in its header, so windows are not drawn."
-    if drawn.cut is not None:
+    if drawn.windows_end is not None:
+        yield f"The run is long: windows are drawn up to {found.names.ms(drawn.windows_end)} ms."
+    if drawn.calls_end is not None:
         yield (
-            f"The run is long: windows and hypercalls are drawn one by one up to "
-            f"{found.names.ms(drawn.cut)} ms. Of the {drawn.left_out} behind that only hypercalls "
-            f"are drawn, by how many there are in each {found.names.ms(drawn.calls_of.width)} ms."
+            f"Hypercalls are drawn one by one up to {found.names.ms(drawn.calls_end)} ms, behind "
+            f"that by how many there are in each {found.names.ms(drawn.calls_of.width)} ms."
         )
-    if drawn.more_marks:
-        yield f"{drawn.more_marks} later denials, faults and other events are not marked."
+    if drawn.room.left_out:
+        yield f"{drawn.room.left_out} more denials, faults and other events are not marked."
 
 
 def _drawing(drawn: Drawn, names: Names) -> dict[str, object]:
@@ -143,7 +144,7 @@ def _drawing(drawn: Drawn, names: Names) -> dict[str, object]:
     code_of = {code: at for at, code in enumerate(codes)}
     return {
         "end": ns(drawn.end),
-        "exact": None if drawn.cut is None else ns(drawn.cut),
+        "exact": None if drawn.calls_end is None else ns(drawn.calls_end),
         "partitions": [names.partition(n) for n in range(len(drawn.calls_of.rows))],
         "windows": [[who, ns(start), ns(end)] for who, start, end in drawn.windows],
         "names": [text.hypercall_name(number) for number in numbers],

@@ -149,7 +149,7 @@ def noted(found: Collected) -> Html:
     """Health events, restarts, swaps and switches in the order of time."""
     heads = ["at, ms", "partition", "event", "what"]
     rows = ((tag("a", ms, href=f"#t={ms}"), *rest) for ms, *rest in found.noted)
-    return join((table("Events", heads, rows), _more(found.more_noted, "events")))
+    return join((table("Events", heads, rows), _more(found.room_noted.left_out, "events")))
 
 
 def console(found: Collected) -> Html:
@@ -157,7 +157,7 @@ def console(found: Collected) -> Html:
     if not found.lines:
         return tag("p", "None.", class_="none")
     lines = tag("pre", join(tag("span", line) for line in found.lines), tabindex=0)
-    return join((lines, _more(found.more_lines, "lines")))
+    return join((lines, _more(found.room_lines.left_out, "lines")))
 
 
 # ---- coverage

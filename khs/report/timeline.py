@@ -3,16 +3,34 @@ many there were in each of a thousand equal stretches: the page does not grow wi
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections import Counter
 from dataclasses import dataclass, field
 
 from khs.trace.events import Hypercall
 from khs.trace.timeline import Slot
 
-#: Windows, hypercalls, and what is marked (denials, faults, health events) that are kept.
-WINDOWS, CALLS, MARKS = 10_000, 10_000, 1_000
+#: Windows and hypercalls that are kept, and marks (denials, faults, health events) of a partition
+#: and of all: what one makes up hides nothing of another.
+WINDOWS, CALLS, MARKS_OF_ONE, MARKS = 10_000, 10_000, 200, 2_000
 STRETCHES = 1024
 _LONGEST = 300
+
+
+class Room:
+    """Takes so many of each, and so many of all; the others it counts."""
+
+    def __init__(self, each: int, whole: int) -> None:
+        self._each, self._whole = each, whole
+        self._taken: Counter[int | None] = Counter()
+        self.left_out = 0
+
+    def take(self, whose: int | None) -> bool:
+        """Whether there is room for one more of that partition."""
+        if self._taken[whose] >= self._each or self._taken.total() >= self._whole:
+            self.left_out += 1
+            return False
+        self._taken[whose] += 1
+        return True
 
 
 class Counts:
@@ -40,17 +58,17 @@ class Counts:
 @dataclass
 class Drawn:
     """`calls`: partition, entry, return, number, code (None: it waits), whether it was denied;
-    `marks`: tick, partition, kind, words. Ticks. `cut` is where the first window or hypercall was
-    left out, `left_out` how many were."""
+    `marks`: tick, partition, kind, words. Ticks. `windows_end` and `calls_end` are where the first
+    one was left out."""
 
     calls_of: Counts
     denied_of: Counts
     windows: list[tuple[int, int, int]] = field(default_factory=list)
     calls: list[tuple[int, int, int, int, int | None, bool]] = field(default_factory=list)
     marks: list[tuple[int, int | None, str, str]] = field(default_factory=list)
-    more_marks: int = 0
-    left_out: int = 0
-    cut: int | None = None
+    room: Room = field(default_factory=lambda: Room(MARKS_OF_ONE, MARKS))
+    windows_end: int | None = None
+    calls_end: int | None = None
     end: int = 0
 
     @classmethod
@@ -64,7 +82,9 @@ class Drawn:
         if slot.partition is None:
             return
         self.end = max(self.end, slot.end)
-        if self._room(self.windows, WINDOWS, slot.start) and self._known(slot.partition):
+        if len(self.windows) == WINDOWS:
+            self.windows_end = slot.start if self.windows_end is None else self.windows_end
+        elif self._known(slot.partition):
             self.windows.append((slot.partition, slot.start, slot.end))
 
     def call(self, event: Hypercall, end: int, denied: bool) -> None:
@@ -75,23 +95,15 @@ class Drawn:
         self.calls_of.add(partition, event.tick)
         if denied:
             self.denied_of.add(partition, event.tick)
-        if self._room(self.calls, CALLS, event.tick):
+        if len(self.calls) == CALLS:
+            self.calls_end = event.tick if self.calls_end is None else self.calls_end
+        else:
             self.calls.append((partition, event.tick, end, event.number, event.code, denied))
 
     def mark(self, tick: int, partition: int | None, kind: str, words: str) -> None:
         """Something people look for."""
-        if len(self.marks) == MARKS:
-            self.more_marks += 1
-        else:
+        if self.room.take(partition):
             self.marks.append((tick, partition, kind, words[:_LONGEST]))
 
     def _known(self, partition: int) -> bool:
         return partition < len(self.calls_of.rows)
-
-    def _room(self, rows: Sized, most: int, tick: int) -> bool:
-        """Whether one more is kept; from the first that is not, none is."""
-        if self.cut is None and len(rows) < most:
-            return True
-        self.cut = tick if self.cut is None else self.cut
-        self.left_out += 1
-        return False

@@ -9,13 +9,20 @@ _MASK = (1 << 64) - 1
 
 def varint(value: int) -> bytes:
     """An integer of 64 bits; a negative one as its two's complement."""
-    value &= _MASK
+    return _SMALL[value] if 0 <= value < len(_SMALL) else _varint(value & _MASK)
+
+
+def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+#: Most of them are keys and lengths.
+_SMALL = [_varint(value) for value in range(1024)]
 
 
 def number(field: int, value: int) -> bytes:

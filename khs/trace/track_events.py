@@ -13,8 +13,8 @@ from enum import IntEnum
 
 from khs.trace.protobuf import fixed64, message, number, text
 
-_SEQUENCE = 1
-_CLEARED, _NEEDS = 1, 2  # SequenceFlags
+_OF_SEQUENCE = number(10, 1)
+_BEGINS, _GOES_ON = number(13, 1), number(13, 2)  # SequenceFlags: CLEARED, NEEDS_INCREMENTAL_STATE
 _CLOCK = 6  # BUILTIN_CLOCK_BOOTTIME
 _EXPLICIT = 3  # ChildTracksOrdering
 _LAST = (1 << 63) - 1
@@ -69,7 +69,7 @@ class TrackEvents:
         self._new: list[bytes] = []
         clock = message(1, number(1, _CLOCK), number(2, 0))
         self._packet(
-            number(13, _CLEARED),
+            _BEGINS,
             message(59, number(58, _CLOCK)),  # defaults: timestamps are of this clock
             message(6, clock, number(2, _CLOCK)),
         )
@@ -123,12 +123,16 @@ class TrackEvents:
         return b"".join(message(4, self._detail(*each)) for each in details.items())
 
     def _detail(self, key: str, value: Value) -> bytes:
-        named = self._interned(Kind.DETAIL, key)
-        name = text(10, key) if named is None else number(1, named)
         if isinstance(value, int):
-            return name + (number(3, value) if value >= 0 else number(4, value))
-        shared = self._interned(Kind.VALUE, value) if isinstance(value, Shared) else None
-        return name + (text(6, value) if shared is None else number(17, shared))
+            return self._named(key) + (number(3, value) if value >= 0 else number(4, value))
+        if not isinstance(value, Shared):
+            return self._named(key) + text(6, value)
+        shared = self._interned(Kind.VALUE, value)
+        return self._named(key) + (text(6, value) if shared is None else number(17, shared))
+
+    def _named(self, key: str) -> bytes:
+        named = self._interned(Kind.DETAIL, key)
+        return text(10, key) if named is None else number(1, named)
 
     def _interned(self, kind: Kind, value: str) -> int | None:
         """The number of a string, None if there are too many."""
@@ -143,10 +147,10 @@ class TrackEvents:
         new = message(12, *self._new) if self._new else b""
         self._new.clear()
         body = message(11, number(9, kind), number(11, track), about)
-        self._packet(number(8, min(ns, _LAST)), number(13, _NEEDS), new, body)
+        self._packet(number(8, min(ns, _LAST)), _GOES_ON, new, body)
 
     def _track(self, track: int, *about: bytes) -> None:
         self._packet(message(60, number(1, track), *about, number(11, _EXPLICIT)))
 
     def _packet(self, *parts: bytes) -> None:
-        self._write(message(1, number(10, _SEQUENCE), *parts))
+        self._write(message(1, _OF_SEQUENCE, *parts))

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from khs.report import collect, page
-from khs.report.collect import INTERACTIONS, LINES, NOTED, PARTITIONS
+from khs.report import collect, page, timeline
+from khs.report.collect import INTERACTIONS, PARTITIONS
 from khs.report.html import Html, data, tag
-from khs.report.timeline import CALLS, MARKS, STRETCHES, WINDOWS
+from khs.report.timeline import MARKS_OF_ONE, STRETCHES
 from tests.trace.conftest import make_record
 from tests.trace.run import CLIENT, NONE, RUN, RUN_HEADER, boot, call, health, ms, verdict
 
@@ -159,7 +159,8 @@ def test_what_is_drawn() -> None:
 
 
 def busy(count: int) -> Iterator[bytes]:
-    """A hypercall, a denial, a health event and a console line in every frame, all different."""
+    """A hypercall, a denial, a health event and a console line in every frame, all different; at
+    the end another partition speaks."""
     yield from boot()
     for n in range(count):
         at = 10 * n + 1.0
@@ -167,25 +168,34 @@ def busy(count: int) -> Iterator[bytes]:
         yield call(at, CLIENT, "port_send", 1, n, 16, code=7)
         yield health(at + 5, b"%d" % n)
         yield make_record(11, tick=ms(at + 5), partition=1, data=b"line %d\n" % n)
+    yield make_record(7, tick=ms(10 * count), code=1, args=[0x4000_0000, 7, 0])
+    yield make_record(8, tick=ms(10 * count), partition=0, code=4, value=4, args=[1, 1, 0])
+    yield make_record(11, tick=ms(10 * count), partition=0, data=b"at last\n")
 
 
 def test_a_long_run_makes_no_long_page_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from khs.report import timeline
-
     monkeypatch.setattr(timeline, "CALLS", 100)
     monkeypatch.setattr(timeline, "WINDOWS", 150)
     short, long = made(busy(700)), made(busy(2100))
     assert len(long) < len(short) * 1.1
     parsed, told = Parsed(long), drawing(long)
-    assert "drawn one by one up to 750.000000 ms" in parsed.section("timeline")
-    assert "later denials, faults and other events are not marked" in parsed.section("timeline")
-    assert "And 1600 events." in parsed.section("health")
-    assert "And 1600 lines." in parsed.section("console")
-    assert (len(told["windows"]), len(told["calls"])) == (150, 75)
+    assert "windows are drawn up to 750.000000 ms" in parsed.section("timeline")
+    assert "one by one up to 1001.000000 ms, behind that by" in parsed.section("timeline")
+    assert "more denials, faults and other events are not marked" in parsed.section("timeline")
+    assert "And 1900 events." in parsed.section("health")
+    assert "And 1900 lines." in parsed.section("console")
+    assert (len(told["windows"]), len(told["calls"])) == (150, 100)
     assert sum(map(sum, told["counts"])) == sum(map(sum, told["denied"])) == 2100
     assert len(told["counts"][0]) == STRETCHES
-    assert len(told["marks"]) == MARKS
-    assert (CALLS, WINDOWS, NOTED, LINES) == (10_000, 10_000, 500, 500)
+
+
+def test_what_one_partition_makes_up_hides_nothing_of_another() -> None:
+    text = made(busy(2100))
+    parsed = Parsed(text)
+    assert "client: at last" in parsed.section("console")
+    assert "21000.000000 client health memory-fault" in parsed.section("health")
+    kinds = [mark[2] for mark in drawing(text)["marks"]]
+    assert kinds.count("denied") == kinds.count("health") == MARKS_OF_ONE
 
 
 def test_made_up_numbers_make_no_long_page() -> None:

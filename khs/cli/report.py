@@ -11,7 +11,9 @@ from khs.cli import common, options
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="What khs run --trace wrote.")],
+    run: Annotated[
+        Path, typer.Argument(help="What khs run --trace wrote, or the folder of --record.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page; default: RUN.html.")
     ] = None,
@@ -24,13 +26,15 @@ def report(
 
         khs report run.trace -o report.html
         khs run mysystem --trace run.trace && khs report run.trace
+        khs run mysystem --record kept && khs report kept
     """
     from khs import report as reports
+    from khs.cli.recorded import trace_of
     from khs.trace import Reader
 
     out = run.with_name(f"{run.name}.html") if output is None else output
     common.not_the_same(run, out)
-    with Reader(run) as reader:
+    with trace_of(run, quiet=as_json) as trace, Reader(trace) as reader:
         found = reports.write(reader, out)
     about = {"events": found.events, "granted": found.granted, "denied": found.denied}
     if as_json:

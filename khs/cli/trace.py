@@ -33,7 +33,10 @@ def trace(
     ] = False,
     perfetto: Annotated[
         Path | None,
-        typer.Option(metavar="OUT", help="Write it as a picture, for ui.perfetto.dev."),
+        typer.Option(
+            metavar="OUT",
+            help="Write it as a picture, for ui.perfetto.dev; FILE may be a recording.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
 ) -> int:
@@ -75,10 +78,11 @@ def trace(
 
 
 def _picture(file: Path, out: Path, as_json: bool) -> int:
+    from khs.cli.recorded import trace_of
     from khs.trace import Reader, perfetto
 
     common.not_the_same(file, out)
-    with Reader(file) as reader:
+    with trace_of(file, quiet=as_json) as trace, Reader(trace) as reader:
         count = perfetto.write(reader, out)
     if as_json:
         common.print_json({"perfetto": str(out), "events": count})

@@ -76,7 +76,7 @@ class Reader:
         except IsADirectoryError:
             raise TraceError(
                 f"{path} is a folder, no trace file\n"
-                "  help: khs run SYSTEM --replay DIR --trace FILE makes one of a record"
+                "  help: khs replay DIR --trace FILE makes one of a recording"
             ) from None
         except OSError as error:
             raise TraceError(f"{path}: cannot be read: {error.strerror}") from None

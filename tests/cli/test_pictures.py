@@ -12,6 +12,7 @@ import pytest
 from tests.trace import pftrace
 
 from .conftest import Khs
+from .test_replay import changed
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_pictures_destroy_nothing(khs: Khs, attacked: Path, tmp_path: Path) -> N
     assert "another name" in done.err
     for option in (("--denied",), ("--partition", "sensor"), ("--events",)):
         assert khs("trace", attacked, "--perfetto", tmp_path / "out", *option).code == 2
-    assert khs("trace", tmp_path, "--perfetto", tmp_path / "out").code == 2
+    assert khs("trace", tmp_path, "--perfetto", tmp_path / "out").code == 2, "no recording"
     assert not (tmp_path / "out").exists()
 
 
@@ -95,3 +96,26 @@ def test_a_report_stands_beside_its_trace(khs: Khs, attacked: Path, tmp_path: Pa
     attacked.write_bytes(before[:-8])
     done = khs("report", attacked, "-o", tmp_path / "cut.html")
     assert done.code == 2 and "cut short" in done.err and not (tmp_path / "cut.html").exists()
+
+
+def test_a_recording_is_drawn_as_it_ran(khs: Khs, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    kept, trace = tmp_path / "kept", tmp_path / "run.trace"
+    run = ("run", "iot-gateway", "--frames", 30)
+    assert khs(*run, "--record", kept, "--trace", trace).code == 0
+    for source in (kept, trace):
+        assert khs("trace", source, "--perfetto", f"{source}.pftrace").code == 0
+        assert khs("report", source, "-o", f"{source}.html").code == 0
+    assert Path(f"{kept}.pftrace").read_bytes() == Path(f"{trace}.pftrace").read_bytes()
+    assert Path(f"{kept}.html").read_text("utf-8") == Path(f"{trace}.html").read_text("utf-8")
+
+
+def test_a_recording_that_runs_otherwise_is_not_drawn(khs: Khs, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    kept, out = tmp_path / "kept", tmp_path / "run.html"
+    assert khs("run", "iot-gateway", "--frames", 3, "--record", kept).code == 0
+    about = json.loads((kept / "run.json").read_bytes())
+    changed(kept, result=about["result"] | {"trace_sha256": "0" * 64})
+    done = khs("report", kept, "-o", out)
+    assert (done.code, out.exists()) == (1, False)
+    assert f"khs replay {kept}" in done.err

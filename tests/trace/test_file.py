@@ -77,5 +77,5 @@ def test_a_damaged_event_is_named_with_file_and_offset(
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="cannot be read: No such file"):
         list(read(tmp_path / "missing"))
-    with pytest.raises(TraceError, match="is a folder, no trace file\n  help: khs run"):
+    with pytest.raises(TraceError, match="is a folder, no trace file\n  help: khs replay"):
         list(read(tmp_path))

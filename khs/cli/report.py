@@ -40,5 +40,5 @@ def report(
     if as_json:
         common.print_json({"report": str(out), **about})
     else:
-        common.note(f"{out}: {found.events} events, {found.denied} denied; open it in a browser")
+        print(f"{out}: {found.events} events, {found.denied} denied; open it in a browser")
     return common.OK

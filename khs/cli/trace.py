@@ -87,7 +87,7 @@ def _picture(file: Path, out: Path, as_json: bool) -> int:
     if as_json:
         common.print_json({"perfetto": str(out), "events": count})
     else:
-        common.note(f"{out} shows {count} events; open it in https://ui.perfetto.dev")
+        print(f"{out} shows {count} events; open it in https://ui.perfetto.dev")
     return common.OK
 
 

@@ -87,7 +87,9 @@ def test_the_report_of_the_gateway(khs: Khs, attacked: Path, tmp_path: Path) -> 
 
 
 def test_a_report_stands_beside_its_trace(khs: Khs, attacked: Path, tmp_path: Path) -> None:
-    assert khs("report", attacked).code == 0
+    done = khs("report", attacked)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{tmp_path / 'run.trace.html'}: ")
     assert (tmp_path / "run.trace.html").read_text("utf-8").startswith("<!doctype html>")
     before = attacked.read_bytes()
     assert khs("report", attacked, "-o", attacked).code == 2 and attacked.read_bytes() == before

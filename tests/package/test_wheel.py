@@ -104,6 +104,8 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
         "khs/_data/boards/firmware/common/main.c",
         "khs/new/templates/system.toml",
         "khs/abi/syscalls/arm-linux.xml",
+        "khs/report/page.css",
+        "khs/report/page.js",
     } <= names
     assert any(name.startswith("khs/_data/cache/elf/") for name in names)
     firmware = [name for name in names if name.startswith("khs/_data/cache/firmware/")]
@@ -234,6 +236,8 @@ def test_every_command_line_runs(place: Place, tmp_path: Path) -> None:
         ["doctor", "--where", "sdk"],
         ["run", archive, "--trace", trace],
         ["trace", trace, "--type", "start"],
+        ["trace", trace, "--perfetto", str(tmp_path / "run.pftrace")],
+        ["report", trace],
     ):
         arguments: Sequence[str] = line
         done = place.run("khs", *arguments)

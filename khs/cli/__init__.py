@@ -5,6 +5,7 @@ Modules import what they need inside their function, so that `khs --help` stays 
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
@@ -88,6 +89,13 @@ def top(
     """
 
 
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
-    """Entry point of the `khs` script."""
+    """Entry point of the `khs` script. Who asks it to end lets it tidy up."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, _leave)
     app(prog_name="khs")

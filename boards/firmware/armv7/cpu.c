@@ -118,30 +118,30 @@ trap cpu_run(cpu_context *context)
     if (context->cpsr & CPSR_THUMB)
         return fault_of(KHS_FAULT_ISA, 0, context->pc, context->pc);
     uint32_t entered = board_clock();
-    for (;;) {
-        uint32_t vector = cpu_enter(context), cycles = board_clock() - entered;
-        /* One that came while the kernel was on its way to this guest is not this guest's. */
-        uint32_t line = vector == VECTOR_INTERRUPT ? board_interrupt() : BOARD_TIMER;
-        if (line == BOARD_NOTHING)
-            continue;
-        trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
-                 : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
-                                            : (trap){.kind = TRAP_DEVICE, .fault = line};
-        t.cycles = cycles;
-        return t;
-    }
+    uint32_t vector = cpu_enter(context), cycles = board_clock() - entered;
+    uint32_t line = vector == VECTOR_INTERRUPT ? board_interrupt() : BOARD_TIMER;
+    trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
+             : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
+             : line == BOARD_NOTHING    ? (trap){.kind = TRAP_NOTHING}
+                                        : (trap){.kind = TRAP_DEVICE, .fault = line};
+    t.cycles = cycles;
+    return t;
 }
 
 void cpu_save_vector(cpu_vector *vector)
 {
+    __asm__ volatile("mrc p15, 0, %0, c13, c0, 2" : "=r"(vector->thread)); /* TPIDRURW */
+    void *at = vector;
     __asm__ volatile(".fpu neon\n vstmia %0!, {d0-d15}\n vstmia %0!, {d16-d31}\n vmrs r1, fpscr\n str r1, [%0]"
-                     : "+r"(vector) : : "r1", "memory");
+                     : "+r"(at) : : "r1", "memory");
 }
 
 void cpu_load_vector(const cpu_vector *vector)
 {
+    __asm__ volatile("mcr p15, 0, %0, c13, c0, 2" : : "r"(vector->thread));
+    const void *at = vector;
     __asm__ volatile(".fpu neon\n vldmia %0!, {d0-d15}\n vldmia %0!, {d16-d31}\n ldr r1, [%0]\n vmsr fpscr, r1"
-                     : "+r"(vector) : : "r1", "memory");
+                     : "+r"(at) : : "r1", "memory");
 }
 
 void kernel_trapped(uint32_t vector, uint32_t pc)

@@ -14,7 +14,7 @@ typedef struct cpu_context {
 typedef struct cpu_vector {
     uint64_t d[32];
     uint32_t fpscr;
-    uint32_t pad;
+    uint32_t thread; /* TPIDRURW, which user mode may write */
 } cpu_vector;
 
 #define CPU_ARCH KHS_ARMV7

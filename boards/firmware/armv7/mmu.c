@@ -76,6 +76,7 @@ void mmu_open(void)
     fill_kernel(&kernel_space);
     __asm__ volatile("mcr p15, 0, %0, c2, c0, 2\n" /* TTBCR: TTBR0 for everything */
                      "mcr p15, 0, %1, c3, c0, 0\n" /* DACR: domain 0 is checked */
+                     "mcr p14, 6, %1, c0, c0, 0\n" /* TEECR: user mode has no TEEHBR */
                      "mcr p15, 0, %0, c7, c5, 0\n" /* ICIALLU */
                      : : "r"(zero), "r"(clients));
     use(&kernel_space);

@@ -69,24 +69,38 @@ trap cpu_run(cpu_context *context)
 {
     pc_context(&context->ss + 1);
     uint32_t entered = board_clock();
-    for (;;) {
-        cpu_enter(context);
-        uint32_t cycles = board_clock() - entered;
-        bool interrupt = context->vector >= EXCEPTIONS && context->vector != VECTOR_HYPERCALL;
-        /* One that came while the kernel was on its way to this guest is not this guest's. */
-        uint32_t line = interrupt ? board_interrupt() : BOARD_TIMER;
-        if (line == BOARD_NOTHING)
-            continue;
-        trap t = !interrupt            ? exception(context)
-                 : line == BOARD_TIMER ? (trap){.kind = TRAP_TIMER}
-                                       : (trap){.kind = TRAP_DEVICE, .fault = line};
-        t.cycles = cycles;
-        return t;
-    }
+    cpu_enter(context);
+    uint32_t cycles = board_clock() - entered;
+    bool interrupt = context->vector >= EXCEPTIONS && context->vector != VECTOR_HYPERCALL;
+    uint32_t line = interrupt ? board_interrupt() : BOARD_TIMER;
+    trap t = !interrupt              ? exception(context)
+             : line == BOARD_TIMER   ? (trap){.kind = TRAP_TIMER}
+             : line == BOARD_NOTHING ? (trap){.kind = TRAP_NOTHING}
+                                     : (trap){.kind = TRAP_DEVICE, .fault = line};
+    t.cycles = cycles;
+    return t;
 }
 
-void cpu_save_vector(cpu_vector *vector) { __asm__ volatile("fxsave %0" : "=m"(*vector)); }
-void cpu_load_vector(const cpu_vector *vector) { __asm__ volatile("fxrstor %0" : : "m"(*vector)); }
+#ifdef __x86_64__
+#define OTHER_SEGMENTS(move) move("ds", 0) move("es", 1) move("fs", 2) move("gs", 3)
+#else /* trap.S keeps ds and es */
+#define OTHER_SEGMENTS(move) move("fs", 2) move("gs", 3)
+#endif
+
+void cpu_save_vector(cpu_vector *vector)
+{
+#define SAVE(name, n) __asm__ volatile("mov %%" name ", %0" : "=m"(vector->segments[n]));
+    OTHER_SEGMENTS(SAVE)
+    __asm__ volatile("fxsave %0" : "=m"(*(uint8_t(*)[sizeof *vector])vector));
+}
+
+/* fxrstor may leave the addresses of the last x87 instruction and operand as they are. */
+void cpu_load_vector(const cpu_vector *vector)
+{
+    __asm__ volatile("fninit\n fxrstor %0" : : "m"(*vector));
+#define LOAD(name, n) __asm__ volatile("mov %0, %%" name : : "m"(vector->segments[n]));
+    OTHER_SEGMENTS(LOAD)
+}
 
 void kernel_trapped(uintptr_t vector, uintptr_t pc)
 {

@@ -104,7 +104,7 @@ static void open_segments(void)
 }
 
 /* Guests neither run nor read what the kernel does by mistake, and user mode reads no
- * addresses of these tables, where the CPU can see to it. */
+ * addresses of these tables, where the CPU can see to it (boards/pc.toml says what QEMU's can). */
 static void open_guards(void)
 {
     uint32_t a = 7, b, c = 0, d;

@@ -69,6 +69,8 @@ trapped:
     jz      kernel_trap
     mov     15 * 8(%rsp), %rax
     mov     kernel_sp, %rsp
+    pushq   $2                          /* no flag of the guest's: AC would end SMAP */
+    popfq
     pop     %r15
     pop     %r14
     pop     %r13
@@ -112,6 +114,8 @@ trapped:
     jz      kernel_trap
     mov     10 * 4(%esp), %eax
     mov     kernel_sp, %esp
+    push    $2                          /* no flag of the guest's: AC would end SMAP */
+    popf
     pop     %edi
     pop     %esi
     pop     %ebp

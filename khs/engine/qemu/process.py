@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import signal
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -23,6 +25,15 @@ ANSWER = 20.0
 GOODBYE = 5.0
 #: Bytes of QEMU's own words that are kept for messages.
 WORDS = 4096
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """In the child: whatever ends this process, a kill for instance, ends QEMU (prctl(2))."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Process:
@@ -89,6 +100,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                preexec_fn=_die_with_parent,
                 pass_fds=[*self._inherited, *(end.fileno() for end in theirs)],
                 process_group=self._group,
             )

@@ -117,15 +117,19 @@ trap cpu_run(cpu_context *context)
 {
     if (context->cpsr & CPSR_THUMB)
         return fault_of(KHS_FAULT_ISA, 0, context->pc, context->pc);
-    uint32_t entered = board_clock();
-    uint32_t vector = cpu_enter(context), cycles = board_clock() - entered;
-    uint32_t line = vector == VECTOR_INTERRUPT ? board_interrupt() : BOARD_TIMER;
-    trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
-             : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
-             : line == BOARD_NOTHING    ? (trap){.kind = TRAP_NOTHING}
-                                        : (trap){.kind = TRAP_DEVICE, .fault = line};
-    t.cycles = cycles;
-    return t;
+    for (bool late = false;; late = true) {
+        uint32_t entered = board_clock();
+        uint32_t vector = cpu_enter(context), cycles = board_clock() - entered;
+        uint32_t line = vector == VECTOR_INTERRUPT ? board_interrupt() : BOARD_TIMER;
+        if (line == BOARD_NOTHING)
+            continue; /* it came while the kernel was on its way: the guest has executed nothing */
+        trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
+                 : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
+                                            : (trap){.kind = TRAP_DEVICE, .fault = line};
+        t.cycles = cycles;
+        t.late = late;
+        return t;
+    }
 }
 
 void cpu_save_vector(cpu_vector *vector)

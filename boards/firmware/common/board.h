@@ -21,11 +21,12 @@
 
 /* ------------------------------------------------------------ port: cpu */
 
-typedef enum trap_kind { TRAP_TIMER, TRAP_HYPERCALL, TRAP_FAULT, TRAP_DEVICE, TRAP_NOTHING } trap_kind;
+typedef enum trap_kind { TRAP_TIMER, TRAP_HYPERCALL, TRAP_FAULT, TRAP_DEVICE } trap_kind;
 
 typedef struct trap {
     trap_kind kind;
-    uint32_t cycles; /* of board_clock since the guest was entered */
+    bool late; /* an interrupt meant for somebody else came first: the timer was on already */
+    uint32_t cycles; /* of board_clock since the guest was entered for good */
     uint32_t fault; /* enum khs_fault; of TRAP_DEVICE the line */
     uint32_t detail;
     uint64_t pc;
@@ -40,8 +41,7 @@ uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t 
 uint32_t cpu_number(const cpu_context *context);
 void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments);
 void cpu_result(cpu_context *context, uint32_t code, uint32_t value);
-/* Runs the guest until a trap. `space` is in force; the timer runs. TRAP_NOTHING: an interrupt that
- * came while the kernel was on its way; the guest has executed nothing. */
+/* Runs the guest until a trap. `space` is in force; the timer runs. */
 trap cpu_run(cpu_context *context);
 uint64_t cpu_pc(const cpu_context *context);
 /* Number of the trap instruction whose first bytes are at `code`; `told` is what the CPU says. */

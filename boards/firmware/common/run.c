@@ -48,15 +48,11 @@ static void lay_code(uint8_t *page)
     board_code_written(page, PAGE);
 }
 
-/* An interrupt that nobody waits for any more is no guest's: its time is not measured. */
 static trap run_counts(cpu_context *context, uint32_t counts)
 {
-    trap t;
-    do {
-        board_timer_start(counts);
-        t = cpu_run(context);
-        board_timer_stop();
-    } while (t.kind == TRAP_NOTHING);
+    board_timer_start(counts);
+    trap t = cpu_run(context);
+    board_timer_stop();
     return t;
 }
 
@@ -183,7 +179,7 @@ static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
     trap t = run_counts(&c->context, counts_for(f, ticks + f->start_ticks));
     bool interrupted = t.kind == TRAP_TIMER || t.kind == TRAP_DEVICE;
     *ran = ticks_of(f, t.cycles, interrupted ? f->timer_ticks : f->call_ticks);
-    if (t.kind == TRAP_TIMER && *ran < ticks)
+    if (t.kind == TRAP_TIMER && !t.late && *ran < ticks)
         *ran = ticks; /* the timer never comes early */
     return t;
 }

@@ -68,17 +68,21 @@ uint32_t cpu_trap_number(const uint8_t code[2], uint32_t told) { return code[0] 
 trap cpu_run(cpu_context *context)
 {
     pc_context(&context->ss + 1);
-    uint32_t entered = board_clock();
-    cpu_enter(context);
-    uint32_t cycles = board_clock() - entered;
-    bool interrupt = context->vector >= EXCEPTIONS && context->vector != VECTOR_HYPERCALL;
-    uint32_t line = interrupt ? board_interrupt() : BOARD_TIMER;
-    trap t = !interrupt              ? exception(context)
-             : line == BOARD_TIMER   ? (trap){.kind = TRAP_TIMER}
-             : line == BOARD_NOTHING ? (trap){.kind = TRAP_NOTHING}
-                                     : (trap){.kind = TRAP_DEVICE, .fault = line};
-    t.cycles = cycles;
-    return t;
+    for (bool late = false;; late = true) {
+        uint32_t entered = board_clock();
+        cpu_enter(context);
+        uint32_t cycles = board_clock() - entered;
+        bool interrupt = context->vector >= EXCEPTIONS && context->vector != VECTOR_HYPERCALL;
+        uint32_t line = interrupt ? board_interrupt() : BOARD_TIMER;
+        if (line == BOARD_NOTHING)
+            continue; /* it came while the kernel was on its way: the guest has executed nothing */
+        trap t = !interrupt            ? exception(context)
+                 : line == BOARD_TIMER ? (trap){.kind = TRAP_TIMER}
+                                       : (trap){.kind = TRAP_DEVICE, .fault = line};
+        t.cycles = cycles;
+        t.late = late;
+        return t;
+    }
 }
 
 #ifdef __x86_64__

@@ -280,7 +280,7 @@ class Machine:
                 raise
             return
         await inspect(Paused(memory, process))
-        await process.execute("cont")
+        await process.resume()
 
     def _check_isolation(self, memory: Memory, image: int) -> None:
         """`image`: bytes of the boot image."""

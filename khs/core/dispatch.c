@@ -172,15 +172,14 @@ void khs_returned(khs_core *core, uint32_t partition, const khs_return *why)
 
 void khs_enter(khs_core *core, uint32_t partition)
 {
-    const khs_return why = core->state->entered;
+    khs_return *why = &core->state->entered;
     core->state->entered_at = KHS_NEVER;
-    core->state->entered = (khs_return){0};
-    switch (why.kind) {
+    switch (why->kind) {
     case KHS_RET_HYPERCALL:
-        hypercall(core, partition, why.number);
+        hypercall(core, partition, why->number);
         break;
     case KHS_RET_FAULT:
-        fault(core, partition, &why);
+        fault(core, partition, why);
         break;
     case KHS_RET_WAIT:
         khs_emit(core, partition, &(khs_record){.type = KHS_EV_WAIT, .flags = KHS_VISIBLE});
@@ -189,6 +188,7 @@ void khs_enter(khs_core *core, uint32_t partition)
     default:
         break;
     }
+    *why = (khs_return){0};
 }
 
 void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view)

@@ -29,6 +29,8 @@ PROGRAM_BASE, STACK_TOP, STACK_GUARD, START_INFO = (
 )
 #: Registers of a partition's devices lie from here upwards, each device on pages of its own.
 DEVICE_BASE = 0x4C00_0000
+#: Virtual interrupts of a partition that are for devices: IRQ_DEVICE up to IRQ_COUNT of the ABI.
+DEVICES_MOST = 16
 
 
 class Arch(IntEnum):

@@ -88,8 +88,9 @@ typedef struct khs_return {
     } fault;
 } khs_return;
 
-/* The next khs_next deals with it, behind what became due for others in the meantime. */
-void khs_returned(khs_core *core, uint32_t partition, const khs_return *why);
+/* The partition that khs_next named came back. The next khs_next deals with it, behind what became
+ * due for others in the meantime. */
+void khs_returned(khs_core *core, const khs_return *why);
 
 /* Unread records, whole and contiguous; returns their length in bytes. */
 size_t khs_events(const khs_core *core, const uint8_t **records);

@@ -163,9 +163,8 @@ static void fault(khs_core *core, uint32_t self, const khs_return *why)
         p->wait = (khs_waiting){.kind = WAIT_FAULT, .number = KHS_NONE, .until = KHS_NEVER};
 }
 
-void khs_returned(khs_core *core, uint32_t partition, const khs_return *why)
+void khs_returned(khs_core *core, const khs_return *why)
 {
-    (void)partition; /* the one that khs_next named */
     core->state->entered_at = core->state->now + why->ticks;
     core->state->entered = *why;
 }

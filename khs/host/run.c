@@ -31,10 +31,10 @@ static bool is_due(const khs_host *host)
 }
 
 /* Tells the kernel; the next action is then known. */
-static void tell(khs_host *host, uint32_t partition, const khs_return *why)
+static void tell(khs_host *host, const khs_return *why)
 {
     host->spent += why->ticks + ACTION_COST;
-    khs_returned(host->core, partition, why);
+    khs_returned(host->core, why);
 }
 
 bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
@@ -46,8 +46,7 @@ bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
     cpu->pc = khs_block_end(&cpu->now);
     uint32_t number = khs_cpu_number(cpu);
     cpu->in_hook = true;
-    tell(host, cpu->partition,
-         &(khs_return){.kind = KHS_RET_HYPERCALL, .number = number, .ticks = cpu->budget - cpu->left});
+    tell(host, &(khs_return){.kind = KHS_RET_HYPERCALL, .number = number, .ticks = cpu->budget - cpu->left});
     host->next = khs_next(host->core, host->limit);
     cpu->in_hook = false;
     host->guard.armed = 1;
@@ -72,7 +71,7 @@ static void run_partition(khs_host *host)
     if (host->is_next_known)
         khs_port_catch_up(cpu);
     else
-        tell(host, partition, &why);
+        tell(host, &why);
 }
 
 /* What the guest came back for is dealt with: results so far are those of a tick. */

@@ -5,7 +5,7 @@ Only boards have devices: the engine that has none leaves the addresses unmapped
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from khs.abi.hypercalls import CONSTANTS
@@ -36,10 +36,9 @@ def windows(system: System, partition: Partition) -> list[Window]:
     """In the order of system.toml; interrupts are numbered in this order, too."""
     found = []
     address = DEVICE_BASE
-    for number, name in enumerate(partition.devices):
+    for irq, name in enumerate(partition.devices, _FIRST_IRQ):
         device = system.board.devices[name]
         mapped = device.bus == "memory"
-        has_irq = device.irq is not None
         found.append(
             Window(
                 name,
@@ -48,8 +47,8 @@ def windows(system: System, partition: Partition) -> list[Window]:
                 address + device.address % PAGE if mapped else device.address,
                 device.address,
                 device.size,
-                _FIRST_IRQ + number if has_irq else NONE,
-                device.irq if device.irq is not None else NONE,
+                NONE if device.irq is None else irq,
+                NONE if device.irq is None else device.irq,
             )
         )
         if mapped:
@@ -62,7 +61,7 @@ def describe(system: System) -> list[dict[str, Any]]:
     return [
         {
             "partition": partition.number,
-            **{key: getattr(window, key) for key in Window.__dataclass_fields__},
+            **asdict(window),
         }
         for partition in system.partitions
         for window in windows(system, partition)

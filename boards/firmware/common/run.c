@@ -225,7 +225,7 @@ void run_partition(firmware *f, uint32_t partition, uint64_t budget)
     c->ahead -= (uint32_t)why.ticks;
     if (why.kind == KHS_RET_HYPERCALL && why.ticks == 0)
         why.ticks = 1; /* the trap instruction itself */
-    khs_returned(f->core, partition, &why);
+    khs_returned(f->core, &why);
     if (line != BOARD_NOTHING)
         devices_interrupt(f, line);
 }

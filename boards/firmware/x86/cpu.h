@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "../pc/vector.h"
+
 typedef struct cpu_context {
     uint32_t es, ds; /* fs and gs are in cpu_vector */
     uint32_t edi, esi, ebp, esp_of_pushad, ebx, edx, ecx, eax;
@@ -13,18 +15,6 @@ typedef struct cpu_context {
     uint32_t pad[3];
 } __attribute__((aligned(16))) cpu_context;
 
-/* FXSAVE area, which leaves its end to software: ds, es, fs and gs */
-typedef struct cpu_vector {
-    uint16_t fcw;
-    uint8_t legacy[22];
-    uint32_t mxcsr;
-    uint8_t rest[436];
-    uint16_t segments[4];
-    uint8_t unused[40];
-} __attribute__((aligned(16))) cpu_vector;
-_Static_assert(sizeof(cpu_vector) == 512, "layout");
-
 #define CPU_ARCH KHS_X86
-#define CPU_VECTOR_START {.fcw = 0x37f, .mxcsr = 0x1f80}
 
 #endif

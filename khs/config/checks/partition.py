@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from khs.config.document import Document, PartitionTable
-from khs.config.model import PAGE, PRIVILEGES, PROGRAM_BASE, STACK_GUARD, STACK_TOP
+from khs.config.model import DEVICES_MOST, PAGE, PRIVILEGES, PROGRAM_BASE, STACK_GUARD, STACK_TOP
 from khs.config.rules import Context, Problem, Problems, at, readable, rule, suggest
 
 PARTITIONS_MAX = 1024
@@ -157,6 +157,38 @@ def device_once(c: Context, document: Document) -> Problems:
                     "a device belongs to one partition; let the others ask it through a channel",
                 )
             owners.setdefault(name, partition.label)
+
+
+@rule("PART-024", Context.whole)
+def line_of_one_partition(c: Context, document: Document) -> Problems:
+    """Devices that share an interrupt line belong to one partition."""
+    owners: dict[int, tuple[str, str]] = {}
+    for partition in c.partitions():
+        if c.board is None or not readable(partition, "devices"):
+            continue
+        for index, name in enumerate(partition.devices):
+            device = c.board.devices.get(name)
+            if device is None or device.irq is None:
+                continue
+            other, owner = owners.setdefault(device.irq, (name, partition.label))
+            if owner != partition.label and other != name:
+                yield Problem(
+                    at(partition, "devices", index),
+                    f"{name} shares interrupt line {device.irq} with {other}, "
+                    f"which belongs to {owner}",
+                    f"one partition for both, or a device with a line of its own instead of {name}",
+                )
+
+
+@rule("PART-025", Context.partitions)
+def few_devices(c: Context, partition: PartitionTable) -> Problems:
+    """A partition has at most 16 devices: so many virtual interrupts there are for them."""
+    if len(partition.devices) > DEVICES_MOST:
+        yield Problem(
+            at(partition, "devices", DEVICES_MOST),
+            f"{partition.label} has {len(partition.devices)} devices",
+            f"at most {DEVICES_MOST}; give some to another partition",
+        )
 
 
 @rule("PART-013", Context.partitions)

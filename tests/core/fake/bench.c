@@ -30,7 +30,7 @@ void bench(fake_host *system, uint32_t number, const uint64_t *arguments, uint64
             made++;
         }
         if (action.kind == KHS_RUN)
-            khs_returned(core, action.partition, &why);
+            khs_returned(core, &why);
         else if (action.kind == KHS_DRAIN)
             khs_drained(core);
         else

@@ -57,7 +57,7 @@ khs_action_kind runner_step(runner *r, uint64_t until)
         check_run(r, action, until);
         khs_return why = r->host.random ? random_run(&r->host, action.partition, action.budget)
                                         : guest_run(&r->host, action.partition, action.budget);
-        khs_returned(core, action.partition, &why);
+        khs_returned(core, &why);
         r->returns++;
     }
     audit_state(&r->host);

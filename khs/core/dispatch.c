@@ -18,8 +18,8 @@ khs_outcome khs_do_nop(khs_core *core, uint32_t self, const uint64_t *a)
 
 khs_outcome khs_do_wait(khs_core *core, uint32_t self, const uint64_t *a)
 {
-    (void)core, (void)self, (void)a;
-    return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_WINDOW, .until = KHS_NEVER}};
+    (void)a;
+    return khs_block(core, self, (khs_waiting){.kind = WAIT_WINDOW, .until = KHS_NEVER});
 }
 
 khs_outcome khs_do_period_wait(khs_core *core, uint32_t self, const uint64_t *a)
@@ -34,7 +34,7 @@ khs_outcome khs_do_period_wait(khs_core *core, uint32_t self, const uint64_t *a)
         p->deadlines_met += p->deadline_at != KHS_NEVER;
         p->deadline_at = KHS_NEVER;
     }
-    return (khs_outcome){.kind = OUT_BLOCKED, .wait = {.kind = WAIT_PERIOD, .until = KHS_NEVER}};
+    return khs_block(core, self, (khs_waiting){.kind = WAIT_PERIOD, .until = KHS_NEVER});
 }
 
 /* Whether arguments that should have 32 bits are wider, as x64 registers can be. */
@@ -118,7 +118,6 @@ static void hypercall(khs_core *core, uint32_t self, uint32_t number)
     if (outcome.kind == OUT_DONE)
         khs_port_result(core->port, self, outcome.code, outcome.value);
     if (outcome.kind == OUT_BLOCKED) {
-        p->wait = outcome.wait;
         p->wait.number = number;
         khs_due_at(core, p->wait.until);
     }
@@ -165,8 +164,12 @@ static void fault(khs_core *core, uint32_t self, const khs_return *why)
 
 void khs_returned(khs_core *core, const khs_return *why)
 {
-    core->state->entered_at = core->state->now + why->ticks;
-    core->state->entered = *why;
+    khs_state *s = core->state;
+    s->entered_at = s->now + why->ticks;
+    s->entered.kind = why->kind; /* not copied whole: what was just stored in parts is slow to load whole */
+    s->entered.number = why->number;
+    if (why->kind == KHS_RET_FAULT)
+        s->entered.fault = why->fault;
 }
 
 void khs_enter(khs_core *core, uint32_t partition)

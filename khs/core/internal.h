@@ -185,7 +185,7 @@ typedef struct khs_subject {
 /* What a hypercall handler wants done; the dispatcher alone does it. */
 typedef enum khs_outcome_kind {
     OUT_DONE,      /* result to the caller */
-    OUT_BLOCKED,   /* caller waits as `wait` says */
+    OUT_BLOCKED,   /* caller waits, see khs_block */
     OUT_NO_RESULT, /* registers stay as they are */
 } khs_outcome_kind;
 
@@ -205,7 +205,6 @@ typedef struct khs_outcome {
     const uint8_t *data; /* the `value` bytes of the message delivered to the caller */
     const uint8_t *info; /* the struct written for it, where that lies */
     uint32_t info_size;
-    khs_waiting wait;
     khs_after after;
     uint32_t target;
     uint32_t mode;
@@ -298,6 +297,13 @@ static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code =
 static inline khs_outcome khs_delivered(uint32_t value, const uint8_t *data)
 {
     return (khs_outcome){.value = value, .data = data, .copied = value};
+}
+
+/* The caller waits. Here and not in the outcome, which every hypercall passes on. */
+static inline khs_outcome khs_block(khs_core *core, uint32_t self, khs_waiting wait)
+{
+    core->partitions[self].wait = wait;
+    return (khs_outcome){.kind = OUT_BLOCKED};
 }
 
 /* The answer of a hypercall that only writes a struct. */

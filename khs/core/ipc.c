@@ -188,10 +188,9 @@ khs_outcome khs_do_call(khs_core *core, uint32_t self, const uint64_t *a)
     call->length = length;
     call->order = core->state->call_order++;
     call->policy_seq = core->state->policy_seq;
-    outcome.kind = OUT_BLOCKED;
-    outcome.wait = (khs_waiting){.kind = WAIT_CALL, .buffer = a[3], .capacity = (uint32_t)a[4],
-                                 .until = core->state->now + khs_us(core, (uint32_t)a[5])};
     offer(core, server, &outcome.verdicts);
+    outcome.kind = khs_block(core, self, (khs_waiting){.kind = WAIT_CALL, .buffer = a[3], .capacity = (uint32_t)a[4],
+                                                       .until = core->state->now + khs_us(core, (uint32_t)a[5])}).kind;
     return outcome;
 }
 
@@ -222,8 +221,7 @@ khs_outcome khs_do_recv(khs_core *core, uint32_t self, const uint64_t *a)
         outcome.code = KHS_CODE_NOT_AVAILABLE;
         return outcome;
     }
-    outcome.kind = OUT_BLOCKED;
-    outcome.wait = wait;
+    outcome.kind = khs_block(core, self, wait).kind;
     return outcome;
 }
 

@@ -211,10 +211,9 @@ static khs_outcome receive(khs_core *core, uint32_t self, khs_queue *queue, uint
         return take(core, self, queue, size, depth, a[1], (uint32_t)a[2]);
     if ((uint32_t)a[3] == 0)
         return khs_done(KHS_CODE_NOT_AVAILABLE);
-    return (khs_outcome){.kind = OUT_BLOCKED,
-                         .wait = {.kind = wait_kind, .port = (uint32_t)a[0], .buffer = a[1],
-                                  .capacity = (uint32_t)a[2],
-                                  .until = core->state->now + khs_us(core, (uint32_t)a[3])}};
+    return khs_block(core, self, (khs_waiting){.kind = wait_kind, .port = (uint32_t)a[0], .buffer = a[1],
+                                               .capacity = (uint32_t)a[2],
+                                               .until = core->state->now + khs_us(core, (uint32_t)a[3])});
 }
 
 khs_outcome khs_do_port_receive(khs_core *core, uint32_t self, const uint64_t *a)

@@ -76,17 +76,17 @@ static bool pass(khs_core *core, uint64_t limit)
         return true;
     }
     khs_partition *p = &core->partitions[s->slot_partition];
-    uint64_t left = limit - s->now;
     if (p->debt) {
-        uint64_t paid = khs_min(p->debt, left);
+        uint64_t paid = khs_min(p->debt, limit - s->now);
         p->debt -= paid;
         p->ticks += paid;
         s->now += paid;
-        return true;
+        if (s->now == limit)
+            return true;
     }
     if (runnable(p))
         return false;
-    p->idle_ticks += left;
+    p->idle_ticks += limit - s->now;
     s->now = limit;
     return true;
 }

@@ -275,11 +275,10 @@ static void set_result_x86(khs_cpu *cpu, uint32_t code, uint32_t value)
 static void set_result_x64(khs_cpu *cpu, uint32_t code, uint32_t value)
 {
     static const int to[] = {UC_X86_REG_RAX, UC_X86_REG_RDX, UC_X86_REG_RCX, UC_X86_REG_R11};
-    uint64_t rax = code, rdx = value, flags = 0;
-    void *values[] = {&rax, &rdx, &cpu->pc, &flags};
-    uc_reg_read(cpu->main, UC_X86_REG_RFLAGS, &flags);
+    uint64_t rax = code, rdx = value;
+    void *values[] = {&rax, &rdx, &cpu->pc, &cpu->flags};
     uc_reg_write_batch(cpu->main, to, values, 4);
-    if (KHS_RARE(flags & TRAP_FLAG))
+    if (KHS_RARE(cpu->flags & TRAP_FLAG))
         cpu->refused = (khs_latch){.kind = KHS_FAULT_BREAKPOINT, .detail = DEBUG, .pc = cpu->pc};
 }
 
@@ -310,7 +309,8 @@ const khs_isa khs_isa_x86 = {
     .model = UC_CPU_X86_QEMU64,
     .pc = UC_X86_REG_EIP,
     .sp = UC_X86_REG_ESP,
-    .number = UC_X86_REG_EAX,
+    .trapped = {UC_X86_REG_EAX},
+    .trapped_count = 1,
     .arguments = {UC_X86_REG_EBX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_ESI, UC_X86_REG_EDI, UC_X86_REG_EBP},
     .results = {UC_X86_REG_EAX, UC_X86_REG_EDX},
     .registers = registers_x86,
@@ -334,7 +334,8 @@ const khs_isa khs_isa_x64 = {
     .model = UC_CPU_X86_QEMU64,
     .pc = UC_X86_REG_RIP,
     .sp = UC_X86_REG_RSP,
-    .number = UC_X86_REG_RAX,
+    .trapped = {UC_X86_REG_RAX, UC_X86_REG_RFLAGS},
+    .trapped_count = 2,
     .arguments = {UC_X86_REG_RDI, UC_X86_REG_RSI, UC_X86_REG_RDX, UC_X86_REG_R10, UC_X86_REG_R8, UC_X86_REG_R9},
     .results = {UC_X86_REG_RAX, UC_X86_REG_RDX},
     .registers = registers_x64,

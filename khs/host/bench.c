@@ -38,7 +38,7 @@ static uint64_t bare_call(const khs_isa *arch, uc_engine *uc)
 {
     uint64_t pc = 0, number = 0, argument = 0, zero = 0;
     uc_reg_read(uc, arch->pc, &pc);
-    uc_reg_read(uc, arch->number, &number);
+    uc_reg_read(uc, arch->trapped[0], &number);
     uc_reg_read(uc, arch->arguments[0], &argument);
     uc_reg_write(uc, arch->results[0], &zero);
     return pc;

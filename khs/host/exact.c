@@ -103,10 +103,11 @@ static bool is_ahead(const khs_latch *fault)
     return fault->kind == KHS_FAULT_EXECUTE || fault->kind == KHS_FAULT_ISA || fault->kind == KHS_FAULT_ALIGNMENT;
 }
 
-uint32_t khs_cpu_number(const khs_cpu *cpu)
+uint32_t khs_cpu_number(khs_cpu *cpu)
 {
     uint64_t number = 0; /* Unicorn writes registers in their own width */
-    uc_reg_read(cpu->main, cpu->host->arch->number, &number);
+    void *values[] = {&number, &cpu->flags};
+    uc_reg_read_batch(cpu->main, cpu->host->arch->trapped, values, cpu->host->arch->trapped_count);
     return number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
 }
 

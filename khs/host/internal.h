@@ -78,7 +78,8 @@ typedef struct khs_isa {
     int model;
     int pc;
     int sp;
-    int number; /* of the hypercall */
+    int trapped[2]; /* read at a hypercall: its number, and the flags if they are part of its result */
+    int trapped_count;
     int arguments[6];
     int results[2];
     const int *registers; /* as khs_host_registers gives them */
@@ -194,6 +195,7 @@ struct khs_cpu {
     bool in_hook;                /* the kernel is at work inside a hook */
     khs_postponed postponed;
     khs_latch fault;
+    uint64_t flags; /* at the last hypercall, see khs_isa.trapped */
     khs_latch refused; /* it cannot go on until it is started again */
     khs_latch interrupted_refused;
     bool tainted;      /* its engines translated what they must not run */
@@ -245,7 +247,7 @@ void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc);
 bool khs_cpu_start(khs_cpu *cpu);
 void khs_cpu_close(khs_cpu *cpu);
 /* Number of the hypercall just made; UINT32_MAX, which is none, if it is wider. */
-uint32_t khs_cpu_number(const khs_cpu *cpu);
+uint32_t khs_cpu_number(khs_cpu *cpu);
 /* Runs for at most `budget` ticks. */
 void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why);
 

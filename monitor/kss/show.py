@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kss.errors import Finding
-from kss.layout import Endpoint, EntityClass, MessageType, Method
+from kss.layout import Endpoint, EntityClass, Interface, MessageType, Method
 
 
 def layout_json(item: EntityClass) -> dict[str, Any]:
@@ -17,12 +17,19 @@ def layout_json(item: EntityClass) -> dict[str, Any]:
     return shown
 
 
+def interface_json(interface: Interface) -> dict[str, Any]:
+    """An interface by itself: its riid is the class's that offers it."""
+    return {
+        "interface": interface.name,
+        "methods": [method_json(method) for method in interface.methods],
+    }
+
+
 def endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "name": endpoint.name,
         "riid": endpoint.riid,
-        "interface": endpoint.interface.name,
-        "methods": [method_json(method) for method in endpoint.interface.methods],
+        **interface_json(endpoint.interface),
     }
 
 

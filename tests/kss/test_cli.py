@@ -130,6 +130,14 @@ class TestLayout:
         golden = json.loads((Path(__file__).parent / "vault_layout.json").read_text())
         assert json.loads(capsys.readouterr().out) == golden
 
+    def test_interface(self, monkeypatch: Any, capsys: Any) -> None:
+        assert run(monkeypatch, "layout", LIB / "bank/IBolt.idl") == 0
+        golden = json.loads((Path(__file__).parent / "vault_layout.json").read_text())
+        offered = golden["endpoints"][0]
+        assert json.loads(capsys.readouterr().out) == {
+            key: offered[key] for key in ("interface", "methods")
+        }
+
     def test_kernel(self, monkeypatch: Any, capsys: Any) -> None:
         assert run(monkeypatch, "layout", "kl.core.Core", "--json") == 0
         shown = json.loads(capsys.readouterr().out)

@@ -107,7 +107,8 @@ static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)
 static void hypercall(khs_core *core, uint32_t self, uint32_t number)
 {
     khs_partition *p = &core->partitions[self];
-    uint64_t a[KHS_EVENT_ARGS_MAX] = {number}; /* unknown: wider than the record's `number` */
+    uint64_t a[KHS_EVENT_ARGS_MAX]; /* as many as the table says */
+    a[0] = number; /* unknown: wider than the record's `number` */
     uint32_t count = number < KHS_HYPERCALLS ? rows[number].arguments : 1;
     if (count && number < KHS_HYPERCALLS)
         khs_port_arguments(core->port, self, count, a);

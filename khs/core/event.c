@@ -23,13 +23,12 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
         .data = bytes,
     };
     uint64_t *at = (uint64_t *)(event + 1);
-    for (uint32_t i = 0; i < record->args; i++)
-        *at++ = record->arg[i];
+    khs_copy(at, record->arg, record->args * sizeof *at);
+    at += record->args;
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);
-        if (record->info_size)
-            khs_copy((uint8_t *)at + record->size, record->info, record->info_size);
+        khs_copy((uint8_t *)at + record->size, record->info, record->info_size);
     }
     core->ring_used += size;
 }

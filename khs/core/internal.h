@@ -211,10 +211,6 @@ typedef struct khs_outcome {
     uint32_t error;
 } khs_outcome;
 
-/* bytes.c: freestanding memory */
-void khs_copy(void *to, const void *from, size_t size);
-void khs_zero(void *to, size_t size);
-
 /* boot.c: sizes of a system whose tables were checked */
 uint64_t khs_state_bytes(const khs_config *config);
 uint64_t khs_ring_bytes(const khs_config *config);
@@ -292,8 +288,22 @@ typedef khs_outcome khs_handler(khs_core *core, uint32_t self, const uint64_t *a
 #define KHS_DECLARE(name, ...) khs_handler khs_do_##name;
 KHS_HYPERCALL_ROWS(KHS_DECLARE)
 
+/* Every compiler has these two, freestanding as well. */
+static inline void khs_copy(void *to, const void *from, size_t size)
+{
+    if (size)
+        __builtin_memcpy(to, from, size);
+}
+static inline void khs_zero(void *to, size_t size) { __builtin_memset(to, 0, size); }
+
 /* Outcomes. */
 static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code = code}; }
+/* The result comes with khs_wake. */
+static inline khs_outcome khs_blocked(khs_core *core, uint32_t self, khs_waiting wait)
+{
+    core->partitions[self].wait = wait;
+    return (khs_outcome){.kind = OUT_BLOCKED};
+}
 static inline khs_outcome khs_delivered(uint32_t value, const uint8_t *data)
 {
     return (khs_outcome){.value = value, .data = data, .copied = value};

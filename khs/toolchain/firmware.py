@@ -63,6 +63,7 @@ FLAGS = (
     "-fno-builtin",
     "-fno-strict-aliasing",
     "-fno-pic",
+    "-fomit-frame-pointer",
     "-fno-stack-protector",
     "-fno-asynchronous-unwind-tables",
     "-ffunction-sections",

@@ -41,6 +41,8 @@ void devices_open(firmware *f)
 {
     for (uint64_t i = 0; i < f->image->devices.size; i++)
         map(f, device(f, i));
+    /* else nobody waits: as fast as possible */
+    f->paced = f->image->devices.size != 0 || !(f->image->flags & IMAGE_EMULATED);
     f->window = f->ports = KHS_NONE;
     f->seen = board_clock();
 }
@@ -67,7 +69,7 @@ static void enter_window(firmware *f)
 
 void devices_enter(firmware *f, uint32_t partition)
 {
-    if (f->image->devices.size == 0 || partition == f->ports)
+    if (partition == f->ports)
         return;
     set_ports(f, f->ports, false);
     set_ports(f, partition, true);
@@ -98,8 +100,6 @@ static uint64_t elapsed(firmware *f)
 uint64_t devices_pace(firmware *f)
 {
     uint64_t now = khs_now(f->core);
-    if (f->image->devices.size == 0 && f->image->flags & IMAGE_EMULATED)
-        return khs_frame_end(f->core); /* nobody waits: as fast as possible */
     enter_window(f);
     uint32_t line = board_poll();
     while (elapsed(f) < now && line == BOARD_NOTHING)

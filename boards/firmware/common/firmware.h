@@ -34,6 +34,7 @@ typedef struct firmware {
     uint32_t timer_hz;
     uint64_t clock; /* what board_clock has counted up to clock_read */
     uint32_t clock_read;
+    bool paced;         /* virtual time waits for the clock: on real boards and for devices */
     uint32_t window;    /* partition whose lines are open */
     bool looks;         /* it has some */
     uint32_t ports;     /* and whose I/O ports */
@@ -81,7 +82,8 @@ void devices_open(firmware *f);
 void devices_enter(firmware *f, uint32_t partition);
 void devices_interrupt(firmware *f, uint32_t line);
 void devices_return(firmware *f, uint32_t partition);
-/* Waits until the clock says what virtual time is; how far that may go on without another look. */
+/* If the system is paced: waits until the clock says what virtual time is; how far that may go on
+ * without another look. */
 uint64_t devices_pace(firmware *f);
 
 /* channel.c */

@@ -72,17 +72,24 @@ static void count_clock(firmware *f)
     f->clock_read = now;
 }
 
+/* Runs partitions until something else is to be done, at `end`, the frame's, at the latest. */
+static khs_action run_partitions(firmware *f, uint64_t end)
+{
+    for (;;) {
+        khs_action action = khs_next(f->core, f->paced ? devices_pace(f) : end);
+        if (action.kind != KHS_RUN)
+            return action;
+        run_partition(f, action.partition, action.budget);
+    }
+}
+
 static void run(firmware *f)
 {
     while (f->image->frames == 0 || khs_frames(f->core) < f->image->frames) {
         uint64_t end = khs_frame_end(f->core);
-        khs_action action = khs_next(f->core, devices_pace(f));
-        if (action.kind == KHS_RUN)
-            run_partition(f, action.partition, action.budget);
-        else {
-            count_clock(f);
-            channel_drain(f);
-        }
+        khs_action action = run_partitions(f, end);
+        count_clock(f);
+        channel_drain(f);
         if (action.kind == KHS_STOPPED)
             break;
         if (action.kind == KHS_PAUSE && khs_now(f->core) == end && khs_frames(f->core) % REPORT_FRAMES == 0)

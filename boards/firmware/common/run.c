@@ -214,7 +214,8 @@ void run_partition(firmware *f, uint32_t partition, uint64_t budget)
     uint32_t piece = (uint32_t)khs_min(budget, MOST_TICKS), ran = 0;
     khs_return why = {.kind = KHS_RET_BUDGET};
     uint32_t line = BOARD_NOTHING;
-    devices_enter(f, partition);
+    if (f->paced)
+        devices_enter(f, partition);
     if (c->ahead < piece) {
         trap t = run_for(f, c, piece - c->ahead, &ran);
         describe(f, partition, &t, &why);

@@ -6,46 +6,75 @@
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
 
-/* khs_copy asks for these: they must not ask for it. Words go eight at a time, in ARM one
- * instruction each way. */
-typedef struct words {
-    uintptr_t word[8];
-} words;
+/* They must not ask for themselves. These CPUs load and store words of any alignment. */
+typedef struct piece {
+    uint64_t word;
+} __attribute__((packed)) piece;
 
-#define UNALIGNED (sizeof(uintptr_t) - 1)
+#define FILL(at) (*(piece *)(void *)(t + (at)) = (piece){w})
+#define LOOP _Pragma("clang loop unroll(disable)") for
 
+#ifdef __arm__
+typedef struct word {
+    uint32_t word;
+} __attribute__((packed)) word;
+
+/* What is aligned moves eight words an instruction. */
 void *memcpy(void *to, const void *from, size_t size)
 {
     uint8_t *t = to;
     const uint8_t *f = from;
-    if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0) {
-#ifdef __arm__
-        for (; size >= sizeof(words); size -= sizeof(words))
+    if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0)
+        LOOP (; size >= 32; size -= 32)
             __asm__ volatile("ldmia %0!, {r3-r6, r8-r10, r12}\n stmia %1!, {r3-r6, r8-r10, r12}"
                              : "+r"(f), "+r"(t)
                              :
                              : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "memory");
-#endif
-        for (; size >= 4; t += 4, f += 4, size -= 4)
-            *(uint32_t *)(void *)t = *(const uint32_t *)(const void *)f;
-    }
-    for (; size; t++, f++, size--)
-        *t = *f;
+    LOOP (; size >= 8; t += 8, f += 8, size -= 8)
+        *(piece *)(void *)t = *(const piece *)(const void *)f;
+    if (size & 4)
+        *(word *)(void *)t = *(const word *)(const void *)f, t += 4, f += 4;
+    LOOP (size &= 3; size; size--)
+        *t++ = *f++;
     return to;
 }
+#else
+void *memcpy(void *to, const void *from, size_t size)
+{
+    void *t = to;
+    size_t words = size / sizeof words;
+    size %= sizeof words;
+#ifdef __x86_64__
+    __asm__ volatile("rep movsq" : "+D"(t), "+S"(from), "+c"(words) : : "memory");
+#else
+    __asm__ volatile("rep movsl" : "+D"(t), "+S"(from), "+c"(words) : : "memory");
+#endif
+    if (size)
+        __asm__ volatile("rep movsb" : "+D"(t), "+S"(from), "+c"(size) : : "memory");
+    return to;
+}
+#endif
 
 void *memset(void *to, int value, size_t size)
 {
     uint8_t *t = to;
-    uintptr_t w = (uint8_t)value * (UINTPTR_MAX / 0xff);
-    if (((uintptr_t)t & UNALIGNED) == 0)
-        for (; size >= sizeof(words); t += sizeof(words), size -= sizeof(words))
-            *(words *)(void *)t = (words){{w, w, w, w, w, w, w, w}};
-    if (((uintptr_t)t & UNALIGNED) == 0)
-        for (; size >= sizeof w; t += sizeof w, size -= sizeof w)
-            *(uintptr_t *)(void *)t = w;
-    for (; size; t++, size--)
-        *t = (uint8_t)value;
+    uint64_t w = (uint8_t)value * (UINT64_MAX / 0xff);
+#ifdef __arm__
+    register uint32_t one __asm__("r3") = (uint32_t)w, two __asm__("r4") = one, three __asm__("r5") = one,
+                      four __asm__("r6") = one;
+    if (((uintptr_t)t & 3u) == 0)
+        LOOP (; size >= 16; size -= 16)
+            __asm__ volatile("stmia %0!, {%1, %2, %3, %4}"
+                             : "+r"(t)
+                             : "r"(one), "r"(two), "r"(three), "r"(four)
+                             : "memory");
+#endif
+    LOOP (; size >= 64; t += 64, size -= 64)
+        FILL(0), FILL(8), FILL(16), FILL(24), FILL(32), FILL(40), FILL(48), FILL(56);
+    LOOP (; size >= 8; t += 8, size -= 8)
+        FILL(0);
+    LOOP (; size; size--)
+        *t++ = (uint8_t)value;
     return to;
 }
 
@@ -77,20 +106,18 @@ uint64_t __umoddi3(uint64_t a, uint64_t b) { return divide(a, b).remainder; }
 #endif
 
 #ifdef __arm__
-void __aeabi_memcpy(void *to, const void *from, size_t size);
 void __aeabi_memclr(void *to, size_t size);
 void __aeabi_memset(void *to, size_t size, int value);
 uint32_t __aeabi_uidiv(uint32_t a, uint32_t b);
 uint64_t __aeabi_uidivmod(uint32_t a, uint32_t b);
 void khs_uldivmod(uint64_t a, uint64_t b, uint64_t *quotient, uint64_t *remainder);
 
-void __aeabi_memcpy(void *to, const void *from, size_t size) { memcpy(to, from, size); }
 void __aeabi_memclr(void *to, size_t size) { memset(to, 0, size); }
 void __aeabi_memset(void *to, size_t size, int value) { memset(to, value, size); }
-__asm__(".global __aeabi_memcpy4, __aeabi_memcpy8, __aeabi_memclr4, __aeabi_memclr8, __aeabi_memset4, __aeabi_memset8\n"
-        ".set __aeabi_memcpy4, __aeabi_memcpy\n .set __aeabi_memcpy8, __aeabi_memcpy\n"
-        ".set __aeabi_memclr4, __aeabi_memclr\n .set __aeabi_memclr8, __aeabi_memclr\n"
-        ".set __aeabi_memset4, __aeabi_memset\n .set __aeabi_memset8, __aeabi_memset");
+#define ALIAS(name, other) ".global " #name "\n .set " #name ", " #other "\n"
+#define ALIASES(name) ALIAS(name##4, name) ALIAS(name##8, name)
+__asm__(ALIAS(__aeabi_memcpy, memcpy) ALIAS(__aeabi_memcpy4, memcpy) ALIAS(__aeabi_memcpy8, memcpy)
+        ALIASES(__aeabi_memclr) ALIASES(__aeabi_memset));
 
 uint32_t __aeabi_uidiv(uint32_t a, uint32_t b) { return (uint32_t)divide(a, b).quotient; }
 

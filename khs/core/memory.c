@@ -11,17 +11,15 @@ uint8_t *khs_span(const khs_core *core, uint32_t partition, uint64_t address, ui
     if (size == 0)
         return core->scratch;
     khs_slice slice = core->cfg_partitions[partition].maps;
-    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
-        const khs_cfg_map *map = &core->cfg_maps[i];
-        uint64_t room = core->cfg_regions[map->region].size;
-        if (address < map->address || address - map->address >= room)
-            continue;
-        uint64_t offset = address - map->address;
-        if (size > room - offset || (map->rights & rights) != rights)
+    const khs_cfg_map *first = &core->cfg_maps[slice.first], *map = first + slice.count;
+    do
+        if (map-- == first)
             return NULL;
-        return khs_port_region(core->port, map->region) + offset;
-    }
-    return NULL;
+    while (address < map->address); /* they ascend */
+    uint64_t offset = address - map->address, room = core->cfg_regions[map->region].size;
+    if (offset >= room || size > room - offset || (map->rights & rights) != rights)
+        return NULL;
+    return khs_port_region(core->port, map->region) + offset;
 }
 
 /* Writes a struct of the ABI for the guest; as it stands there it goes into the record of the

@@ -45,7 +45,10 @@ PORTS = {
         "pc/pc.ld",
     ),
     Arch.X86: Port(
-        ("--target=i686-unknown-none-elf", "-march=i686", "-mgeneral-regs-only"),
+        (
+            *("--target=i686-unknown-none-elf", "-march=i686", "-mgeneral-regs-only"),
+            "-mregparm=3",  # trap.S knows
+        ),
         ("x86", "pc"),
         "pc/pc.ld",
     ),

@@ -113,16 +113,18 @@ uint32_t cpu_trap_number(const uint8_t code[2], uint32_t told)
     return told;
 }
 
-trap cpu_run(cpu_context *context)
+trap cpu_run(cpu_context *context, uint32_t counts)
 {
     if (context->cpsr & CPSR_THUMB)
         return fault_of(KHS_FAULT_ISA, 0, context->pc, context->pc);
+    board_timer_start(counts);
     for (bool late = false;; late = true) {
         uint32_t entered = board_clock();
         uint32_t vector = cpu_enter(context), cycles = board_clock() - entered;
         uint32_t line = vector == VECTOR_INTERRUPT ? board_interrupt() : BOARD_TIMER;
         if (line == BOARD_NOTHING)
             continue; /* it came while the kernel was on its way: the guest has executed nothing */
+        board_timer_stop();
         trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
                  : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
                                             : (trap){.kind = TRAP_DEVICE, .fault = line};

@@ -41,8 +41,8 @@ uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t 
 uint32_t cpu_number(const cpu_context *context);
 void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments);
 void cpu_result(cpu_context *context, uint32_t code, uint32_t value);
-/* Runs the guest until a trap. `space` is in force; the timer runs. */
-trap cpu_run(cpu_context *context);
+/* Runs the guest until a trap, the timer's after so many counts at the latest. `space` is in force. */
+trap cpu_run(cpu_context *context, uint32_t counts);
 uint64_t cpu_pc(const cpu_context *context);
 /* Number of the trap instruction whose first bytes are at `code`; `told` is what the CPU says. */
 uint32_t cpu_trap_number(const uint8_t code[2], uint32_t told);

@@ -48,18 +48,10 @@ static void lay_code(uint8_t *page)
     board_code_written(page, PAGE);
 }
 
-static trap run_counts(cpu_context *context, uint32_t counts)
-{
-    board_timer_start(counts);
-    trap t = cpu_run(context);
-    board_timer_stop();
-    return t;
-}
-
 static trap run_from(cpu_context *context, uint64_t pc, uint32_t counts)
 {
     cpu_start(context, pc, CALIBRATION + PAGE, 0);
-    return run_counts(context, counts);
+    return cpu_run(context, counts);
 }
 
 /* What the clock shows for so many instructions, of which the last is a hypercall. */
@@ -176,7 +168,7 @@ static void switch_to(firmware *f, cpu *c)
 static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
 {
     switch_to(f, c);
-    trap t = run_counts(&c->context, counts_for(f, ticks + f->start_ticks));
+    trap t = cpu_run(&c->context, counts_for(f, ticks + f->start_ticks));
     bool interrupted = t.kind == TRAP_TIMER || t.kind == TRAP_DEVICE;
     *ran = ticks_of(f, t.cycles, interrupted ? f->timer_ticks : f->call_ticks);
     if (t.kind == TRAP_TIMER && !t.late && *ran < ticks)

@@ -65,9 +65,10 @@ static trap exception(const cpu_context *context)
 /* The error code's unit is 8 on a CPU and, in long mode, 16 on QEMU: `int n` itself says it. */
 uint32_t cpu_trap_number(const uint8_t code[2], uint32_t told) { return code[0] == 0xcd ? code[1] : told; }
 
-trap cpu_run(cpu_context *context)
+trap cpu_run(cpu_context *context, uint32_t counts)
 {
     pc_context(&context->ss + 1);
+    board_timer_start(counts);
     for (bool late = false;; late = true) {
         uint32_t entered = board_clock();
         cpu_enter(context);
@@ -76,6 +77,7 @@ trap cpu_run(cpu_context *context)
         uint32_t line = interrupt ? board_interrupt() : BOARD_TIMER;
         if (line == BOARD_NOTHING)
             continue; /* it came while the kernel was on its way: the guest has executed nothing */
+        board_timer_stop();
         trap t = !interrupt            ? exception(context)
                  : line == BOARD_TIMER ? (trap){.kind = TRAP_TIMER}
                                        : (trap){.kind = TRAP_DEVICE, .fault = line};

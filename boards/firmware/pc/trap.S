@@ -86,10 +86,9 @@ kernel_trap:
 
 #else
 
-/* uint32_t cpu_enter(cpu_context *context) -> vector */
+/* uint32_t cpu_enter(cpu_context *context) -> vector; parameters are in eax, edx and ecx */
     .global cpu_enter
 cpu_enter:
-    mov     4(%esp), %eax
     push    %ebx
     push    %ebp
     push    %esi
@@ -125,8 +124,6 @@ kernel_trap:
     mov     10 * 4(%esp), %eax
     mov     12 * 4(%esp), %edx
     mov     $firmware_stack_end, %esp
-    push    %edx
-    push    %eax
     call    kernel_trapped
 
 #endif

@@ -156,7 +156,7 @@ uint32_t khs_port_policy_at(void *port, uint64_t frame);
  * interrupt state forgotten. */
 void khs_port_start(void *port, uint32_t partition, bool warm);
 
-/* Arguments 0..count-1 of the hypercall that the partition just made. */
+/* Arguments 0..count-1 of the hypercall that the partition just made; there is room for six. */
 void khs_port_arguments(void *port, uint32_t partition, uint32_t count, uint64_t *arguments);
 
 /* Sets the result registers of a hypercall. */

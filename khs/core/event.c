@@ -23,8 +23,8 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
         .data = bytes,
     };
     uint64_t *at = (uint64_t *)(event + 1);
-    khs_copy(at, record->arg, record->args * sizeof *at);
-    at += record->args;
+    for (uint32_t i = 0; i < record->args; i++)
+        *at++ = record->arg[i];
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);

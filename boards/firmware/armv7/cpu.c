@@ -50,9 +50,9 @@ uint64_t cpu_pc(const cpu_context *context) { return context->pc; }
 
 uint32_t cpu_number(const cpu_context *context) { return context->r[NUMBER]; }
 
-void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments)
+void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX])
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < KHS_EVENT_ARGS_MAX; i++)
         arguments[i] = context->r[i];
 }
 

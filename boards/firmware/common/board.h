@@ -39,7 +39,8 @@ void cpu_interrupt(cpu_context *context, uint64_t handler, uint32_t irq);
 /* What the calling convention then wants at the guest's stack pointer; returns its bytes. */
 uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t frame[2], uint64_t *sp);
 uint32_t cpu_number(const cpu_context *context);
-void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments);
+/* All that a hypercall may have. */
+void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX]);
 void cpu_result(cpu_context *context, uint32_t code, uint32_t value);
 /* Runs the guest until a trap, the timer's after so many counts at the latest. `space` is in force. */
 trap cpu_run(cpu_context *context, uint32_t counts);

@@ -58,7 +58,8 @@ void khs_port_start(void *port, uint32_t partition, bool warm)
 
 void khs_port_arguments(void *port, uint32_t partition, uint32_t count, uint64_t *arguments)
 {
-    cpu_arguments(&((const firmware *)port)->cpus[partition].context, count, arguments);
+    (void)count;
+    cpu_arguments(&((const firmware *)port)->cpus[partition].context, arguments);
 }
 
 void khs_port_result(void *port, uint32_t partition, uint32_t code, uint32_t value)

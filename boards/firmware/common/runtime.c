@@ -113,11 +113,19 @@ uint64_t __aeabi_uidivmod(uint32_t a, uint32_t b);
 void khs_uldivmod(uint64_t a, uint64_t b, uint64_t *quotient, uint64_t *remainder);
 
 void __aeabi_memclr(void *to, size_t size) { memset(to, 0, size); }
+/* Mostly of small structures, in whole pairs of words. */
+__asm__(".text\n .global __aeabi_memclr4, __aeabi_memclr8\n"
+        ".type __aeabi_memclr4, %function\n .type __aeabi_memclr8, %function\n"
+        "__aeabi_memclr4:\n __aeabi_memclr8:\n"
+        "mov r2, #0\n mov r3, #0\n"
+        "1: subs r1, r1, #8\n stmiahs r0!, {r2, r3}\n bhi 1b\n"
+        "bxeq lr\n"
+        "add r1, r1, #8\n b __aeabi_memclr");
 void __aeabi_memset(void *to, size_t size, int value) { memset(to, value, size); }
 #define ALIAS(name, other) ".global " #name "\n .set " #name ", " #other "\n"
 #define ALIASES(name) ALIAS(name##4, name) ALIAS(name##8, name)
 __asm__(ALIAS(__aeabi_memcpy, memcpy) ALIAS(__aeabi_memcpy4, memcpy) ALIAS(__aeabi_memcpy8, memcpy)
-        ALIASES(__aeabi_memclr) ALIASES(__aeabi_memset));
+        ALIASES(__aeabi_memset));
 
 uint32_t __aeabi_uidiv(uint32_t a, uint32_t b) { return (uint32_t)divide(a, b).quotient; }
 

@@ -153,11 +153,14 @@ uint32_t cpu_number(const cpu_context *context)
     return context->rax >> 32 ? UINT32_MAX : (uint32_t)context->rax;
 }
 
-void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments)
+void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX])
 {
-    const uint64_t all[] = {context->rdi, context->rsi, context->rdx, context->r10, context->r8, context->r9};
-    for (uint32_t i = 0; i < count; i++)
-        arguments[i] = all[i];
+    arguments[0] = context->rdi;
+    arguments[1] = context->rsi;
+    arguments[2] = context->rdx;
+    arguments[3] = context->r10;
+    arguments[4] = context->r8;
+    arguments[5] = context->r9;
 }
 
 void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
@@ -191,11 +194,14 @@ uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t 
 
 uint32_t cpu_number(const cpu_context *context) { return context->eax; }
 
-void cpu_arguments(const cpu_context *context, uint32_t count, uint64_t *arguments)
+void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX])
 {
-    const uint32_t all[] = {context->ebx, context->ecx, context->edx, context->esi, context->edi, context->ebp};
-    for (uint32_t i = 0; i < count; i++)
-        arguments[i] = all[i];
+    arguments[0] = context->ebx;
+    arguments[1] = context->ecx;
+    arguments[2] = context->edx;
+    arguments[3] = context->esi;
+    arguments[4] = context->edi;
+    arguments[5] = context->ebp;
 }
 
 void cpu_result(cpu_context *context, uint32_t code, uint32_t value)

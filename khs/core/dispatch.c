@@ -107,7 +107,7 @@ static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)
 static void hypercall(khs_core *core, uint32_t self, uint32_t number)
 {
     khs_partition *p = &core->partitions[self];
-    uint64_t a[KHS_EVENT_ARGS_MAX]; /* as many as the table says */
+    uint64_t a[KHS_EVENT_ARGS_MAX]; /* as many as the table says count */
     a[0] = number; /* unknown: wider than the record's `number` */
     uint32_t count = number < KHS_HYPERCALLS ? rows[number].arguments : 1;
     if (count && number < KHS_HYPERCALLS)

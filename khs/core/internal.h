@@ -298,12 +298,6 @@ static inline void khs_zero(void *to, size_t size) { __builtin_memset(to, 0, siz
 
 /* Outcomes. */
 static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code = code}; }
-/* The result comes with khs_wake. */
-static inline khs_outcome khs_blocked(khs_core *core, uint32_t self, khs_waiting wait)
-{
-    core->partitions[self].wait = wait;
-    return (khs_outcome){.kind = OUT_BLOCKED};
-}
 static inline khs_outcome khs_delivered(uint32_t value, const uint8_t *data)
 {
     return (khs_outcome){.value = value, .data = data, .copied = value};

@@ -11,11 +11,12 @@ uint8_t *khs_span(const khs_core *core, uint32_t partition, uint64_t address, ui
     if (size == 0)
         return core->scratch;
     khs_slice slice = core->cfg_partitions[partition].maps;
-    const khs_cfg_map *first = &core->cfg_maps[slice.first], *map = first + slice.count;
+    uint32_t i = slice.first + slice.count; /* they ascend */
     do
-        if (map-- == first)
+        if (i-- == slice.first)
             return NULL;
-    while (address < map->address); /* they ascend */
+    while (address < core->cfg_maps[i].address);
+    const khs_cfg_map *map = &core->cfg_maps[i];
     uint64_t offset = address - map->address, room = core->cfg_regions[map->region].size;
     if (offset >= room || size > room - offset || (map->rights & rights) != rights)
         return NULL;

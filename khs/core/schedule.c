@@ -137,7 +137,7 @@ khs_action khs_next(khs_core *core, uint64_t until)
             continue;
         if (core->partitions[s->slot_partition].irq_pending)
             khs_interrupt_deliver(core, s->slot_partition);
-        if (s->next_due < limit)
+        if (s->next_due < limit) /* no cut is before what is due */
             limit = khs_min(limit, khs_cut(core, s->slot_partition));
         return (khs_action){.kind = KHS_RUN, .partition = s->slot_partition, .budget = limit - s->now};
     }

@@ -186,6 +186,7 @@ static uint32_t fault_detail(const firmware *f, uint32_t partition, const trap *
     return memory ? memory_is_mapped(f, partition, t->address) : t->detail;
 }
 
+/* What the core asks for, and no more. */
 static void describe(const firmware *f, uint32_t partition, const trap *t, khs_return *why)
 {
     if (t->kind == TRAP_HYPERCALL) {
@@ -204,7 +205,9 @@ void run_partition(firmware *f, uint32_t partition, uint64_t budget)
 {
     cpu *c = &f->cpus[partition];
     uint32_t piece = (uint32_t)khs_min(budget, MOST_TICKS), ran = 0;
-    khs_return why = {.kind = KHS_RET_BUDGET};
+    khs_return why;
+    why.kind = KHS_RET_BUDGET;
+    why.number = 0;
     uint32_t line = BOARD_NOTHING;
     if (f->paced)
         devices_enter(f, partition);

@@ -23,8 +23,9 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
         .data = bytes,
     };
     uint64_t *at = (uint64_t *)(event + 1);
-    for (uint32_t i = 0; i < record->args; i++)
-        *at++ = record->arg[i];
+    const uint64_t *arg = record->arg;
+    for (uint32_t left = record->args; left; left--)
+        *at++ = *arg++;
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);

@@ -11,16 +11,17 @@ uint8_t *khs_span(const khs_core *core, uint32_t partition, uint64_t address, ui
     if (size == 0)
         return core->scratch;
     khs_slice slice = core->cfg_partitions[partition].maps;
-    uint32_t i = slice.first + slice.count; /* they ascend */
-    do
-        if (i-- == slice.first)
+    const khs_cfg_map *first = &core->cfg_maps[slice.first], *map = first + slice.count;
+    while (map > first) {
+        map--; /* they ascend */
+        if (address < map->address)
+            continue;
+        uint64_t offset = address - map->address, room = core->cfg_regions[map->region].size;
+        if (offset >= room || size > room - offset || (map->rights & rights) != rights)
             return NULL;
-    while (address < core->cfg_maps[i].address);
-    const khs_cfg_map *map = &core->cfg_maps[i];
-    uint64_t offset = address - map->address, room = core->cfg_regions[map->region].size;
-    if (offset >= room || size > room - offset || (map->rights & rights) != rights)
-        return NULL;
-    return khs_port_region(core->port, map->region) + offset;
+        return khs_port_region(core->port, map->region) + offset;
+    }
+    return NULL;
 }
 
 /* Writes a struct of the ABI for the guest; as it stands there it goes into the record of the

@@ -332,16 +332,17 @@ def open_machine(
     )
 
 
-def remarks(plan: Plan) -> list[str]:
-    """What the plan asks for and the engine does not have."""
-    if plan.engine == "qemu":
-        return []
+def check_devices(plan: Plan) -> None:
+    """KhsError if partitions have devices and the engine has none: they would fault at once."""
     owners = {
         name: about["devices"]
         for name, about in plan.archive.manifest["partitions"].items()
         if about["devices"]
     }
-    if not owners:
-        return []
+    if plan.engine == "qemu" or not owners:
+        return
     told = "; ".join(f"{name}: {', '.join(devices)}" for name, devices in sorted(owners.items()))
-    return [f"the {plan.engine} engine has no devices, partitions will not find theirs ({told})"]
+    raise KhsError(
+        f"the {plan.engine} engine has no devices, partitions would not find theirs ({told})\n"
+        "  help: --engine qemu; or without them, by an overlay: --with FILE, devices = []"
+    )

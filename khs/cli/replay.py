@@ -43,7 +43,7 @@ def replay(
         khs replay kept --trace again.trace
         khs replay kept --policy stricter.psl
     """
-    from khs import record, runs
+    from khs import record
     from khs import replay as replays
     from khs.cli.progress import Reporter
 
@@ -53,8 +53,6 @@ def replay(
     show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
     told = show if console else None
     with Reporter(quiet=as_json, live=not console) as reporter:
-        for line in runs.remarks(plan):
-            common.note(line)
         reporter.step(f"running {plan.frames} frames")
         if other is None:
             again = replays.replay(recorded, plan, reporter.frames, told)

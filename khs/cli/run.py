@@ -110,8 +110,7 @@ def run(
             source=_source(system, board, layers),
             accel=accel,
         )
-        for line in runs.remarks(plan):
-            common.note(line)
+        runs.check_devices(plan)
         reporter.step(f"running {plan.frames} frames")
         show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
         ran = runs.run(plan, reporter.frames, show if console else None)

@@ -94,7 +94,9 @@ def test_time_that_runs_by_itself_is_measured_and_makes_no_reproducible_run(boar
 def test_an_accelerator_that_there_is_not_is_told_in_qemus_words(board: str) -> None:
     with (
         qemu.Machine(archive("iot-gateway", board), firmware(board), accel="magic") as machine,
-        pytest.raises(EngineError, match=r"QEMU says: .*invalid accelerator magic"),
+        pytest.raises(
+            EngineError, match=r"QEMU refuses to start: .*invalid accelerator magic\n  help: "
+        ),
     ):
         machine.run(5)
 
@@ -131,7 +133,29 @@ def test_a_qemu_that_dies_is_told_with_its_words(
     board: str, fake_qemu: Callable[[str], None]
 ) -> None:
     fake_qemu("echo 'no such machine' >&2; exit 1")
-    assert "no such machine" in refusal(board)
+    assert refusal(board) == "QEMU refuses to start: no such machine"
+
+
+@pytest.mark.parametrize(
+    ("words", "help_"),
+    [
+        ("failed to initialize kvm", "leave --accel out: KVM is for PCs"),
+        ("qemu: invalid kernel header", "a kernel is Linux"),
+    ],
+)
+def test_what_qemu_refuses_comes_with_what_to_do(
+    board: str, fake_qemu: Callable[[str], None], words: str, help_: str
+) -> None:
+    fake_qemu(f"echo '{words}' >&2; exit 1")
+    assert f"QEMU refuses to start: {words}" in refusal(board)
+    assert f"\n  help: {help_}" in refusal(board)
+
+
+def test_the_usual_warning_is_nobody_s_business(
+    board: str, fake_qemu: Callable[[str], None]
+) -> None:
+    fake_qemu("echo 'qemu: warning: nic imx.enet.0 has no peer' >&2; echo no >&2; exit 1")
+    assert refusal(board) == "QEMU refuses to start: no"
 
 
 def test_a_qemu_that_says_nothing_is_given_up(
@@ -146,7 +170,7 @@ def test_firmware_that_says_nothing_is_given_up(board: str) -> None:
     """QEMU takes anything for a kernel on some boards."""
     with (
         qemu.Machine(archive("iot-gateway", board), b"\x7fELFnonsense", patience=0.5) as machine,
-        pytest.raises(EngineError, match=r"silent for 0\.5 s|QEMU says"),
+        pytest.raises(EngineError, match=r"silent for 0\.5 s|QEMU refuses"),
     ):
         machine.run(5)
 

@@ -167,14 +167,22 @@ def test_missed_deadlines_are_told_of_how_many(khs: Khs) -> None:
     assert "share of time: █ used, ░ left idle of its own windows; " in lines
 
 
-def test_devices_that_the_engine_lacks_are_told(khs: Khs, system: Path) -> None:
+def test_a_run_without_its_devices_is_refused(khs: Khs, system: Path) -> None:
     overlay = system / "devices.toml"
     overlay.write_text('[partition.gateway]\ndevices = ["uart1", "can1"]\n')
-    assert "has no devices" not in khs("run", system, "--frames", 1).err
+    assert khs("run", system, "--frames", 1).code == 0
     done = khs("run", system, "--frames", 1, "--with", overlay)
-    assert done.code == 0
+    assert done.code == 2
     assert "unicorn engine has no devices" in done.err
-    assert "(gateway: uart1, can1)" in done.err
+    assert "(gateway: uart1, can1)\n  help: --engine qemu; or without them" in done.err
+    assert not done.out
+
+
+def test_the_shipped_driver_runs_on_boards_or_without_its_device(khs: Khs, tmp_path: Path) -> None:
+    assert "(driver: uart3)" in khs("run", "uart", "--frames", 1).err
+    overlay = tmp_path / "none.toml"
+    overlay.write_text("[partition.driver]\ndevices = []\n")
+    assert khs("run", "uart", "--frames", 1, "--with", overlay).code == 0
 
 
 def test_a_module_that_health_stopped_is_a_finding(khs: Khs, system: Path) -> None:

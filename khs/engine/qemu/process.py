@@ -23,8 +23,16 @@ from khs.errors import EngineError
 #: Seconds that QEMU gets to answer, and to end when asked to.
 ANSWER = 20.0
 GOODBYE = 5.0
-#: Bytes of QEMU's own words that are kept for messages.
+#: Bytes of QEMU's own words that are kept for messages; what it warns of on every SABRE Lite, whose
+#: network leads nowhere.
 WORDS = 4096
+_USUAL = "warning: nic imx.enet.0 has no peer"
+#: What to do about a start that QEMU refuses, by a word of what it says.
+_HELP = {
+    "-accel": "leave --accel out: the default, tcg, runs everywhere",
+    "kvm": "leave --accel out: KVM is for PCs, and this machine or this user must have /dev/kvm",
+    "kernel": "a kernel is Linux for this board or an ELF file, on PCs a multiboot image, too",
+}
 
 
 _PR_SET_PDEATHSIG = 1
@@ -143,7 +151,7 @@ class Process:
         try:
             await asyncio.wait_for(self._qmp.connect(control), ANSWER)
         except (QMPError, OSError, EOFError, TimeoutError) as error:
-            raise await self.failure("does not answer") from error
+            raise await self._not_started() from error
 
     async def _listen(self) -> None:
         assert self._process is not None
@@ -197,11 +205,23 @@ class Process:
 
     async def failure(self, what: str) -> EngineError:
         """An error with QEMU's own last words."""
+        words = await self._last_words()
+        return EngineError(f"QEMU {what}" + (f"\n  QEMU says: {words}" if words else ""))
+
+    async def _not_started(self) -> EngineError:
+        words = await self._last_words()
+        assert self._listening is not None
+        if not self._listening.done():
+            return await self.failure("does not answer")
+        told = next((f"\n  help: {text}" for word, text in _HELP.items() if word in words), "")
+        return EngineError(f"QEMU refuses to start: {words or 'it does not say why'}{told}")
+
+    async def _last_words(self) -> str:
         if self._listening is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._listening), 1.0)
-        words = self._words.decode(errors="replace").strip()
-        return EngineError(f"QEMU {what}" + (f"\n  QEMU says: {words}" if words else ""))
+        lines = self._words.decode(errors="replace").strip().splitlines()
+        return "\n".join(line for line in lines if not line.endswith(_USUAL))
 
     # ------------------------------------------------------------ end
 

@@ -14,12 +14,12 @@ from khs import runs
 from khs.config.model import Arch
 from khs.debug.gdb import Gdb, find_gdb, somebody_else
 from khs.debug.script import FIRMWARE, NAMES, Script
+from khs.debug.source import folders
 from khs.engine.qemu.board import ICOUNT, replaying
 from khs.engine.qemu.control import Debugging, Listener, Recording
 from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.image import Archive
-from khs.resources import shipped
 from khs.runs import Plan, Ran
 from khs.toolchain.firmware import build_firmware
 
@@ -56,16 +56,9 @@ class Session:
         return self.ran.result.trace_sha256 == self.recorded.trace_sha256
 
 
-def sources(system: Path) -> list[Path]:
-    """Folders that file names in debug information are relative to: those of the system whose
-    document or archive this is, those of shipped programs, and the firmware's."""
-    folders = (system.absolute().parent, shipped("partitions").parent, shipped("sources"))
-    return list(dict.fromkeys(folders))
-
-
 def script(archive: Archive, folder: Path, place: str, system: Path, live: bool) -> str:
     """gdb's command file for a system; see `Script`."""
-    return Script.of(archive.manifest, folder, place, sources(system), live).text()
+    return Script.of(archive.manifest, folder, place, folders(system), live).text()
 
 
 def debug(

@@ -61,37 +61,62 @@ class Judged(Protocol):
     def granted(self) -> bool: ...
 
 
+class Retelling:
+    """Judges what was judged in a run once more, in its order, and tells why. `policies` has those
+    of the trace by number; `processes`, which may grow, tells whose the processes are that lines
+    give a name to. Everything raises KhsError if the run does not fit the policies."""
+
+    def __init__(
+        self, policies: Callable[[int], MonitorPolicy], processes: Mapping[str, str]
+    ) -> None:
+        self._policies = policies
+        self._processes = processes
+        self._tree = _placed(policies(0))
+        self._engine = Explainer(self._tree)
+        self._evaluation = Evaluation(Policy(self._tree), self._engine)
+        self._running: dict[str, str] = {}  # partition -> its process
+
+    def judge(self, line: Mapping[str, Any]) -> None:
+        """The next line."""
+        try:
+            self._judge(line)
+        except (EventError, MessageError) as error:
+            raise KhsError(f"the trace does not fit the policy: {error}") from None
+
+    def _judge(self, line: Mapping[str, Any]) -> None:
+        if "policy" in line:
+            self._tree, old = _placed(self._policies(line["policy"])), self._engine
+            self._engine = Explainer(self._tree)
+            self._engine.take_over(old)
+            self._evaluation = self._evaluation.under(Policy(self._tree), self._engine)
+            return
+        owner = self._processes.get(line.get("as", ""))
+        if owner is not None:  # what was kept for the process before goes with its restart
+            sids = {name: sid for sid, name in self._evaluation.processes.items()}
+            self._engine.release(sids.get(self._running.get(owner, ""), 0))
+            self._running[owner] = line["as"]
+        self._evaluation.judge(dict(line))
+
+    def answer(self, granted: bool, *, everything: bool = False) -> Answer:
+        """Why the last event was judged as it was, which was so in the run."""
+        last = self._engine.last
+        assert last is not None
+        if last.decision.granted != granted:
+            raise KhsError("the trace does not fit the policy: it tells another verdict")
+        known = self._evaluation.processes.items()
+        names = {sid: self._processes.get(name, name) for sid, name in known}
+        report = Report(last, names, sections(self._tree))
+        return Answer(report.json(), tuple(report.lines(everything)))
+
+
 def explain(
     policies: Callable[[int], MonitorPolicy], judged: Judged, *, everything: bool = False
 ) -> Answer:
     """Why an event is granted or denied. `policies` has those of the trace by number."""
-    processes = judged.processes
-    tree = _placed(policies(0))
-    engine = Explainer(tree)
-    evaluation = Evaluation(Policy(tree), engine)
-    running: dict[str, str] = {}  # partition -> its process
-    try:
-        for each in (*judged.before, judged.line):
-            if "policy" in each:
-                tree, old = _placed(policies(each["policy"])), engine
-                engine = Explainer(tree)
-                engine.take_over(old)
-                evaluation = evaluation.under(Policy(tree), engine)
-                continue
-            owner = processes.get(each.get("as", ""))
-            if owner is not None:  # what was kept for the process before goes with its restart
-                sids = {name: sid for sid, name in evaluation.processes.items()}
-                engine.release(sids.get(running.get(owner, ""), 0))
-                running[owner] = each["as"]
-            evaluation.judge(dict(each))
-    except (EventError, MessageError) as error:
-        raise KhsError(f"the trace does not fit the policy: {error}") from None
-    names = {sid: processes.get(name, name) for sid, name in evaluation.processes.items()}
-    assert engine.last is not None
-    if engine.last.decision.granted != judged.granted:
-        raise KhsError("the trace does not fit the policy: it tells another verdict")
-    report = Report(engine.last, names, sections(tree))
-    return Answer(report.json(), tuple(report.lines(everything)))
+    retelling = Retelling(policies, judged.processes)
+    for each in (*judged.before, judged.line):
+        retelling.judge(each)
+    return retelling.answer(judged.granted, everything=everything)
 
 
 def _placed(policy: MonitorPolicy) -> PolicyTree:

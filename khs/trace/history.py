@@ -1,16 +1,24 @@
-"""One verdict of a trace, and all that was judged before it."""
+"""Verdicts of a run for judging them again: each with all that was judged before it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from khs.errors import TraceError
-from khs.trace.events import PolicySwap, Verdict
-from khs.trace.file import Reader
+from khs.trace.events import Event, PolicySwap, Verdict
 from khs.trace.lines import EventLines
 from khs.trace.names import Names
+
+
+class Source(Protocol):
+    """A trace, or a run so far: its header, and its events from the beginning."""
+
+    @property
+    def header(self) -> Mapping[str, Any]: ...
+
+    def events(self) -> Iterable[Event]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +37,54 @@ class History:
         return self.verdict.granted
 
 
-def history(reader: Reader, number: int, *, denied: bool = False) -> History:
-    """That of verdict `number`, from 1, or of the denial of that number. TraceError if there is no
-    such, or if a policy was in force before it of which a trace knows nothing."""
-    names, lines = Names.from_header(reader.header), EventLines()
-    before: list[Mapping[str, Any]] = []
-    processes: dict[str, str] = {}
-    count = 0
-    for event in reader.events():
-        names.observe(event)
+class Telling:
+    """Feed it every event in order. `processes` tells whose the processes are that lines name."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._lines = EventLines()
+        self.processes: dict[str, str] = {}
+
+    def line(self, event: Event) -> Mapping[str, Any] | None:
+        """What is to be judged, or which policy took effect; None for all other events. TraceError
+        for a policy of which a trace knows nothing. What could not be delivered has a line, too,
+        but changed nothing: nobody is to judge it on the way to a later one."""
         if isinstance(event, PolicySwap) and event.kept is not None:
             if event.policy is None:
-                raise TraceError(
-                    f"a policy that a partition installed took effect before verdict {number}\n"
-                    "  help: verdicts before that can be explained"
-                )
-            before.append({"policy": event.policy})
+                raise TraceError("a policy that a partition installed is known to nobody else")
+            return {"policy": event.policy}
         if not isinstance(event, Verdict):
-            continue
-        count += not (denied and event.granted)
-        line = lines.line(replace(event, trial=False), names)
+            return None
+        line = self._lines.line(replace(event, trial=False), self._names)
         assert line is not None
         if "as" in line:
-            processes[line["as"]] = names.partition(event.destination)
-        if count == number and not (denied and event.granted):
-            return History(event, line, tuple(before), processes)
-        if not event.trial:
+            self.processes[line["as"]] = self._names.partition(event.destination)
+        return line
+
+
+def history(source: Source, number: int, *, denied: bool = False) -> History:
+    """That of verdict `number`, from 1, or of the denial of that number. TraceError if there is no
+    such, or if a policy was in force before it of which a trace knows nothing."""
+    names = Names.from_header(source.header)
+    telling = Telling(names)
+    before: list[Mapping[str, Any]] = []
+    count = 0
+    for event in source.events():
+        names.observe(event)
+        try:
+            line = telling.line(event)
+        except TraceError:
+            raise TraceError(
+                f"a policy that a partition installed took effect before verdict {number}\n"
+                "  help: verdicts before that can be explained"
+            ) from None
+        if line is None:
+            continue
+        if isinstance(event, Verdict):
+            count += not (denied and event.granted)
+            if count == number and not (denied and event.granted):
+                return History(event, line, tuple(before), telling.processes)
+        if not (isinstance(event, Verdict) and event.trial):
             before.append(line)
     word = "denial" if denied else "verdict"
     raise TraceError(f"the trace has {count} {word}{'s'[: count != 1]}, no number {number}")

@@ -173,6 +173,7 @@ struct khs_core {
     size_t ring_size;
     size_t ring_used;
     size_t ring_reserve;
+    bool watched; /* see khs_watch */
 };
 
 /* Who takes part in a security event. */

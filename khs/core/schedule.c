@@ -110,9 +110,41 @@ static void catch_up(khs_core *core)
         khs_enter(core, s->slot_partition);
 }
 
+void khs_deliver(khs_core *core)
+{
+    const khs_state *s = core->state;
+    if (s->slot_partition == KHS_NONE || s->stop_cause)
+        return;
+    const khs_partition *p = &core->partitions[s->slot_partition];
+    if (p->irq_pending && p->debt == 0 && runnable(p))
+        khs_interrupt_deliver(core, s->slot_partition);
+}
+
+void khs_watch(khs_core *core, bool on)
+{
+    core->watched = on;
+}
+
+/* The tick at which the guest came back is its own, so all of it is charged. */
+khs_action khs_hold(khs_core *core)
+{
+    khs_state *s = core->state;
+    while (s->entered_at != KHS_NEVER && s->next_due < s->entered_at) {
+        if (core->ring_size - core->ring_used < core->ring_reserve)
+            return (khs_action){.kind = KHS_DRAIN};
+        catch_up(core);
+    }
+    if (s->entered_at != KHS_NEVER) {
+        core->partitions[s->slot_partition].ticks += s->entered_at - s->now;
+        s->now = s->entered_at;
+    }
+    return (khs_action){.kind = KHS_PAUSE};
+}
+
 khs_action khs_next(khs_core *core, uint64_t until)
 {
     khs_state *s = core->state;
+    size_t seen = core->ring_used;
     for (;;) {
         if (core->ring_size - core->ring_used < core->ring_reserve)
             return (khs_action){.kind = KHS_DRAIN};
@@ -130,15 +162,15 @@ khs_action khs_next(khs_core *core, uint64_t until)
             leave_slot(core);
             continue;
         }
-        if (s->now >= until)
+        if (s->now >= until || (core->watched && core->ring_used > seen))
             return (khs_action){.kind = KHS_PAUSE};
         uint64_t limit = khs_min(s->slot_end, until);
         if (pass(core, khs_min(limit, s->next_due)))
             continue;
         if (core->partitions[s->slot_partition].irq_pending)
-            khs_interrupt_deliver(core, s->slot_partition);
+            khs_deliver(core);
         if (s->next_due < limit) /* no cut is before what is due */
-            limit = khs_min(limit, khs_cut(core, s->slot_partition));
+            limit = khs_min(limit, core->watched ? s->next_due : khs_cut(core, s->slot_partition));
         return (khs_action){.kind = KHS_RUN, .partition = s->slot_partition, .budget = limit - s->now};
     }
 }
@@ -150,6 +182,8 @@ uint64_t khs_now(const khs_core *core)
 }
 uint64_t khs_frames(const khs_core *core) { return core->state->frames; }
 uint32_t khs_schedule(const khs_core *core) { return core->state->schedule; }
+uint32_t khs_window(const khs_core *core) { return core->state->slot_partition; }
+uint64_t khs_window_end(const khs_core *core) { return core->state->slot_end; }
 bool khs_has_stopped(const khs_core *core) { return core->state->stop_cause != 0; }
 uint64_t khs_frame_end(const khs_core *core)
 {

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_uint32, c_uint64, c_void_p
+from ctypes import c_uint64
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from khs.engine.signatures import SIGNATURES
 from khs.engine.structures import (
     HostBytes,
     HostError,
@@ -98,6 +99,7 @@ class Drained:
     granted: int
     denied: int
     stop_cause: int  # 0 unless the module stopped
+    count: int  # records
 
 
 @cache
@@ -111,31 +113,7 @@ def library() -> ctypes.CDLL:
         lib = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise EngineError(f"{error}\n  help: {_BUILD}") from error
-    host, bytes_, u32, u64 = c_void_p, POINTER(HostBytes), c_uint32, c_uint64
-    events, timing = POINTER(HostEvents), POINTER(Timing)
-    signatures: dict[str, tuple[object, list[object]]] = {
-        "open": (host, [bytes_, bytes_, bytes_, u32, POINTER(HostOptions), POINTER(HostError)]),
-        "close": (None, [host]),
-        "input": (c_bool, [host, u64, u32, c_char_p, u32]),
-        "policy_at": (c_bool, [host, u64, u32]),
-        "boot": (u32, [host]),
-        "run": (u32, [host, u64, u64]),
-        "stop": (None, [host]),
-        "drain": (c_bool, [host, events]),
-        "split": (c_bool, [host, c_void_p, u64, events]),
-        "status_get": (None, [host, POINTER(Status)]),
-        "view": (c_bool, [host, u32, POINTER(View)]),
-        "registers": (u32, [host, u32, POINTER(u64)]),
-        "read": (u64, [host, u32, u64, c_void_p, u64]),
-        "serve": (None, [host, u64, u64, c_int, c_int]),
-        "packet_most": (u64, [host]),
-        "confine": (c_bool, [c_int]),
-        "scan": (u64, [u32, c_char_p, u64]),
-        "check_config": (u32, [c_char_p, u64, POINTER(u64)]),
-        "bench_raw": (c_bool, [host, u32, u64, c_bool, timing]),
-        "bench_windows": (c_bool, [host, u32, u64, u64, timing]),
-    }
-    for name, (result, arguments) in signatures.items():
+    for name, (result, arguments) in SIGNATURES.items():
         function = getattr(lib, f"khs_host_{name}", None)
         if function is None:
             raise EngineError(
@@ -166,7 +144,7 @@ class Host:
         options: Options | None = None,
     ) -> None:
         """Raises LoadError if the library refuses the system."""
-        self._lib = library()
+        self.library = self._lib = library()
         self._opened: int | None = None
         self._closing = threading.RLock()  # `stop` may be called by a signal handler in `close`
         images = (HostBytes * max(len(policies), 1))(*map(_bytes, policies))
@@ -201,7 +179,8 @@ class Host:
             self.close()
 
     @property
-    def _handle(self) -> int:
+    def handle(self) -> int:
+        """The khs_host, for functions of the library. Raises EngineError if it is closed."""
         if self._opened is None:
             raise EngineError("the machine is closed")
         return self._opened
@@ -210,20 +189,20 @@ class Host:
 
     def add_input(self, tick: int, target: int, data: bytes = b"") -> bool:
         """False if the tick is before that of an earlier input or over, or there is no target."""
-        return bool(self._lib.khs_host_input(self._handle, tick, target, data, len(data)))
+        return bool(self._lib.khs_host_input(self.handle, tick, target, data, len(data)))
 
     def policy_at(self, frame: int, policy: int) -> bool:
         """Swaps the policy at the beginning of a major frame, from 1 on. False if it has begun or
         has a policy already, or there is no such policy."""
-        return bool(self._lib.khs_host_policy_at(self._handle, frame, policy))
+        return bool(self._lib.khs_host_policy_at(self.handle, frame, policy))
 
     def boot(self) -> None:
         """Takes the system to tick 0. Raises EngineError if the policy does not fit it."""
-        check_boot(int(self._lib.khs_host_boot(self._handle)))
+        check_boot(int(self._lib.khs_host_boot(self.handle)))
 
     def run(self, frames: int = NEVER, until: int = NEVER) -> End:
         """Until so many major frames are complete, or tick `until`; drain events afterwards."""
-        return End(self._lib.khs_host_run(self._handle, frames, until))
+        return End(self._lib.khs_host_run(self.handle, frames, until))
 
     def stop(self) -> None:
         """Makes `run` return soon, with End.INTERRUPTED. From any thread, at any time."""
@@ -234,7 +213,7 @@ class Host:
     def drain(self) -> Iterator[Drained]:
         """Takes out all unread events."""
         events = HostEvents()
-        while self._lib.khs_host_drain(self._handle, events):
+        while self._lib.khs_host_drain(self.handle, events):
             yield self._drained(events)
 
     def split(self, records: bytes) -> Drained:
@@ -242,7 +221,7 @@ class Host:
         aligned = (c_uint64 * (len(records) // 8 + 1))()
         ctypes.memmove(aligned, records, len(records))
         events = HostEvents()
-        if not self._lib.khs_host_split(self._handle, aligned, len(records), events):
+        if not self._lib.khs_host_split(self.handle, aligned, len(records), events):
             raise EngineError("the event stream is damaged")
         return replace(self._drained(events), records=memoryview(records))
 
@@ -261,38 +240,39 @@ class Host:
             granted=events.granted,
             denied=events.denied,
             stop_cause=events.stop_cause,
+            count=events.count,
         )
 
     def serve(self, frames: int, until: int, descriptor: int, parent: int) -> None:
         """For a forked child: see khs_host_serve. Does not return."""
-        self._lib.khs_host_serve(self._handle, frames, until, descriptor, parent)
+        self._lib.khs_host_serve(self.handle, frames, until, descriptor, parent)
 
     def packet_most(self) -> int:
         """Bytes that a packet of `serve` has at most."""
-        return int(self._lib.khs_host_packet_most(self._handle))
+        return int(self._lib.khs_host_packet_most(self.handle))
 
     # ------------------------------------------------------------ looking
 
     def status(self) -> Status:
         status = Status()
-        self._lib.khs_host_status_get(self._handle, status)
+        self._lib.khs_host_status_get(self.handle, status)
         return status
 
     def view(self, partition: int) -> View:
         view = View()
-        self._lib.khs_host_view(self._handle, partition, view)
+        self._lib.khs_host_view(self.handle, partition, view)
         return view
 
     def registers(self, partition: int) -> list[int]:
         """In gdb's order, see host.h; empty if the partition never ran."""
         values = (c_uint64 * 32)()
-        count = self._lib.khs_host_registers(self._handle, partition, values)
+        count = self._lib.khs_host_registers(self.handle, partition, values)
         return list(values[:count])
 
     def read(self, partition: int, address: int, size: int) -> bytes:
         """Memory of a partition, up to the first byte that is not mapped."""
         buffer = ctypes.create_string_buffer(size)
-        count = self._lib.khs_host_read(self._handle, partition, address, buffer, size)
+        count = self._lib.khs_host_read(self.handle, partition, address, buffer, size)
         return buffer.raw[:count]
 
     # ------------------------------------------------------------ measuring
@@ -301,14 +281,14 @@ class Host:
         """Unicorn alone on the partition's image, up to so many hypercalls; `same_tlb`: with the
         TLB that partitions run with."""
         timing = Timing()
-        if not self._lib.khs_host_bench_raw(self._handle, partition, traps, same_tlb, timing):
+        if not self._lib.khs_host_bench_raw(self.handle, partition, traps, same_tlb, timing):
             raise EngineError(f"partition {partition} cannot be measured")
         return timing
 
     def bench_windows(self, partition: int, traps: int, window: int) -> Timing:
         """The same image in exact windows of `window` ticks, without the kernel."""
         timing = Timing()
-        if not self._lib.khs_host_bench_windows(self._handle, partition, traps, window, timing):
+        if not self._lib.khs_host_bench_windows(self.handle, partition, traps, window, timing):
             raise EngineError(f"partition {partition} cannot be measured")
         return timing
 

@@ -47,6 +47,7 @@ class HostEvents(Structure):
         ("pad", c_uint32),
         ("notable", c_void_p),
         ("notable_size", c_uint64),
+        ("count", c_uint64),
     )
 
 
@@ -94,3 +95,43 @@ class Timing(Structure):
     """khs_host_timing."""
 
     _fields_ = (("ns", c_uint64), ("ticks", c_uint64), ("traps", c_uint64), ("windows", c_uint64))
+
+
+class HostWatch(Structure):
+    """khs_host_watch."""
+
+    _fields_ = (("address", c_uint64), ("size", c_uint64), ("access", c_uint32), ("pad", c_uint32))
+
+
+class HostNoted(Structure):
+    """khs_host_noted."""
+
+    _fields_ = (("type", c_uint32), ("partition", c_uint32), ("code", c_uint32), ("pad", c_uint32))
+
+
+class Goal(Structure):
+    """khs_host_goal."""
+
+    _fields_ = (
+        ("frames", c_uint64),
+        ("until", c_uint64),
+        ("start", c_uint64),
+        ("settled", c_uint32),
+        ("steps", c_uint32),
+        ("move", c_uint32),
+        ("pad", c_uint32),
+    )
+
+
+class Halt(Structure):
+    """khs_host_halt."""
+
+    _fields_ = (
+        ("tick", c_uint64),
+        ("address", c_uint64),
+        ("found", c_uint64),
+        ("settled", c_uint32),
+        ("cause", c_uint32),
+        ("partition", c_uint32),
+        ("number", c_uint32),
+    )

@@ -144,11 +144,13 @@ class Machine:
             tally, status, views, self._interrupted, True, time.perf_counter() - began
         )
 
-    def result(self, *, interrupted: bool, reproducible: bool, wall_s: float) -> Result:
-        """What the run comes to so far."""
+    def result(
+        self, *, interrupted: bool, reproducible: bool, wall_s: float, tally: Tally | None = None
+    ) -> Result:
+        """What the run comes to so far; `tally` in the place of its own."""
         views = [self.host.view(number) for number in range(self.host.partitions)]
         status = self.host.status()
-        return self._result(self.boot(), status, views, interrupted, reproducible, wall_s)
+        return self._result(tally or self.boot(), status, views, interrupted, reproducible, wall_s)
 
     def _result(
         self,

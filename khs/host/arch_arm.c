@@ -19,6 +19,8 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
     khs_cpu *cpu = data;
     uint32_t ticks = (size + INSTRUCTION - 1) / INSTRUCTION;
+    if (khs_block_stops(cpu, uc, pc, size))
+        return;
     if (KHS_RARE(ticks > cpu->left)) {
         khs_latch_budget(cpu, uc, pc);
         return;
@@ -31,11 +33,10 @@ static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
     khs_cpu *cpu = data;
     (void)size;
-    if (KHS_RARE(cpu->left == 0)) {
-        khs_latch_budget(cpu, uc, pc);
+    if (khs_code_stops(cpu, uc, pc))
         return;
-    }
     cpu->left--;
+    cpu->skip = false;
     cpu->now = (khs_block){.pc = pc, .size = INSTRUCTION, .ticks = 1};
 }
 

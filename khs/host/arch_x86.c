@@ -76,6 +76,8 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
     khs_cpu *cpu = data;
     uint64_t ticks = cpu->blocks[pc % KHS_BLOCKS] ^ entry_of(pc, size, 0);
+    if (khs_block_stops(cpu, uc, pc, size))
+        return;
     if (KHS_RARE(ticks >= 1u << TICKS_BITS || ticks > cpu->left)) {
         on_rare_block(uc, pc, size, cpu);
         return;
@@ -87,13 +89,10 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 static void on_code(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
     khs_cpu *cpu = data;
-    if (KHS_RARE(cpu->left == 0)) {
-        khs_latch_budget(cpu, uc, pc);
-        return;
-    }
-    if (KHS_RARE(!khs_x86_admit(cpu, uc, pc, size)))
+    if (khs_code_stops(cpu, uc, pc) || KHS_RARE(!khs_x86_admit(cpu, uc, pc, size)))
         return;
     cpu->left--;
+    cpu->skip = false;
     cpu->now = (khs_block){.pc = pc, .size = size, .ticks = 1};
 }
 

@@ -3,17 +3,19 @@
 
 #include "internal.h"
 
-static void close_engines(khs_cpu *cpu)
+void khs_cpu_close_engines(khs_cpu *cpu)
 {
     if (cpu->main != NULL)
         uc_close(cpu->main);
     if (cpu->twin != NULL)
         uc_close(cpu->twin);
-    cpu->main = cpu->twin = NULL;
+    if (cpu->watcher != NULL)
+        uc_close(cpu->watcher);
+    cpu->main = cpu->twin = cpu->watcher = NULL;
     cpu->tainted = false;
 }
 
-static bool open_main(khs_cpu *cpu)
+bool khs_cpu_open(khs_cpu *cpu)
 {
     if (cpu->main == NULL && cpu->host->abandoned > cpu->host->abandoned_most) {
         khs_engine_refuse(cpu, KHS_DETAIL_EXHAUSTED);
@@ -36,8 +38,8 @@ bool khs_cpu_start(khs_cpu *cpu)
     cpu->refused = (khs_latch){0};
     cpu->pc = cfg->entry;
     if (cpu->tainted)
-        close_engines(cpu);
-    if (!open_main(cpu))
+        khs_cpu_close_engines(cpu);
+    if (!khs_cpu_open(cpu))
         return false;
     uc_context_restore(cpu->main, cpu->host->initial);
     cpu->host->arch->enter(cpu, cfg->entry, cfg->stack_top, cfg->start_info, true);
@@ -48,7 +50,7 @@ void khs_cpu_close(khs_cpu *cpu)
 {
     if (cpu == NULL)
         return;
-    close_engines(cpu);
+    khs_cpu_close_engines(cpu);
     khs_context_free(cpu->transfer);
     khs_context_free(cpu->interrupted);
     free(cpu);

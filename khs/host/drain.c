@@ -1,4 +1,4 @@
-/* Taking events out of the ring, sorted for hashing; and looking at a system. */
+/* Taking events out of the ring, sorted for hashing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +69,7 @@ static bool measure(khs_host *host, khs_host_events *events)
         if (is_notable(event))
             events->notable_size += event->size;
         count(event, events);
+        events->count++;
         done += event->size;
     }
     for (uint32_t i = 2; i < partitions + 2u; i++)
@@ -116,56 +117,4 @@ bool khs_host_drain(khs_host *host, khs_host_events *events)
     uint64_t size = khs_events(host->core, &records);
     host->taken = size > 0 && khs_host_split(host, records, size, events);
     return host->taken;
-}
-
-/* ------------------------------------------------------------ looking */
-
-void khs_host_status_get(const khs_host *host, khs_host_status *status)
-{
-    *status = (khs_host_status){.partitions = host->config->partitions.count, .abandoned = host->abandoned};
-    if (!host->booted)
-        return;
-    status->tick = khs_now(host->core);
-    status->frames = khs_frames(host->core);
-    status->schedule = khs_schedule(host->core);
-    status->stopped = khs_has_stopped(host->core);
-}
-
-bool khs_host_view(const khs_host *host, uint32_t partition, khs_partition_view *view)
-{
-    if (!host->booted || partition >= host->config->partitions.count)
-        return false;
-    khs_view(host->core, partition, view);
-    return true;
-}
-
-uint32_t khs_host_registers(khs_host *host, uint32_t partition, uint64_t *registers)
-{
-    const khs_isa *arch = host->arch;
-    khs_cpu *cpu = partition < host->config->partitions.count ? host->cpus[partition] : NULL;
-    if (cpu == NULL || cpu->main == NULL)
-        return 0;
-    for (uint32_t i = 0; i < arch->register_count; i++) {
-        registers[i] = 0;
-        uc_reg_read(cpu->main, arch->registers[i], &registers[i]);
-    }
-    registers[arch->pc_index] = cpu->pc;
-    return arch->register_count;
-}
-
-uint64_t khs_host_read(khs_host *host, uint32_t partition, uint64_t address, void *buffer, uint64_t size)
-{
-    uint64_t done = 0;
-    if (partition >= host->config->partitions.count)
-        return 0;
-    while (done < size) {
-        uint64_t room;
-        const uint8_t *from = khs_guest_at(host, partition, address + done, 0, &room);
-        if (from == NULL)
-            break;
-        uint64_t here = room < size - done ? room : size - done;
-        memcpy((uint8_t *)buffer + done, from, here);
-        done += here;
-    }
-    return done;
 }

@@ -98,6 +98,12 @@ void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t d
     cpu->fault = (khs_latch){.kind = kind, .detail = detail, .pc = pc};
 }
 
+void khs_latch_stop(khs_cpu *cpu, uc_engine *uc, uint32_t reason, uint64_t pc)
+{
+    if (latch(cpu, uc, reason))
+        cpu->pc = pc;
+}
+
 void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc)
 {
     uc_emu_stop(uc);
@@ -194,6 +200,11 @@ static bool hook_tlb(khs_cpu *cpu, uc_engine *uc)
     return uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, cpu, 1, 0) == UC_ERR_OK;
 }
 
+static bool is_twin(enum khs_engine_kind kind)
+{
+    return kind == KHS_ENGINE_TWIN || kind == KHS_ENGINE_WATCHER;
+}
+
 static bool add_hooks(khs_cpu *cpu, uc_engine *uc, enum khs_engine_kind kind)
 {
     const khs_isa *arch = cpu->host->arch;
@@ -202,9 +213,11 @@ static bool add_hooks(khs_cpu *cpu, uc_engine *uc, enum khs_engine_kind kind)
         return true;
     if (kind == KHS_ENGINE_BARE_TLB)
         return hook_tlb(cpu, uc);
-    bool twin = kind == KHS_ENGINE_TWIN;
-    int unit = twin ? UC_HOOK_CODE : UC_HOOK_BLOCK;
-    void *on_unit = (void *)(twin ? arch->on_code : arch->on_block);
+    int unit = is_twin(kind) ? UC_HOOK_CODE : UC_HOOK_BLOCK, access = UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE;
+    void *on_unit = (void *)(is_twin(kind) ? arch->on_code : arch->on_block);
+    if (kind == KHS_ENGINE_WATCHER &&
+        uc_hook_add(uc, &hook, access, (void *)khs_on_access, cpu, 1, 0) != UC_ERR_OK)
+        return false;
     return uc_hook_add(uc, &hook, unit, on_unit, cpu, 1, 0) == UC_ERR_OK && hook_tlb(cpu, uc) &&
            hook_memory(cpu, uc) && arch->hooks(cpu, uc);
 }
@@ -232,7 +245,7 @@ uc_engine *khs_engine_open(khs_cpu *cpu, enum khs_engine_kind kind)
 {
     const khs_host *host = cpu->host;
     uc_tlb_type tlb = kind == KHS_ENGINE_BARE ? UC_TLB_CPU : UC_TLB_VIRTUAL;
-    uc_engine *uc = open_blank(host, kind == KHS_ENGINE_TWIN ? host->cache_twin : host->cache_main, tlb);
+    uc_engine *uc = open_blank(host, is_twin(kind) ? host->cache_twin : host->cache_main, tlb);
     if (uc == NULL)
         return NULL;
     /* Hooks are seen only by code translated after them. */
@@ -291,7 +304,7 @@ static void exit_fault(khs_cpu *cpu)
 {
     if (cpu->left == 0)
         return;
-    cpu->reason = KHS_AT_FAULT;
+    cpu->reason = khs_at_break(cpu) ? KHS_AT_BREAK : KHS_AT_FAULT;
     cpu->fault = (khs_latch){.kind = KHS_FAULT_UNDEFINED, .pc = cpu->pc};
 }
 
@@ -322,8 +335,8 @@ void khs_engine_start(khs_cpu *cpu, uc_engine **engine)
     guard->armed = 1;
     uc_err err = uc_emu_start(*engine, cpu->pc, 0, 0, 0);
     guard->armed = 0;
-    if (cpu->reason == KHS_AT_TRAP || cpu->reason == KHS_AT_FAULT)
-        cpu->left = cpu->kept;
-    else if (cpu->reason == KHS_RUNNING_ON)
+    if (cpu->reason == KHS_RUNNING_ON)
         came_back(cpu, *engine, err);
+    else if (cpu->reason != KHS_AT_BUDGET && cpu->reason != KHS_AT_KERNEL)
+        cpu->left = cpu->kept;
 }

@@ -4,25 +4,46 @@
  * the partition's memory; only the registers move. */
 #include "internal.h"
 
+static bool is_watched(const khs_cpu *cpu)
+{
+    return cpu->stops != NULL && cpu->stops->watch_count > 0;
+}
+
+static uc_engine **twin_of(khs_cpu *cpu)
+{
+    return is_watched(cpu) ? &cpu->watcher : &cpu->twin;
+}
+
 static bool to_twin(khs_cpu *cpu)
 {
-    if (cpu->twin == NULL)
-        cpu->twin = khs_engine_open(cpu, KHS_ENGINE_TWIN);
-    if (cpu->twin == NULL) {
+    uc_engine **twin = twin_of(cpu);
+    if (*twin == NULL)
+        *twin = khs_engine_open(cpu, is_watched(cpu) ? KHS_ENGINE_WATCHER : KHS_ENGINE_TWIN);
+    if (*twin == NULL) {
         khs_engine_refuse(cpu, KHS_DETAIL_OPEN);
         return false;
     }
     uc_context_save(cpu->main, cpu->transfer);
-    uc_context_restore(cpu->twin, cpu->transfer);
+    uc_context_restore(*twin, cpu->transfer);
     return true;
 }
 
 static void from_twin(khs_cpu *cpu)
 {
-    if (cpu->twin == NULL)
+    uc_engine *twin = *twin_of(cpu);
+    if (twin == NULL)
         return; /* lost to an abort: so is the state */
-    uc_context_save(cpu->twin, cpu->transfer);
+    uc_context_save(twin, cpu->transfer);
     uc_context_restore(cpu->main, cpu->transfer);
+}
+
+/* The twin stops behind an instruction that touched what is watched, unless that one faulted. */
+static void after_touch(khs_cpu *cpu)
+{
+    if (cpu->reason == KHS_AT_FAULT && cpu->fault.pc == cpu->touch.pc)
+        cpu->touch.any = false;
+    else
+        cpu->reason = KHS_AT_WATCH;
 }
 
 /* Instruction by instruction, for at most `limit` ticks. */
@@ -30,7 +51,9 @@ static void on_twin(khs_cpu *cpu, uint64_t limit)
 {
     uint64_t rest = cpu->left > limit ? cpu->left - limit : 0;
     cpu->left -= rest;
-    khs_engine_start(cpu, &cpu->twin);
+    khs_engine_start(cpu, twin_of(cpu));
+    if (KHS_RARE(cpu->touch.any))
+        after_touch(cpu);
     cpu->left += rest;
     if (cpu->reason == KHS_AT_BUDGET && rest > 0)
         cpu->reason = KHS_RUNNING_ON;
@@ -75,19 +98,35 @@ static void up_to_edge(khs_cpu *cpu)
     cpu->reason = KHS_RUNNING_ON;
     if (!to_twin(cpu))
         return;
-    uc_ctl_set_exits(cpu->twin, exits, count);
+    uc_engine **twin = twin_of(cpu);
+    uc_ctl_set_exits(*twin, exits, count);
     on_twin(cpu, single ? 1 : cpu->left);
-    if (cpu->twin != NULL) {
-        uc_ctl_set_exits(cpu->twin, exits, always);
-        uc_ctl_flush_tb(cpu->twin);
+    if (*twin != NULL) {
+        uc_ctl_set_exits(*twin, exits, always);
+        uc_ctl_flush_tb(*twin);
     }
+    from_twin(cpu);
+}
+
+static void on_watcher(khs_cpu *cpu)
+{
+    if (!to_twin(cpu))
+        return;
+    on_twin(cpu, cpu->left);
     from_twin(cpu);
 }
 
 static void advance(khs_cpu *cpu)
 {
     uint64_t left = cpu->left, pc = cpu->pc;
-    khs_engine_start(cpu, &cpu->main);
+    if (KHS_RARE(khs_at_break(cpu))) {
+        cpu->reason = KHS_AT_BREAK;
+        return;
+    }
+    if (KHS_RARE(is_watched(cpu)))
+        on_watcher(cpu);
+    else
+        khs_engine_start(cpu, &cpu->main);
     if (cpu->reason == KHS_AT_BUDGET && cpu->left > 0)
         before_block(cpu);
     if (KHS_RARE(ran_off(cpu)))
@@ -144,7 +183,10 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
     cpu->left = cpu->budget = budget;
     cpu->reason = KHS_RUNNING_ON;
     cpu->now = (khs_block){.pc = cpu->pc};
-    if (KHS_RARE(cpu->refused.kind != 0)) {
+    cpu->touch.any = false;
+    if (KHS_RARE(cpu->refused.kind != 0) && khs_at_break(cpu)) {
+        cpu->reason = KHS_AT_BREAK;
+    } else if (KHS_RARE(cpu->refused.kind != 0)) {
         cpu->reason = KHS_AT_FAULT;
         cpu->fault = cpu->refused;
     }

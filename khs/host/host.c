@@ -157,6 +157,7 @@ void khs_host_close(khs_host *host)
         khs_cpu_close(host->cpus[i]);
     for (uint32_t i = 0; host->exits != NULL && i < host->config->partitions.count; i++)
         free(host->exits[i].at);
+    khs_debug_close(host);
     khs_context_free(host->initial);
     khs_memory_close(&host->memory);
     for (uint32_t i = 0; i < host->policy_count; i++)
@@ -231,6 +232,11 @@ uint32_t khs_host_boot(khs_host *host)
     for (uint32_t i = 0; i < host->memory.count; i++)
         khs_memory_reset(&host->memory, i);
     host->taken = false;
+    host->debug.fault_at = KHS_HOST_NEVER;
+    host->debug.halt.cause = 0;
+    for (uint32_t i = 0; i < host->config->partitions.count; i++)
+        if (host->cpus[i] != NULL)
+            host->cpus[i]->called = host->cpus[i]->last = 0;
     atomic_store(&host->stop, false);
     khs_status status = khs_boot(host->core, host->config, host->state, host->ring, host->ring_size, host);
     host->booted = status == KHS_OK_STATUS;

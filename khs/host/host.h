@@ -112,6 +112,7 @@ typedef struct khs_host_events {
      * because the program is unsound, faults, health, policies, stops, consoles. */
     const uint8_t *notable;
     uint64_t notable_size;
+    uint64_t count; /* records */
 } khs_host_events;
 
 /* The same for records that came another way: 8-byte aligned and kept by the caller. False
@@ -145,6 +146,100 @@ KHS_API uint32_t khs_host_registers(khs_host *host, uint32_t partition, uint64_t
  * copied, up to the first one that is not mapped. */
 KHS_API uint64_t khs_host_read(khs_host *host, uint32_t partition, uint64_t address,
                                void *buffer, uint64_t size);
+
+/* ------------------------------------------------------------ debugging */
+
+/* One register, by Unicorn's number for it (the x87 control word is one, too), in the width that
+ * Unicorn gives it; `value` has KHS_HOST_REGISTER_BYTES. False if the partition has no CPU or the
+ * CPU no such register. What is written is an input that nobody recorded: that is the caller's. */
+#define KHS_HOST_REGISTER_BYTES 16u
+KHS_API bool khs_host_register(khs_host *host, uint32_t partition, int number, void *value);
+KHS_API bool khs_host_set_register(khs_host *host, uint32_t partition, int number, const void *value);
+/* Changes memory of a partition, up to the first byte that no partition may write. Returns the
+ * bytes written; without `data` those that would be. */
+KHS_API uint64_t khs_host_write(khs_host *host, uint32_t partition, uint64_t address, const void *data,
+                                uint64_t size);
+
+#define KHS_HOST_NEVER UINT64_MAX
+#define KHS_HOST_ANY 0xfffffffeu /* any partition */
+
+enum khs_host_access { KHS_HOST_WRITES = 1, KHS_HOST_READS = 2 };
+
+typedef struct khs_host_watch {
+    uint64_t address;
+    uint64_t size;
+    uint32_t access; /* bits of enum khs_host_access */
+    uint32_t pad;
+} khs_host_watch;
+
+/* Events to stop behind: of a type; of a partition or of KHS_HOST_ANY; with a code or with any,
+ * KHS_HOST_ANY. Of verdicts those that denied. */
+typedef struct khs_host_noted {
+    uint32_t type; /* enum khs_event_type */
+    uint32_t partition;
+    uint32_t code;
+    uint32_t pad;
+} khs_host_noted;
+
+/* Where khs_host_debug stops, instead of what was set before. False if there is no such partition
+ * or no memory; breakpoints are before the instructions at these ascending addresses. */
+KHS_API bool khs_host_set_breaks(khs_host *host, uint32_t partition, const uint64_t *addresses, uint32_t count);
+KHS_API bool khs_host_set_watches(khs_host *host, uint32_t partition, const khs_host_watch *watches, uint32_t count);
+/* Hypercalls as they are made, and as they come back: a bit for each number, the last bit for all
+ * numbers from 31 on. */
+KHS_API bool khs_host_set_calls(khs_host *host, uint32_t partition, uint32_t entries, uint32_t results);
+KHS_API bool khs_host_set_noted(khs_host *host, const khs_host_noted *noted, uint32_t count);
+
+enum khs_host_cause {
+    KHS_CAUSE_REACHED = 1, /* the tick that was asked for */
+    KHS_CAUSE_STEP,        /* the instruction, or a fault instead */
+    KHS_CAUSE_BREAKPOINT, /* before the instruction */
+    KHS_CAUSE_WATCHPOINT, /* behind the instruction: `number` of the watch, `address` touched */
+    KHS_CAUSE_CALL,       /* `number` was called, nothing of it is done */
+    KHS_CAUSE_HELD,       /* likewise, only as the move says so */
+    KHS_CAUSE_RETURN,     /* `number` came back, its caller runs next */
+    KHS_CAUSE_EVENT,
+    KHS_CAUSE_INTERRUPT, /* khs_host_stop */
+    KHS_CAUSE_END,       /* the frames asked for, or the module stopped */
+};
+
+enum khs_host_move {
+    KHS_HOST_PASSING = 1, /* past all stops */
+    KHS_HOST_HOLDING = 2, /* stop at every hypercall that is made */
+};
+
+/* Where to. Stops at the point of departure are not met again. */
+typedef struct khs_host_goal {
+    uint64_t frames;
+    uint64_t until;
+    uint64_t from; /* the point of departure: after so many ticks, */
+    uint32_t settled; /* 0: the hypercall made in the last of them is not dealt with */
+    uint32_t steps;   /* partition to execute one instruction, KHS_HOST_ANY or KHS_NONE */
+    uint32_t move;    /* bits of enum khs_host_move */
+    uint32_t pad;
+} khs_host_goal;
+
+typedef struct khs_host_halt {
+    uint64_t tick; /* where it stands, as in khs_host_goal */
+    uint64_t address;
+    uint64_t found; /* offset among the unread events of the first that was to stop behind;
+                       KHS_HOST_NEVER. Told once, perhaps before the stop. */
+    uint32_t settled;
+    uint32_t cause; /* enum khs_host_cause; 0: call again with the same goal */
+    uint32_t partition; /* whose doing it was, or else whose window it is; KHS_NONE in a gap */
+    uint32_t number;
+} khs_host_halt;
+
+/* Runs like khs_host_run, up to the first stop. Cause 0: the ring is full, or a while of host time
+ * passed. Where it stands afterwards is the same whatever stops there were on the way: all that is due is
+ * done and an interrupt that waits for the guest to run is delivered. A fault takes the tick
+ * that is charged for it. */
+KHS_API void khs_host_debug(khs_host *host, const khs_host_goal *goal, khs_host_halt *halt);
+
+/* Tick behind the last instruction that the partition, or any, executed; 0 if none. */
+KHS_API uint64_t khs_host_last(const khs_host *host, uint32_t partition);
+/* The partition whose window or gap ends at `end`; KHS_NONE in a gap. */
+KHS_API uint32_t khs_host_window(const khs_host *host, uint64_t *end, uint64_t *frame_end);
 
 /* ------------------------------------------------------------ isolation */
 

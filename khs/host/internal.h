@@ -165,6 +165,8 @@ enum khs_reason {
     KHS_AT_WAIT,
     KHS_AT_FAULT,
     KHS_AT_KERNEL, /* a hypercall, and the kernel has been told */
+    KHS_AT_BREAK,  /* before an instruction that a debugger asked for */
+    KHS_AT_WATCH,  /* behind one that touched what a debugger watches */
 };
 
 /* What the kernel did to a CPU in the middle of a hook, where its context is in use. */
@@ -177,6 +179,24 @@ typedef struct khs_postponed {
     uint64_t handler;
 } khs_postponed;
 
+/* What a debugger wants of one partition. */
+typedef struct khs_stops {
+    uint64_t *breaks; /* ascending addresses */
+    uint32_t break_count;
+    uint32_t watch_count;
+    khs_host_watch *watches;
+    uint32_t entries; /* hypercalls to stop at when they are made: see khs_host_set_calls */
+    uint32_t results; /* and when they return */
+} khs_stops;
+
+/* The first access of an instruction to what is watched. */
+typedef struct khs_touch {
+    bool any;
+    uint32_t watch;
+    uint64_t address;
+    uint64_t pc;
+} khs_touch;
+
 #define KHS_BLOCKS 16384u
 #define KHS_HOOKED 64u
 
@@ -184,6 +204,8 @@ struct khs_cpu {
     /* what every block touches */
     uint64_t left; /* ticks not yet given to a block; 0 once something is latched */
     khs_block now; /* entered last */
+    uint64_t break_low;  /* breakpoints lie from here on; no block overlaps a span of 0 */
+    uint64_t break_span;
     uint32_t unknown; /* bytes of the block that was not entered, as not all of it is known */
     uint64_t unknown_from; /* its first instruction that is not */
     /* where and why it stopped */
@@ -200,6 +222,13 @@ struct khs_cpu {
     khs_latch interrupted_refused;
     bool tainted;      /* its engines translated what they must not run */
 
+    /* debug.c */
+    const khs_stops *stops; /* NULL: nobody wants it to stop */
+    bool skip;       /* the breakpoint at `pc` was met before */
+    khs_touch touch;
+    uint64_t called; /* the hypercall that has not come back, + 1; 0 = none */
+    uint64_t last;   /* tick behind the last instruction */
+
     uint32_t partition;
     khs_host *host;
     khs_exits *exits;
@@ -209,6 +238,7 @@ struct khs_cpu {
     uint64_t code_size;
     uc_engine *main;
     uc_engine *twin;         /* opened on first use */
+    uc_engine *watcher;      /* a twin that sees accesses to memory; likewise */
     uc_context *transfer;    /* between the two */
     uc_context *interrupted; /* kept for khs_port_interrupt_return */
     uint64_t interrupted_pc;
@@ -220,6 +250,7 @@ struct khs_cpu {
 enum khs_engine_kind {
     KHS_ENGINE_MAIN,
     KHS_ENGINE_TWIN,
+    KHS_ENGINE_WATCHER,
     KHS_ENGINE_BARE,     /* for measuring: as Unicorn comes, without hooks */
     KHS_ENGINE_BARE_TLB, /* the same with the main engine's TLB and its hook */
 };
@@ -240,12 +271,17 @@ void khs_latch_fault(khs_cpu *cpu, uc_engine *uc, const khs_latch *fault, bool b
 void khs_latch_trap(khs_cpu *cpu, uc_engine *uc);
 /* The instruction that ends the current block, at `pc`, was some other trap. */
 void khs_latch_other_trap(khs_cpu *cpu, uc_engine *uc, uint32_t kind, uint32_t detail, uint64_t pc);
+/* What is to come at `pc` is what a debugger wants to see before. */
+void khs_latch_stop(khs_cpu *cpu, uc_engine *uc, uint32_t reason, uint64_t pc);
 /* The block does not fit into the budget. */
 void khs_latch_budget(khs_cpu *cpu, uc_engine *uc, uint64_t pc);
 
 /* Takes the partition to its entry point; false if no engine can be had. */
 bool khs_cpu_start(khs_cpu *cpu);
 void khs_cpu_close(khs_cpu *cpu);
+/* Its engines alone: one to run on, unless it has one; or none. */
+bool khs_cpu_open(khs_cpu *cpu);
+void khs_cpu_close_engines(khs_cpu *cpu);
 /* Number of the hypercall just made; UINT32_MAX, which is none, if it is wider. */
 uint32_t khs_cpu_number(khs_cpu *cpu);
 /* Runs for at most `budget` ticks. */
@@ -265,11 +301,86 @@ static inline uint64_t khs_block_end(const khs_block *block)
     return block->pc + block->size;
 }
 
-/* ports.c: does what was postponed, now that the engine has stopped. */
+/* ports.c: the partition's CPU, made on first use; NULL if there is no memory for it. */
+khs_cpu *khs_cpu_of(khs_host *host, uint32_t partition);
+/* Does what was postponed, now that the engine has stopped. */
 void khs_port_catch_up(khs_cpu *cpu);
 
 /* run.c: the guest trapped, in a hook. False if the engine has to stop first. */
 bool khs_host_trap(khs_cpu *cpu, uc_engine *uc);
+/* Time to look whether someone wants the run to end. */
+bool khs_host_is_due(const khs_host *host);
+/* What is next, up to host->limit. */
+khs_action khs_host_next(khs_host *host);
+/* Runs the partition that host->next says; afterwards host->next may be known already. */
+void khs_host_guest(khs_host *host);
+uint64_t khs_host_ns(void);
+#define KHS_YIELD_NS 50000000ull
+
+/* ------------------------------------------------------------ debug.c */
+
+/* Whether a debugger stops before the instruction at `pc`, or before one of those in a block. */
+bool khs_is_break(const khs_cpu *cpu, uint64_t pc);
+bool khs_has_break(const khs_cpu *cpu, uint64_t pc, uint64_t size);
+static inline bool khs_near_break(const khs_cpu *cpu, uint64_t pc, uint64_t size)
+{
+    return pc + size - 1 - cpu->break_low < cpu->break_span + size - 1;
+}
+/* The next instruction is one to stop before. */
+static inline bool khs_at_break(const khs_cpu *cpu)
+{
+    return cpu->break_span != 0 && !cpu->skip && khs_is_break(cpu, cpu->pc);
+}
+/* Hooks: the debugger wants to stop before the block; before the instruction, or there is no tick
+ * left for it. Then they have latched that. */
+static inline bool khs_block_stops(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
+{
+    if (!KHS_RARE(khs_near_break(cpu, pc, size)) || !khs_has_break(cpu, pc, size))
+        return false;
+    cpu->unknown = size;
+    cpu->unknown_from = pc;
+    khs_latch_budget(cpu, uc, pc);
+    return true;
+}
+static inline bool khs_code_stops(khs_cpu *cpu, uc_engine *uc, uint64_t pc)
+{
+    if (KHS_RARE(cpu->touch.any))
+        khs_latch_stop(cpu, uc, KHS_AT_WATCH, pc);
+    else if (KHS_RARE(cpu->left == 0))
+        khs_latch_budget(cpu, uc, pc);
+    else if (KHS_RARE(cpu->break_span != 0) && !cpu->skip && khs_is_break(cpu, pc))
+        khs_latch_stop(cpu, uc, KHS_AT_BREAK, pc);
+    else
+        return false;
+    return true;
+}
+/* Hook of watchers. */
+void khs_on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *data);
+/* Whether the hypercall must leave the hook that it was made in. */
+bool khs_debug_wants(const khs_cpu *cpu, uint32_t number);
+/* Looks at new records; whether the run is to stop behind one. */
+bool khs_debug_notes(khs_host *host);
+/* A new CPU has the stops of its partition. */
+void khs_debug_arm(khs_cpu *cpu);
+void khs_debug_disarm(khs_host *host);
+void khs_debug_close(khs_host *host);
+
+typedef struct khs_debug {
+    khs_stops *stops; /* by partition; NULL until a debugger sets some */
+    khs_host_noted *noted; /* events to stop behind */
+    uint32_t noted_count;
+    bool armed;      /* breakpoints, watches and calls are in force */
+    bool asks;       /* a debugged run is under way, and not past all hypercalls and events */
+    bool notes;      /* it stops behind events */
+    bool holds;      /* and at every hypercall */
+    uint32_t steps;  /* partition that runs one instruction, KHS_HOST_ANY, or KHS_NONE */
+    uint64_t looked; /* bytes of the ring */
+    uint64_t found;  /* offset in the ring of a record to stop behind, KHS_HOST_NEVER */
+    uint64_t fault_at; /* tick of the last fault */
+    khs_host_goal goal;
+    khs_host_halt halt; /* being reached, if it has a cause */
+    uint64_t target;    /* tick to reach it at */
+} khs_debug;
 
 /* ------------------------------------------------------------ host.c */
 
@@ -318,6 +429,7 @@ struct khs_host {
     uint64_t input_room;
     khs_policy_swap *swaps; /* from outside */
     uint64_t swap_count;
+    khs_debug debug;
 
     uint8_t *parts; /* drain.c; behind them the notable records */
     uint64_t parts_room;

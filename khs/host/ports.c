@@ -46,7 +46,7 @@ static void reset_memory(khs_host *host, uint32_t partition, bool warm)
     }
 }
 
-static khs_cpu *cpu_of(khs_host *host, uint32_t partition)
+khs_cpu *khs_cpu_of(khs_host *host, uint32_t partition)
 {
     khs_cpu *cpu = host->cpus[partition];
     if (cpu != NULL)
@@ -57,6 +57,7 @@ static khs_cpu *cpu_of(khs_host *host, uint32_t partition)
     cpu->host = host;
     cpu->partition = partition;
     cpu->exits = &host->exits[partition];
+    khs_debug_arm(cpu);
     return host->cpus[partition] = cpu;
 }
 
@@ -64,9 +65,10 @@ void khs_port_start(void *port, uint32_t partition, bool warm)
 {
     khs_host *host = port;
     reset_memory(host, partition, warm);
-    khs_cpu *cpu = cpu_of(host, partition);
+    khs_cpu *cpu = khs_cpu_of(host, partition);
     if (cpu == NULL)
         return;
+    cpu->called = 0; /* and never comes back */
     if (cpu->in_hook)
         cpu->postponed = (khs_postponed){.any = true, .start = true};
     else

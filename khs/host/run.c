@@ -10,9 +10,8 @@
 #define STRIDE (4ull * 1000 * 1000)
 /* What passing a window or a hypercall costs in host time, as ticks. */
 #define ACTION_COST 200u
-#define YIELD_NS 50000000ull
 
-static uint64_t host_ns(void)
+uint64_t khs_host_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -24,15 +23,20 @@ static uint64_t piece(uint64_t budget)
     return budget < STRIDE ? budget : STRIDE;
 }
 
-/* Time to look whether someone wants the run to end. */
-static bool is_due(const khs_host *host)
+bool khs_host_is_due(const khs_host *host)
 {
     return host->spent >= STRIDE || atomic_load_explicit(&host->stop, memory_order_relaxed);
 }
 
-/* Tells the kernel; the next action is then known. */
-static void tell(khs_host *host, const khs_return *why)
+/* Tells the kernel. A fault takes the place of an instruction. */
+static void tell(khs_host *host, khs_cpu *cpu, const khs_return *why)
 {
+    bool faulted = why->kind == KHS_RET_FAULT;
+    uint64_t tick = khs_now(host->core) + why->ticks;
+    if (cpu != NULL && (why->ticks > 0 || faulted))
+        cpu->last = tick + faulted;
+    if (faulted)
+        host->debug.fault_at = tick;
     host->spent += why->ticks + ACTION_COST;
     khs_returned(host->core, why);
 }
@@ -40,27 +44,38 @@ static void tell(khs_host *host, const khs_return *why)
 bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
 {
     khs_host *host = cpu->host;
-    if (!host->running || uc != cpu->main || is_due(host))
+    if (!host->running || uc != cpu->main || khs_host_is_due(host))
+        return false;
+    uint32_t number = khs_cpu_number(cpu);
+    if (KHS_RARE(host->debug.asks) && khs_debug_wants(cpu, number))
         return false;
     host->guard.armed = 0; /* a crash of the kernel is none of the engine's */
     cpu->pc = khs_block_end(&cpu->now);
-    uint32_t number = khs_cpu_number(cpu);
     cpu->in_hook = true;
-    tell(host, &(khs_return){.kind = KHS_RET_HYPERCALL, .number = number, .ticks = cpu->budget - cpu->left});
-    host->next = khs_next(host->core, host->limit);
+    tell(host, cpu, &(khs_return){.kind = KHS_RET_HYPERCALL, .number = number, .ticks = cpu->budget - cpu->left});
+    host->next = khs_host_next(host);
     cpu->in_hook = false;
     host->guard.armed = 1;
     bool goes_on = host->next.kind == KHS_RUN && host->next.partition == cpu->partition && !cpu->postponed.any;
     cpu->budget = cpu->left = goes_on ? piece(host->next.budget) : 0;
     if (!goes_on) {
+        cpu->called = cpu->postponed.start ? 0 : 1ull + number;
         cpu->reason = KHS_AT_KERNEL;
         uc_emu_stop(uc);
     }
     return true;
 }
 
-/* Runs the partition; afterwards host->next may be known already. */
-static void run_partition(khs_host *host)
+khs_action khs_host_next(khs_host *host)
+{
+    khs_action next = khs_next(host->core, host->limit);
+    while (KHS_RARE(host->debug.notes) && !khs_debug_notes(host) && next.kind == KHS_PAUSE &&
+           khs_now(host->core) < host->limit)
+        next = khs_next(host->core, host->limit); /* see khs_watch */
+    return next;
+}
+
+void khs_host_guest(khs_host *host)
 {
     khs_return why = {.kind = KHS_RET_FAULT, .fault = {.kind = KHS_FAULT_ENGINE, .detail = KHS_DETAIL_OPEN}};
     uint32_t partition = host->next.partition;
@@ -71,7 +86,9 @@ static void run_partition(khs_host *host)
     if (host->is_next_known)
         khs_port_catch_up(cpu);
     else
-        tell(host, &why);
+        tell(host, cpu, &why);
+    if (cpu != NULL && why.kind == KHS_RET_HYPERCALL)
+        cpu->called = 1ull + why.number;
 }
 
 /* What the guest came back for is dealt with: results so far are those of a tick. */
@@ -88,15 +105,15 @@ static uint32_t interrupted(khs_host *host)
 
 static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
 {
-    uint64_t began = host_ns();
+    uint64_t began = khs_host_ns();
     host->spent = 0;
     host->is_next_known = false;
     for (;;) {
-        if (is_due(host)) {
+        if (khs_host_is_due(host)) {
             host->spent = 0;
             if (atomic_exchange(&host->stop, false))
                 return interrupted(host);
-            if (host_ns() - began >= YIELD_NS)
+            if (khs_host_ns() - began >= KHS_YIELD_NS)
                 return KHS_HOST_YIELDED;
         }
         if (!host->is_next_known) {
@@ -104,12 +121,12 @@ static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
                 return KHS_HOST_REACHED;
             uint64_t frame_end = khs_frame_end(host->core);
             host->limit = until < frame_end ? until : frame_end;
-            host->next = khs_next(host->core, host->limit);
+            host->next = khs_host_next(host);
             host->spent += ACTION_COST;
         }
         host->is_next_known = false;
         switch (host->next.kind) {
-        case KHS_RUN: run_partition(host); break;
+        case KHS_RUN: khs_host_guest(host); break;
         case KHS_DRAIN: return KHS_HOST_DRAIN;
         case KHS_STOPPED: return KHS_HOST_STOPPED;
         default:
@@ -126,6 +143,7 @@ uint32_t khs_host_run(khs_host *host, uint64_t frames, uint64_t until)
     if (host->taken)
         khs_drained(host->core);
     host->taken = false;
+    khs_debug_disarm(host);
     if (!khs_guard_enter(&host->guard))
         return KHS_HOST_STOPPED;
     host->running = true;

@@ -1,0 +1,154 @@
+"""The course of a run: taken forwards to stops, and to any point of it, with what was changed on
+the way. Going back is going to a moment that was kept, and forwards from there.
+
+    course = Course(machine, frames)
+    course.forward(until)     to the first stop
+    course.go_to(position)    either direction
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from khs.debug.log import Log, Mark
+from khs.debug.registers import BY_ARCH
+from khs.debug.stops import Position
+from khs.engine.native import NEVER, NONE
+from khs.engine.stepping import Cause, Move, Stepper, goal
+from khs.engine.structures import Halt
+from khs.engine.unicorn import Machine
+
+BEGIN = Position(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a debugger changed: a register, by its name, or memory, by its address."""
+
+    position: Position
+    partition: int
+    what: str | int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point to go on from: its events, and how many changes were made before it."""
+
+    position: Position
+    mark: Mark
+    changes: int
+
+
+class Course:
+    """A booted system and where it stands."""
+
+    def __init__(self, machine: Machine, arch: str, frames: int) -> None:
+        self.machine, self.host, self.frames = machine, machine.host, frames
+        self.stepper = Stepper(machine.host)
+        self.log = Log()
+        self.changes: list[Change] = []
+        self.position = BEGIN
+        self.ended = False
+        #: Somebody asked for a stop while it went past all stops.
+        self.asked = threading.Event()
+        #: Records from the first to stop behind, when that was found.
+        self.found = b""
+        self._registers = BY_ARCH[arch]
+        self._applied = 0
+        self._begin()
+
+    def close(self) -> None:
+        self.machine.close()
+        self.log.close()
+
+    def _begin(self) -> None:
+        self.host.boot()
+        self.position, self._applied = BEGIN, 0
+        self.log.go(Mark())
+        self._run(0, Position(0, False), NONE, Move.PASSING)
+        self._apply()
+
+    # ------------------------------------------------------------ moving
+
+    def forward(self, until: int = NEVER, steps: int = NONE, move: Move = Move.STOPPING) -> Halt:
+        """To the first stop or to a tick, whichever comes first. What happens on the way to go on
+        from is none."""
+        start = self.position
+        while True:
+            limit, here = self._stage(until, move)
+            halt = self._run(limit, start, steps, here)
+            self._apply()
+            on_the_way = halt.cause == Cause.REACHED and halt.tick < until
+            held = halt.cause == Cause.HELD and not move & Move.HOLDING
+            if not on_the_way and not held:
+                self.ended = halt.cause == Cause.END
+                return halt
+            if held:
+                start = max(start, self.position)
+
+    def _stage(self, until: int, move: Move) -> tuple[int, Move]:
+        """How far it can go without passing a change, and how."""
+        if self._applied == len(self.changes):
+            return until, move
+        change = self.changes[self._applied].position
+        if change.settled:
+            return min(until, change.tick), move
+        if self.position < Position(change.tick - 1):
+            return min(until, change.tick - 1), move
+        return min(until, change.tick), move | Move.HOLDING
+
+    def _run(self, until: int, start: Position, steps: int, move: Move) -> Halt:
+        wanted = goal(self.frames, until, (start.tick, start.settled), steps, move)
+        while True:
+            halt = self.stepper.run(wanted)
+            self._drain(halt)
+            if halt.cause == Cause.INTERRUPT and move & Move.PASSING:
+                self.asked.set()
+            elif halt.cause:
+                self.position = Position(halt.tick, bool(halt.settled))
+                return halt
+
+    def _drain(self, halt: Halt) -> None:
+        records, count = self.stepper.drain()
+        if count:
+            self.log.add(records, count)
+        if halt.found != NEVER:
+            self.found = records[halt.found :]
+
+    def go_to(self, position: Position) -> Halt | None:
+        """There, or to the end if that comes before; None if it stands there."""
+        if position < self.position:
+            self._begin()
+        halt = None
+        self.ended = False
+        if not position.settled and self.position < Position(position.tick - 1):
+            halt = self.forward(position.tick - 1, move=Move.PASSING)
+        if self.position < position and not (halt and halt.cause == Cause.END):
+            move = Move.PASSING if position.settled else Move.PASSING | Move.HOLDING
+            halt = self.forward(position.tick, move=move)
+        return halt
+
+    # ------------------------------------------------------------ changing
+
+    def change(self, partition: int, what: str | int, value: bytes) -> None:
+        """Records a change here, and makes it. What comes afterwards will be another run."""
+        del self.changes[self._applied :]
+        self.changes.append(Change(self.position, partition, what, value))
+        self.log.cut()
+        self._apply()
+
+    def _apply(self) -> None:
+        """Makes the changes of this position."""
+        while self._applied < len(self.changes):
+            change = self.changes[self._applied]
+            if change.position != self.position:
+                return
+            self._applied += 1
+            if isinstance(change.what, int):
+                self.stepper.write(change.partition, change.what, change.value)
+            else:
+                number = self._registers[change.what].number
+                value = int.from_bytes(change.value, "little")
+                self.stepper.set_register(change.partition, number, value)

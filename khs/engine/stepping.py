@@ -1,0 +1,130 @@
+"""Binding of libkhs' debugging: a host moved to points that are asked for, and changed there."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from ctypes import byref, c_uint64
+from enum import IntEnum, IntFlag
+
+from khs.engine.native import NEVER, NONE, Host
+from khs.engine.structures import Goal, Halt, HostEvents, HostNoted, HostWatch
+
+ANY = NONE - 1
+
+
+class Cause(IntEnum):
+    """enum khs_host_cause; CONTINUES: call again."""
+
+    CONTINUES = 0
+    REACHED = 1
+    STEP = 2
+    BREAKPOINT = 3
+    WATCHPOINT = 4
+    CALL = 5
+    HELD = 6
+    RETURN = 7
+    EVENT = 8
+    INTERRUPT = 9
+    END = 10
+
+
+class Move(IntFlag):
+    """enum khs_host_move."""
+
+    STOPPING = 0
+    PASSING = 1
+    HOLDING = 2
+
+
+class Access(IntFlag):
+    """enum khs_host_access."""
+
+    WRITE = 1
+    READ = 2
+
+
+class Stepper:
+    """Debugs one host; see khs/host/host.h."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._lib = host.library
+
+    def run(self, goal: Goal) -> Halt:
+        """A piece of the way to the first stop; drain events afterwards."""
+        halt = Halt()
+        self._lib.khs_host_debug(self.host.handle, byref(goal), byref(halt))
+        return halt
+
+    def drain(self) -> tuple[bytes, int]:
+        """Unread records, and their number."""
+        events = HostEvents()
+        if not self._lib.khs_host_drain(self.host.handle, byref(events)):
+            return b"", 0
+        return ctypes.string_at(events.records, events.size), events.count
+
+    def set_breaks(self, partition: int, addresses: Iterable[int]) -> None:
+        wanted = sorted(addresses)
+        array = (c_uint64 * max(len(wanted), 1))(*wanted)
+        self._set("breaks", partition, array, len(wanted))
+
+    def set_watches(self, partition: int, watches: Sequence[tuple[int, int, Access]]) -> None:
+        """Address, size, access."""
+        rows = (HostWatch * max(len(watches), 1))(*(HostWatch(*row, 0) for row in watches))
+        self._set("watches", partition, rows, len(watches))
+
+    def set_calls(self, partition: int, entries: int, results: int) -> None:
+        """Bits of hypercall numbers."""
+        self._set("calls", partition, entries, results)
+
+    def set_noted(self, noted: Sequence[tuple[int, int, int]]) -> None:
+        """Types, partitions and codes of events."""
+        rows = (HostNoted * max(len(noted), 1))(*(HostNoted(*row, 0) for row in noted))
+        self._set("noted", rows, len(noted))
+
+    def _set(self, what: str, *arguments: object) -> None:
+        if not getattr(self._lib, f"khs_host_set_{what}")(self.host.handle, *arguments):
+            raise MemoryError
+
+    # ------------------------------------------------------------ looking and changing
+
+    def register(self, partition: int, number: int) -> int | None:
+        """By Unicorn's number; None if the partition never ran."""
+        value = ctypes.create_string_buffer(16)
+        if not self._lib.khs_host_register(self.host.handle, partition, number, value):
+            return None
+        return int.from_bytes(value.raw, "little")
+
+    def set_register(self, partition: int, number: int, value: int) -> bool:
+        data = value.to_bytes(16, "little")
+        return bool(self._lib.khs_host_set_register(self.host.handle, partition, number, data))
+
+    def write(self, partition: int, address: int, data: bytes) -> int:
+        """Bytes written, up to the first that no partition may write."""
+        return int(self._lib.khs_host_write(self.host.handle, partition, address, data, len(data)))
+
+    def writable(self, partition: int, address: int, size: int) -> int:
+        """Bytes that `write` would write."""
+        return int(self._lib.khs_host_write(self.host.handle, partition, address, None, size))
+
+    def last(self, partition: int = ANY) -> int:
+        """Tick behind the last instruction executed; 0 if there is none."""
+        return int(self._lib.khs_host_last(self.host.handle, partition))
+
+    def window(self) -> tuple[int | None, int, int]:
+        """Whose window it is, if any; where it and the major frame end."""
+        end, frame_end = c_uint64(), c_uint64()
+        number = self._lib.khs_host_window(self.host.handle, byref(end), byref(frame_end))
+        return (None if number == NONE else int(number)), end.value, frame_end.value
+
+
+def goal(
+    frames: int = NEVER,
+    until: int = NEVER,
+    start: tuple[int, bool] = (0, False),
+    steps: int = NONE,
+    move: Move = Move.STOPPING,
+) -> Goal:
+    """Where to: khs_host_goal."""
+    return Goal(frames, until, start[0], start[1], steps, move, 0)

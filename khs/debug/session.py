@@ -14,7 +14,7 @@ from khs import runs
 from khs.config.model import Arch
 from khs.debug.gdb import Gdb, find_gdb, somebody_else
 from khs.debug.script import FIRMWARE, NAMES, Script
-from khs.debug.source import folders
+from khs.debug.source import sources
 from khs.engine.qemu.board import ICOUNT, replaying
 from khs.engine.qemu.control import Debugging, Listener, Recording
 from khs.engine.result import Result
@@ -58,7 +58,7 @@ class Session:
 
 def script(archive: Archive, folder: Path, place: str, system: Path, live: bool) -> str:
     """gdb's command file for a system; see `Script`."""
-    return Script.of(archive.manifest, folder, place, folders(system), live).text()
+    return Script.of(archive.manifest, folder, place, sources(system), live).text()
 
 
 def debug(

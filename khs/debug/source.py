@@ -113,7 +113,7 @@ def _lines(file: str, folders: Sequence[Path]) -> list[str]:
     return []
 
 
-def folders(system: Path) -> list[Path]:
+def sources(system: Path) -> list[Path]:
     """Folders that file names in debug information are relative to: those of the system whose
     document or archive this is, those of shipped programs, and the firmware's."""
     found = (system.absolute().parent, shipped("partitions").parent, shipped("sources"))

@@ -9,7 +9,7 @@ import pytest
 
 from khs.config.model import Arch
 from khs.debug.program import Instruction, Program
-from khs.debug.source import LineTable, Place, Sources, folders
+from khs.debug.source import LineTable, Place, Sources, sources
 from khs.image import elf as elves
 from khs.image import open_system
 from khs.resources import shipped
@@ -60,7 +60,7 @@ class TestLines:
         text = (shipped("partitions") / "sensor" / "main.c").read_text().splitlines()
         near = text[max(place.line - 3, 0) : place.line]
         assert any("main(void)" in line for line in near)
-        assert Sources(folders(SYSTEM)).line(place) == text[place.line - 1]
+        assert Sources(sources(SYSTEM)).line(place) == text[place.line - 1]
 
     def test_an_address_by_its_line(self, sensor: Sensor) -> None:
         table = sensor.program.lines
@@ -96,8 +96,8 @@ class TestLines:
         table.place(sensor.main()[0])
 
     def test_a_text_that_is_not_there(self) -> None:
-        assert Sources(folders(SYSTEM)).line(Place("stubs/none.h", 3)) == ""
-        assert Sources(folders(SYSTEM)).line(Place("partitions/sensor/main.c", 100_000)) == ""
+        assert Sources(sources(SYSTEM)).line(Place("stubs/none.h", 3)) == ""
+        assert Sources(sources(SYSTEM)).line(Place("partitions/sensor/main.c", 100_000)) == ""
 
 
 class TestListing:

@@ -45,7 +45,6 @@ class Course:
         self.moments = Moments(self.stepper, budget)
         self.changes: list[Change] = []
         self.position = BEGIN
-        self.ended = False
         #: Somebody asked for a stop while it went past all stops.
         self.asked = threading.Event()
         #: Records from the first to stop behind, when that was found.
@@ -78,7 +77,6 @@ class Course:
             on_the_way = halt.cause == Cause.REACHED and halt.tick < until
             held = halt.cause == Cause.HELD and not move & Move.HOLDING
             if not on_the_way and not held:
-                self.ended = halt.cause == Cause.END
                 return halt
             if held:
                 start = max(start, self.position)
@@ -122,7 +120,6 @@ class Course:
         if position < self.position or self.position < moment.position:
             self._restore(position)
         halt = None
-        self.ended = False
         if not position.settled and self.position < Position(position.tick - 1):
             halt = self.forward(position.tick - 1, move=Move.PASSING)
         if self.position < position and not (halt and halt.cause == Cause.END):

@@ -258,7 +258,7 @@ def run(
         summary,
         auditor.to_json() if auditor else None,
         auditor.why if auditor and auditor.stopped else "",
-        tuple(_refused(plan, summary)),
+        tuple(refused(plan, summary)),
         _machines(machine),
     )
 
@@ -285,7 +285,7 @@ def _machines(machine: Machine) -> dict[str, Any] | None:
     return {peer.about.name: peer.to_json() for peer in machine.peers}
 
 
-def _refused(plan: Plan, summary: Summary) -> Iterator[str]:
+def refused(plan: Plan, summary: Summary) -> Iterator[str]:
     """Which policies of the plan the kernel refused, and why."""
     first = len(plan.archive.policies)
     for number, refusal in sorted(summary.refused_policies.items()):

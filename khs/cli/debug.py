@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -13,8 +14,23 @@ from khs.cli import common, options
 from khs.cli.run import Engine, Frames, TraceFile
 
 if TYPE_CHECKING:
-    from khs.debug.session import Session
+    from khs.debug.live import Debuggee, Outcome
+    from khs.debug.session import Options, Session
+    from khs.image import Archive
+    from khs.runs import Plan
 
+Systems: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SYSTEM...",
+        help="A folder with system.toml, an archive, or a shipped system; several run beside each "
+        "other in one virtual time.",
+    ),
+]
+Boards: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--board", help="This board instead of the system's own; repeatable, in order."),
+]
 CommandFiles: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option("-x", "--batch", metavar="FILE", help="gdb commands to run instead of a prompt."),
@@ -27,19 +43,20 @@ Port: TypeAlias = Annotated[
     typer.Option(min=0, max=65535, help="The same on this TCP port of 127.0.0.1; 0: any, printed."),
 ]
 Live: TypeAlias = Annotated[
-    bool, typer.Option("--live", help="Do not record first: what gdb changes counts.")
+    bool, typer.Option("--live", help="With qemu: do not record first, what gdb changes counts.")
 ]
 PrintOnly: TypeAlias = Annotated[
     bool, typer.Option("--print-only", help="Print gdb's command file, and run nothing.")
 ]
+Tui: TypeAlias = Annotated[bool, typer.Option("--tui", help="In the terminal, without gdb.")]
 
 
 def debug(
-    system: options.System,
+    systems: Systems,
     engine: Annotated[
-        Engine, typer.Option(help="Where it runs; so far a board in QEMU alone.")
+        Engine, typer.Option(help="Where it runs: in this process, or a whole board in QEMU.")
     ] = Engine.unicorn,
-    board: options.Board = None,
+    boards: Boards = None,
     frames: Frames = None,
     overlays: options.Overlays = None,
     trace: TraceFile = None,
@@ -48,44 +65,188 @@ def debug(
     port: Port = None,
     live: Live = False,
     print_only: PrintOnly = False,
+    tui: Tui = False,
     as_json: options.Json = False,
 ) -> int:
-    """Debug a system on its emulated board: gdb with kernel, partitions and hypercalls.
+    """Debug a system in gdb, forwards and backwards: every partition is an inferior.
 
-    The run is recorded, then gdb gets it again from the start: however often it stops, the trace
-    is that of the undebugged run. In gdb: `hc sensor port_write` stops at a hypercall, `denied` at
-    a denial, `break-in sensor main` in one partition's program, `where-am-i` says whose window
-    it is. Exits 1 if gdb's commands failed.
+    Breakpoints, watchpoints and steps are gdb's own, and so is the way back: reverse-continue,
+    reverse-stepi. `hc sensor port_write` stops at a hypercall, `denied` behind a denial, `why`
+    explains it, `back-denied` goes back to the last one, `break-in sensor main` is a breakpoint in
+    one partition's program, `where-am-i` says whose window it is; `monitor help` lists what else
+    there is. Virtual time stands still at a stop, and looking changes nothing. Without a gdb on
+    this machine it is the terminal's debugger.
 
-        khs debug iot-gateway --engine qemu
-        khs debug iot-gateway --engine qemu --board q35 --with attack.toml
-        khs debug iot-gateway --engine qemu -x commands.gdb
-        khs debug iot-gateway --engine qemu --port 0
+    With --engine qemu it is the whole board with its kernel, forwards only. Exits 1 if gdb's
+    commands failed.
+
+        khs debug iot-gateway
+        khs debug iot-gateway --with attack.toml -x commands.gdb
+        khs debug iot-gateway traffic-light --board q35 --board sabrelite
+        khs debug iot-gateway --port 0
+        khs debug iot-gateway --engine qemu --board q35
     """
-    if engine is not Engine.qemu:
-        common.usage(
-            f"there is no debugger for the {engine.value} engine yet\n"
-            "  help: khs debug SYSTEM --engine qemu debugs it on its emulated board"
-        )
-    from khs import runs
-    from khs.cli.progress import Reporter
     from khs.debug import session
-    from khs.image import open_system
-    from khs.image.open import find_system
 
     session.check_files(files or [])
+    serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
+    asked = session.Options(files or [], serve, port, live, output)
+    named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
+    if engine is Engine.qemu:
+        return _on_board(named, frames, overlays, trace, asked, print_only, as_json)
+    if live:
+        common.usage("--live is for QEMU: on Unicorn what gdb writes counts in any case")
+    if trace is not None and len(systems) > 1:
+        common.usage("--trace is one file, and these are several systems\n  help: leave it out")
+    debuggees = [debuggee(*each, overlays, frames, trace, as_json) for each in named]
+    if print_only:
+        return _print(debuggees)
+    return _on_unicorn(debuggees, asked, tui, as_json)
+
+
+def _each(boards: Sequence[str], count: int) -> list[str | None]:
+    """A board for each system: none named, one for all, or one for each."""
+    if len(boards) not in (0, 1, count):
+        common.usage(
+            f"{len(boards)} boards for {count} systems\n"
+            "  help: --board once for all of them, or once for each in their order"
+        )
+    return list(boards) if len(boards) == count else [boards[0] if boards else None] * count
+
+
+def _open(system: str, board: str | None, overlays: list[Path] | None, quiet: bool) -> Archive:
+    from khs.cli.progress import Reporter
+    from khs.image import open_system
+
     layers = common.layers(system, overlays)
-    with Reporter(quiet=as_json) as reporter:
-        archive = open_system(system, layers, board, progress=reporter.step)
+    with Reporter(quiet=quiet) as reporter:
+        return open_system(system, layers, board, progress=reporter.step)
+
+
+# ---- on Unicorn
+
+
+def debuggee(
+    system: str,
+    board: str | None,
+    overlays: list[Path] | None,
+    frames: int | None,
+    trace: Path | None,
+    quiet: bool,
+) -> Debuggee:
+    """A system as the debugger takes it, built if need be."""
+    from khs import runs
+    from khs.image.open import find_system
+
+    archive = _open(system, board, overlays, quiet)
+    plan = runs.plan(archive, frames=frames, trace=trace)
+    return with_texts(plan, find_system(system), common.layers(system, overlays), board, [])
+
+
+def with_texts(
+    plan: Plan, place: Path, layers: list[Path], board: str | None, policy_at: Sequence[str]
+) -> Debuggee:
+    """The debuggee whose verdicts are explained with the policies' texts, if they are at hand."""
+    from khs.debug.live import Debuggee
+    from khs.image.open import is_description
+    from khs.monitor import ask
+    from khs.trace.history import History
+
+    if not is_description(place):
+        return Debuggee(plan, place)
+
+    def explain(found: History) -> ask.Answer:
+        from khs import config
+        from khs.policies import Recorded
+
+        loaded = config.load(place, overlays=layers, board=board)
+        return ask.explain(Recorded(loaded, plan.header, policy_at), found)
+
+    return Debuggee(plan, place, explain)
+
+
+def _print(debuggees: list[Debuggee]) -> int:
+    from khs.debug import live
+
+    print(live.preview(debuggees, Path("FOLDER"), "HOST:PORT"), end="")
+    return common.OK
+
+
+def _on_unicorn(debuggees: list[Debuggee], asked: Options, tui: bool, as_json: bool) -> int:
+    from khs.debug import live
+    from khs.debug.gdb import NoGdbError
+
+    if tui:
+        return _in_terminal(debuggees)
+    try:
+        outcome = live.debug(debuggees, asked, common.note)
+    except NoGdbError:
+        if asked.files or as_json or not sys.stdin.isatty():
+            raise
+        return _in_terminal(debuggees)
+    return told(outcome, debuggees, as_json)
+
+
+def _in_terminal(debuggees: list[Debuggee]) -> int:
+    """The terminal's debugger, of one system."""
+    from khs.debug.live import terminal
+
+    if len(debuggees) > 1:
+        common.usage(
+            "the terminal's debugger is for one system\n  help: with gdb there may be more"
+        )
+    terminal(debuggees[0].plan)
+    return common.OK
+
+
+def told(outcome: Outcome, debuggees: Sequence[Debuggee], as_json: bool) -> int:
+    """What came of it; the exit code."""
+    if as_json:
+        rows = [ran.to_json() | {"changed": outcome.changed} for ran in outcome.rans]
+        common.print_json(rows[0] if len(rows) == 1 else rows)
+    for ran, each in zip(outcome.rans, debuggees, strict=True):
+        _told(ran.result.frames, each.plan.frames, ran.result.interrupted, outcome.changed)
+    if outcome.status:
+        common.note(f"gdb ended with status {outcome.status}")
+        return common.FINDINGS
+    return common.OK
+
+
+def _told(done: int, wanted: int, interrupted: bool, changed: bool) -> None:
+    if interrupted:
+        common.note(f"ended after {done} of {wanted} frames")
+    else:
+        how = "gdb has changed the system" if changed else "the trace is that of the undebugged run"
+        common.note(f"{done} frames, {how}")
+
+
+# ---- on a board
+
+
+def _on_board(
+    named: list[tuple[str, str | None]],
+    frames: int | None,
+    overlays: list[Path] | None,
+    trace: Path | None,
+    asked: Options,
+    print_only: bool,
+    as_json: bool,
+) -> int:
+    from khs import runs
+    from khs.debug import session
+    from khs.image.open import find_system
+
+    if len(named) > 1:
+        common.usage("a board in QEMU is debugged alone\n  help: without --engine qemu, several")
+    ((system, board),) = named
+    archive = _open(system, board, overlays, as_json)
     place = find_system(system)
     if print_only:
         folder = Path("FOLDER")
-        print(session.script(archive, folder, str(folder / "gdb"), place, live), end="")
+        print(session.script(archive, folder, str(folder / "gdb"), place, asked.live), end="")
         return common.OK
-    plan = runs.plan(archive, frames=frames, engine=engine.value, trace=trace)
+    plan = runs.plan(archive, frames=frames, engine=Engine.qemu.value, trace=trace)
     out = sys.stderr if as_json else sys.stdout
-    serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
-    asked = session.Options(files or [], serve, port, live, output)
     show = partial(print, file=out, flush=True)
     done = session.debug(plan, place, asked, common.note, show)
     return _end(done, plan.frames, as_json)

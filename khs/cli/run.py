@@ -55,6 +55,12 @@ Accel: TypeAlias = Annotated[
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
+GdbPort: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--gdb", metavar="[HOST:]PORT", help="Wait for a gdb there before it begins; 0: any port."
+    ),
+]
 
 
 def run(
@@ -71,6 +77,7 @@ def run(
     record: Record = None,
     console: ShowConsole = False,
     accel: Accel = None,
+    gdb: GdbPort = None,
     as_json: options.Json = False,
 ) -> int:
     """Boot a system and run it for a number of major frames.
@@ -84,10 +91,10 @@ def run(
         khs run iot-gateway --board q35 --frames 50 --json
         khs run iot-gateway --engine qemu
         khs run iot-gateway --with attack.toml
-        khs run mysystem --trace run.trace
-        khs run mysystem --audit audit.jsonl
+        khs run mysystem --trace run.trace --audit audit.jsonl
         khs run mysystem --policy-at 100=stricter.psl
         khs run mysystem --record kept
+        khs run iot-gateway --gdb 1234
     """
     from khs import runs, swaps
     from khs.cli.progress import Reporter
@@ -96,13 +103,12 @@ def run(
     layers = common.layers(system, overlays)
     with Reporter(quiet=as_json, live=not console) as reporter:
         archive = open_system(system, layers, board, progress=reporter.step)
-        policies = swaps.read_swaps(policy_at or [], archive, system, board=board, overlays=layers)
         plan = runs.plan(
             archive,
             frames=frames,
             seed=seed,
             engine=engine.value,
-            swaps=policies,
+            swaps=swaps.read_swaps(policy_at or [], archive, system, board=board, overlays=layers),
             isolate=isolate,
             trace=trace,
             audit=audit,
@@ -111,10 +117,40 @@ def run(
             accel=accel,
         )
         runs.check_devices(plan)
+        if gdb is not None:
+            return _debugged(plan, gdb, system, layers, board, policy_at, as_json)
         reporter.step(f"running {plan.frames} frames")
-        show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
-        ran = runs.run(plan, reporter.frames, show if console else None)
+        ran = runs.run(plan, reporter.frames, _show(as_json) if console else None)
     _report(ran, as_json)
+    return _end(ran, plan)
+
+
+def _show(as_json: bool) -> partial[None]:
+    """Prints lines where they do not come between what is printed as JSON."""
+    return partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+
+def _debugged(
+    plan: Plan,
+    gdb: str,
+    system: str,
+    layers: list[Path],
+    board: str | None,
+    policy_at: list[str] | None,
+    as_json: bool,
+) -> int:
+    """Under a gdb from elsewhere; it ends like a run that nobody has looked at."""
+    from khs.cli.debug import with_texts
+    from khs.debug import live
+    from khs.debug.rsp.server import address
+    from khs.image.open import find_system
+
+    debuggee = with_texts(plan, find_system(system), layers, board, policy_at or [])
+    outcome = live.serve([debuggee], address(gdb), common.note)
+    (ran,) = outcome.rans
+    _report(ran, as_json)
+    if outcome.changed:
+        common.note("gdb has changed the system: the trace is not that of the undebugged run")
     return _end(ran, plan)
 
 

@@ -22,17 +22,22 @@ _ARCHITECTURES = {Arch.ARMV7: "arm", Arch.X64: "i386:x86-64", Arch.X86: "i386"}
 _GOODBYE = 2.0
 
 
-def find_gdb(arch: Arch) -> str:
-    """A gdb that knows this architecture; KhsError with the command that installs one."""
-    name = _ARCHITECTURES[arch]
+class NoGdbError(KhsError):
+    """There is no gdb that would do."""
+
+
+def find_gdb(*archs: Arch) -> str:
+    """A gdb that knows these architectures; NoGdbError with the command that installs one."""
+    names = [_ARCHITECTURES[arch] for arch in archs]
     found = [path for each in ("gdb-multiarch", "gdb") if (path := shutil.which(each))]
     for path in found:
-        command = [path, "-nx", "-batch", "-ex", f"set architecture {name}"]
+        commands = [part for name in names for part in ("-ex", f"set architecture {name}")]
+        command = [path, "-nx", "-batch", *commands]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0 and "Undefined item" not in done.stderr:
             return path
-    what = f"{found[0]} does not know {name}" if found else "gdb is not installed"
-    raise KhsError(
+    what = f"{found[0]} does not know {', '.join(names)}" if found else "gdb is not installed"
+    raise NoGdbError(
         f"{what}\n  help: apt-get install gdb-multiarch, or --gdb-only for one elsewhere"
     )
 

@@ -25,17 +25,17 @@ def outline(config: bytes) -> dict[str, Any]:
 
 def _outline(config: bytes) -> dict[str, Any]:
     header = records.Config.from_buffer_copy(config)
-    windows = _table(config, header.windows, records.Window)
-    channels = _table(config, header.channels, records.Channel)
-    readers = _table(config, header.readers, records.Reader)
-    ports = _table(config, header.ports, records.Port)
+    windows = table(config, header.windows, records.Window)
+    channels = table(config, header.channels, records.Channel)
+    readers = table(config, header.readers, records.Reader)
+    ports = table(config, header.ports, records.Port)
     return {
         "schedules": [
             {
                 "major_frame": each.major_frame,
                 "windows": [[w.start, w.length, w.partition] for w in _part(windows, each.windows)],
             }
-            for each in _table(config, header.schedules, records.Schedule)
+            for each in table(config, header.schedules, records.Schedule)
         ],
         "channels": [
             {
@@ -48,11 +48,11 @@ def _outline(config: bytes) -> dict[str, Any]:
         ],
         "ports": [
             [[port.channel, _reader(port, channels)] for port in _part(ports, each.ports)]
-            for each in _table(config, header.partitions, records.Partition)
+            for each in table(config, header.partitions, records.Partition)
         ],
         "inputs": [
             {"partition": each.partition, "depth": each.depth}
-            for each in _table(config, header.inputs, records.Input)
+            for each in table(config, header.inputs, records.Input)
         ],
         "costs": {
             "call": header.cost_call,
@@ -69,9 +69,10 @@ def _reader(port: records.Port, channels: Sequence[records.Channel]) -> int | No
     return int(port.reader - channels[port.channel].readers.first)
 
 
-def _table(config: bytes, table: Table, record: type[R]) -> list[R]:
+def table(config: bytes, place: Table, record: type[R]) -> list[R]:
+    """The rows of a table of config.bin."""
     size = ctypes.sizeof(record)
-    return [record.from_buffer_copy(config, table.offset + n * size) for n in range(table.count)]
+    return [record.from_buffer_copy(config, place.offset + n * size) for n in range(place.count)]
 
 
 def _part(rows: Sequence[R], part: Slice) -> Sequence[R]:

@@ -72,6 +72,11 @@ class Names:
             if event.sequence > 2 * _SWAPS_KNOWN:
                 self._in_force.pop(event.sequence - _SWAPS_KNOWN, None)
 
+    @property
+    def in_force(self) -> int | None:
+        """The number of the policy in force; None if a partition installed it."""
+        return self._in_force[max(self._in_force)]
+
     def judged_by(self, verdict: Verdict) -> tuple[int | None, str]:
         """The number of the policy that gave this verdict, and the method by name, "" if it has
         none of that number."""

@@ -1,0 +1,195 @@
+"""A debugging session on Unicorn: the systems are served to a gdb, which is started here or comes
+from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from khs.config.model import Arch
+from khs.debug.commands import Commands, write_data
+from khs.debug.gdb import Gdb, find_gdb, somebody_else
+from khs.debug.rsp.server import LOOPBACK, Server
+from khs.debug.rsp.systems import Explain, Systems
+from khs.debug.rsp.world import World
+from khs.debug.session import Options, Say
+from khs.debug.source import sources
+from khs.debug.stops import Cause
+from khs.debug.target import Target
+from khs.errors import KhsError
+from khs.runs import Plan, Ran, refused
+from khs.trace import Names, Writer
+from khs.trace.summary import Summary
+
+
+@dataclass(frozen=True)
+class Debuggee:
+    """A system: what to run, the document or archive it is from, and who explains its verdicts."""
+
+    plan: Plan
+    place: Path
+    explain: Explain | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it, by system. `changed`: whether gdb has written registers or memory. `ended`:
+    the run went to its end. `status`: gdb's exit status, None if it was not ours."""
+
+    rans: tuple[Ran, ...]
+    changed: bool
+    ended: bool
+    status: int | None = None
+
+
+def debug(debuggees: Sequence[Debuggee], options: Options, say: Say) -> Outcome:
+    """`khs debug`: the run ends with gdb. With `options.serve` no gdb is started, and the way to
+    connect one is said. KhsError if there is no gdb, or if a system cannot be run."""
+    archs = [Arch[str(each.plan.archive.manifest["arch"]).upper()] for each in debuggees]
+    path = "" if options.serve else find_gdb(*archs)
+    with _systems(debuggees) as systems, tempfile.TemporaryDirectory(prefix="khs-debug-") as name:
+        folder = Path(name)
+        server = Server(systems, LOOPBACK, options.port or 0, say, attached=options.serve)
+        file = folder / "commands"
+        _prepare(systems, folder, path or "gdb-multiarch")
+        text = commands(systems, debuggees, folder, server.place, ends=not options.serve)
+        file.write_text(text, encoding="utf-8")
+        gdb = None if options.serve else Gdb(path, file, options.files, options.output)
+        if gdb is None:
+            say(f"gdb is awaited at {server.place}; end with Ctrl-C. Connect with")
+            say(f"  gdb-multiarch -x {file}")
+        return _attended(server, systems, debuggees, gdb)
+
+
+def serve(debuggees: Sequence[Debuggee], address: tuple[str, int], say: Say) -> Outcome:
+    """`khs run --gdb`: gdb comes, looks, and may go; the run goes on to its end then."""
+    with _systems(debuggees) as systems:
+        server = Server(systems, *address, say)
+        say(f"gdb is awaited at {server.place}; Ctrl-C ends the run")
+        say(f"  gdb-multiarch -ex 'target remote {server.place}'")
+        return _attended(server, systems, debuggees, None)
+
+
+def commands(
+    systems: Systems, debuggees: Sequence[Debuggee], folder: Path, place: str, ends: bool
+) -> str:
+    """gdb's command file."""
+    labels = systems.world.labels
+    boards = [str(each.plan.archive.manifest["board"]) for each in debuggees]
+    title = ", ".join(f"{a} on {b}" for a, b in zip(labels, boards, strict=True))
+    folders = [path for each in debuggees for path in sources(each.place)]
+    known = list(dict.fromkeys(folders))
+    return Commands(title, systems.world.processes, folder, place, known, ends).text()
+
+
+def preview(debuggees: Sequence[Debuggee], folder: Path, place: str) -> str:
+    """gdb's command file, without a gdb."""
+    with _systems(debuggees) as systems:
+        return commands(systems, debuggees, folder, place, ends=True)
+
+
+def terminal(plan: Plan) -> None:
+    """The terminal's debugger; KhsError if this khs has none."""
+    _check(plan)
+    try:
+        tui = importlib.import_module("khs.debug.tui")
+    except ImportError as error:
+        raise KhsError(
+            f"the terminal's debugger cannot be loaded: {error}\n"
+            "  help: apt-get install gdb-multiarch, and khs debug uses that"
+        ) from error
+    tui.run(plan)
+
+
+@contextmanager
+def _systems(debuggees: Sequence[Debuggee]) -> Iterator[Systems]:
+    plans = [each.plan for each in debuggees]
+    for plan in plans:
+        _check(plan)
+    targets: list[Target] = []
+    try:
+        for plan in plans:
+            targets.append(Target(plan))
+        yield Systems(World(targets), plans, [each.explain for each in debuggees])
+    finally:
+        for target in targets:
+            target.close()
+
+
+def _check(plan: Plan) -> None:
+    """KhsError for what a debugged run cannot be."""
+    if plan.machines:
+        raise KhsError(
+            'partitions of kind "board" live in a time of their own and cannot be debugged\n'
+            "  help: khs run --record keeps what they said, and the rest can be replayed"
+        )
+    if plan.engine != "unicorn":
+        raise KhsError(
+            "--gdb is for the unicorn engine\n"
+            "  help: khs debug SYSTEM --engine qemu debugs the system on its emulated board"
+        )
+    refused = {
+        "--isolate": plan.isolate,
+        "--audit": plan.audit is not None,
+        "--record": plan.record is not None,
+    }
+    for option, asked in refused.items():
+        if asked:
+            raise KhsError(f"{option} is not for a debugged run\n  help: leave one of both out")
+
+
+def _prepare(systems: Systems, folder: Path, gdb: str) -> None:
+    """Programs and data for a gdb on this machine."""
+    for process in systems.world.processes:
+        program = systems.file(systems.path(process))
+        file = folder / systems.path(process).lstrip("/")
+        file.parent.mkdir(exist_ok=True)
+        if program is not None:
+            file.write_bytes(program)
+    write_data(gdb, folder)
+
+
+def _attended(
+    server: Server, systems: Systems, debuggees: Sequence[Debuggee], gdb: Gdb | None
+) -> Outcome:
+    ended = asyncio.run(_both(server, gdb))
+    targets = systems.world.targets
+    rans = tuple(_ran(each.plan, target) for each, target in zip(debuggees, targets, strict=True))
+    changed = any(target.changes() for target in targets)
+    return Outcome(rans, changed, ended, gdb.status if gdb else None)
+
+
+async def _both(server: Server, gdb: Gdb | None) -> bool:
+    """Until gdb and the server have ended; Ctrl-C is gdb's if that is ours, else it is the end."""
+    serving = asyncio.get_running_loop().run_in_executor(None, server.run)
+    if gdb is not None:
+        try:
+            await gdb.attend()
+        finally:
+            server.leave()
+        return await serving
+    waiting = asyncio.create_task(somebody_else())
+    await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+    server.close()
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+    return await serving
+
+
+def _ran(plan: Plan, target: Target) -> Ran:
+    """What `khs run` tells of a run; its trace is written now."""
+    records = target.events()
+    summary = Summary(Names.from_header(plan.header))
+    summary(b"".join(records))
+    if plan.trace is not None:
+        with Writer(plan.trace, plan.header) as writer:
+            for record in records:
+                writer(memoryview(record))
+    result = replace(target.result(), interrupted=target.stop.cause is not Cause.END)
+    return Ran(result, summary, refused=tuple(refused(plan, summary)))

@@ -1,0 +1,162 @@
+"""What happened in a system up to where it stands, in words, out of the kernel's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from khs.abi.hypercalls import BY_NAME
+from khs.debug.target import Target
+from khs.trace import Names, decode
+from khs.trace.events import NONE, Event, Hypercall, Resume, Verdict
+from khs.trace.kinds import EventType
+from khs.trace.messages import Messages, Queue, causal
+from khs.trace.outline import Outline
+from khs.trace.text import called, describe, format
+from khs.trace.verdicts import Judged, Verdicts
+
+#: Where a record has its partition, type and code: struct khs_event of khs/core/event.h.
+_PARTITION, _TYPE, _CODE = slice(12, 14), slice(24, 26), slice(28, 32)
+_WAITS = NONE.to_bytes(4, "little")
+_CALL, _RECV = (BY_NAME[f"khs_{name}"].number for name in ("call", "recv"))
+_RECEIVE = BY_NAME["khs_port_receive"].number
+_INPUT = BY_NAME["khs_input_receive"].number
+_PERIOD, _WINDOW = (BY_NAME[f"khs_{name}"].number for name in ("period_wait", "wait"))
+
+
+def _kind(kind: EventType) -> bytes:
+    return int(kind).to_bytes(2, "little")
+
+
+_HYPERCALL, _VERDICT = _kind(EventType.HYPERCALL), _kind(EventType.VERDICT)
+_POLICY, _RESUME = _kind(EventType.POLICY), _kind(EventType.RESUME)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A hypercall, and the verdicts on its way with their numbers, from 1."""
+
+    text: str
+    verdicts: tuple[tuple[int, str], ...]
+
+
+class Past:
+    """One system's. `header` is that of its trace."""
+
+    def __init__(self, target: Target, header: Mapping[str, Any]) -> None:
+        self._target = target
+        self.header = header
+        self.outline = Outline.from_header(header)
+
+    def events(self) -> Iterator[Event]:
+        """All of them, from the beginning; with `header`, what `khs.trace.history` reads."""
+        return map(decode, self._target.events())
+
+    def names(self) -> Names:
+        """Names that know which policies have come into force."""
+        names = Names.from_header(self.header)
+        for record in self._target.events():
+            if record[_TYPE] == _POLICY:
+                names.observe(decode(record))
+        return names
+
+    def told(self, record: bytes) -> str:
+        """An event as a line, like `khs trace`."""
+        event, names = decode(record), self.names()
+        names.observe(event)
+        return format(event, names)
+
+    def last_verdict(self, stopped_at: bytes | None) -> int:
+        """The number of the verdict that it stopped behind, else of the last one; 0 if there was
+        none."""
+        verdicts = [record for record in self._target.events() if record[_TYPE] == _VERDICT]
+        number = len(verdicts)
+        while stopped_at is not None and number and verdicts[number - 1] != stopped_at:
+            number -= 1
+        return number or len(verdicts)
+
+    def calls(self, count: int) -> list[Called]:
+        """The last hypercalls with what was judged on their way, oldest first."""
+        records = self._target.events()
+        first, seen = len(records), 0
+        while first and seen < count:
+            first -= 1
+            seen += records[first][_TYPE] == _HYPERCALL
+        while first and records[first - 1][:8] == records[first][:8]:  # what was judged before it
+            first -= 1
+        number = sum(record[_TYPE] == _VERDICT for record in records[:first])
+        names = self.names()
+        judge = Verdicts(names)
+        found: list[Called] = []
+        numbered: dict[int, int] = {}
+        for record in records[first:]:
+            event = decode(record)
+            if isinstance(event, Verdict):
+                number += 1
+                numbered[id(judge.judged(event).verdict)] = number
+            elif isinstance(event, Hypercall):
+                found.append(_called(event, judge.of(event), numbered, names))
+                numbered.clear()
+            elif isinstance(event, Resume):
+                found.append(Called(format(event, names), ()))
+        return found[-count:]
+
+    def queued(self) -> dict[Queue, int]:
+        """How many messages are in which queue."""
+        messages, depths = Messages(self.outline), dict[Queue, int]()
+        for event in causal(self.events()):
+            depths.update(messages.moved(event).depths)
+        return depths
+
+    def waits(self, partition: int, names: Names) -> str:
+        """What a blocked partition waits for; "" if nothing of that was recorded."""
+        number = partition.to_bytes(2, "little")
+        for record in reversed(self._target.events()):
+            if record[_PARTITION] != number or record[_TYPE] != _HYPERCALL:
+                continue
+            if record[_CODE] != _WAITS:
+                return ""
+            event = decode(record)
+            assert isinstance(event, Hypercall)
+            since = f"since {names.ms(event.tick)} ms"
+            return f"{self._reason(event, names)}, {since} in {_brief(event, names)}"
+        return ""
+
+    def calling(self, partition: int, number: int, arguments: tuple[int, ...]) -> str:
+        """A hypercall that is being made."""
+        event = Hypercall(0, partition, True, 0, number, arguments, None, 0, b"", b"")
+        return _brief(event, self.names())
+
+    def _reason(self, event: Hypercall, names: Names) -> str:
+        """Whom or what it waits for."""
+        if event.number == _RECV:
+            return "waits for a call"
+        if event.number == _PERIOD:
+            return "waits for its next release"
+        if event.number == _WINDOW:
+            return "waits for an interrupt or its next window"
+        port = event.arguments[0] if event.arguments else 0
+        if event.number == _INPUT:
+            at = self.outline.input(event.partition, port)
+            return f"waits for input{'' if at is None else ' ' + names.input(at)}"
+        found = self.outline.port(event.partition, port)
+        if event.number not in (_CALL, _RECEIVE) or found is None:
+            return "waits"
+        channel = self.outline.channels[found[0]]
+        if event.number == _RECEIVE:
+            return f"waits for a message of {names.partition(channel.source)}"
+        return f"waits for the reply of {names.partition(channel.readers[0])}"
+
+
+def _brief(event: Hypercall, names: Names) -> str:
+    return called(event, names).removesuffix(" waits")
+
+
+def _called(
+    event: Hypercall, judged: list[Judged], numbered: Mapping[int, int], names: Names
+) -> Called:
+    rows = tuple(
+        (numbered.get(id(each.verdict), 0), describe(each.verdict, names)) for each in judged
+    )
+    return Called(format(event, names), rows)

@@ -1,0 +1,242 @@
+"""Serves one gdb at a time on a TCP socket, of this machine alone unless told otherwise.
+
+One thread reads: it acknowledges, turns others away, and lets an interrupt through at any moment.
+The one that calls `run` does what packets ask for, and is the only one to touch the systems.
+"""
+
+from __future__ import annotations
+
+import queue
+import selectors
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from khs.debug.rsp.framing import Framer, Packet, Signal, failure, frame
+from khs.debug.rsp.motion import MOVES
+from khs.debug.rsp.session import Session
+from khs.debug.rsp.systems import Systems
+from khs.debug.stops import Cause
+from khs.errors import KhsError
+
+LOOPBACK = "127.0.0.1"
+_READ = 1 << 16
+_PATIENCE = 20.0  # seconds for a client to take what it is sent
+_TURNED_MOST = 16
+_BUSY = frame(failure("another debugger is connected"))
+
+Say = Callable[[str], object]
+
+
+@dataclass
+class _Client:
+    """`moves`: packets under way that move the systems. `last`: the reply to send again."""
+
+    socket: socket.socket
+    framer: Framer = field(default_factory=Framer)
+    last: bytes = b""
+    moves: int = 0
+    session: Session | None = None
+    _sending: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def acknowledges(self) -> bool:
+        return self.session is None or self.session.acknowledges
+
+    def send(self, data: bytes) -> None:
+        """A client that is gone, or that takes nothing, loses it; the reader will notice."""
+        with self._sending:
+            try:
+                self.socket.sendall(data)
+            except OSError:
+                with suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_RDWR)
+
+
+class Server:
+    """Listens at once; `place` is what gdb connects to. `attached`: a gdb that ends lets the run go
+    on. KhsError if there is no such address."""
+
+    def __init__(
+        self, systems: Systems, host: str, port: int, say: Say, attached: bool = True
+    ) -> None:
+        self._systems, self._say, self._attached = systems, say, attached
+        self._listener = _listen(host, port)
+        name = self._listener.getsockname()
+        self.place = f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+        self._work: queue.SimpleQueue[tuple[_Client | None, bytes | None]] = queue.SimpleQueue()
+        self._wake, self._woken = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._client: _Client | None = None
+        self._turned: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._closing = self._finishing = False
+
+    # ---- the thread that moves the systems
+
+    def run(self) -> bool:
+        """Serves until the run is over and gdb is gone, until gdb kills it, or `close`. True if the
+        run went to its end."""
+        reader = threading.Thread(target=self._read, name="khs-gdb-reader", daemon=True)
+        reader.start()
+        try:
+            while not self._closing:
+                client, packet = self._work.get()
+                if client is None or not self._serve(client, packet):
+                    break
+        finally:
+            self.close()
+            reader.join()
+            self._listener.close()
+            self._selector.close()
+        return all(each.stop.cause is Cause.END for each in self._systems.world.targets)
+
+    def leave(self) -> None:
+        """gdb is gone for good: ends `run`, unless it let the systems go on to their end."""
+        if not self._finishing:
+            self.close()
+
+    def close(self) -> None:
+        """Ends `run` soon; from any thread, at any time."""
+        self._closing = True
+        self._systems.world.interrupt()
+        self._work.put((None, None))
+        with suppress(OSError):
+            self._wake.send(b"x")
+
+    def _serve(self, client: _Client, packet: bytes | None) -> bool:
+        """Whether to go on. `packet` is None once the client is gone."""
+        if client.session is None:
+            client.session = Session(
+                self._systems, lambda body: client.send(frame(body)), self._attached
+            )
+        session = client.session
+        if packet is None:
+            return self._gone(session)
+        reply = session.handle(packet)
+        with self._lock:
+            if packet.startswith(MOVES):
+                client.moves -= 1
+                if not self._closing:
+                    self._systems.world.listen()
+        client.last = frame(reply)
+        self._finishing = session.over and not session.killed
+        if packet != b"k":
+            client.send(client.last)
+        return not session.over or self._end(session)
+
+    def _gone(self, session: Session) -> bool:
+        """gdb has left without a word."""
+        session.points.clear()
+        session.points.apply()
+        if all(each.stop.cause is Cause.END for each in self._systems.world.targets):
+            return False
+        self._say("gdb has gone, the run stands where it was and waits for another")
+        return not self._closing
+
+    def _end(self, session: Session) -> bool:
+        """gdb has let go of every process: the run goes on to its end, unless it was killed."""
+        session.points.clear()
+        session.points.apply()
+        if not session.killed:
+            while not self._closing and self._systems.world.go().stop.cause is not Cause.END:
+                pass
+        return False
+
+    # ---- the thread that reads
+
+    def _read(self) -> None:
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda ready: None)
+        while not self._closing:
+            for key, _ in self._selector.select():
+                key.data(key.fileobj)
+        for each in [*self._turned, *([self._client.socket] if self._client else [])]:
+            each.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            accepted, _ = listener.accept()
+        except OSError:
+            return
+        with suppress(OSError):
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.settimeout(_PATIENCE)
+        if self._client is None:
+            self._client = _Client(accepted)
+            self._selector.register(accepted, selectors.EVENT_READ, self._receive)
+        elif len(self._turned) < _TURNED_MOST:
+            self._turned.add(accepted)
+            self._selector.register(accepted, selectors.EVENT_READ, self._refuse)
+        else:
+            accepted.close()
+
+    def _refuse(self, turned: socket.socket) -> None:
+        """Tells a second client why, once it has asked something, and closes."""
+        with suppress(OSError):
+            if turned.recv(_READ):
+                turned.sendall(b"+" + _BUSY)
+                turned.shutdown(socket.SHUT_WR)
+                return
+        self._selector.unregister(turned)
+        self._turned.discard(turned)
+        turned.close()
+
+    def _receive(self, ready: socket.socket) -> None:
+        client = self._client
+        assert client is not None
+        try:
+            data = ready.recv(_READ)
+        except OSError:
+            data = b""
+        if data:
+            for item in client.framer.feed(data):
+                self._take(client, item)
+            return
+        self._selector.unregister(ready)
+        self._client = None
+        with self._lock:
+            if client.moves:
+                self._systems.world.interrupt()
+        ready.close()
+        self._work.put((client, None))
+
+    def _take(self, client: _Client, item: Packet | Signal) -> None:
+        if item is Signal.INTERRUPT:
+            with self._lock:
+                if client.moves:
+                    self._systems.world.interrupt()
+        elif item is Signal.NAK:
+            client.send(client.last)
+        elif isinstance(item, Packet):
+            if client.acknowledges:
+                client.send(Signal.ACK.value)
+            with self._lock:
+                client.moves += item.payload.startswith(MOVES)
+            self._work.put((client, item.payload))
+        elif item is Signal.DAMAGED and client.acknowledges:
+            client.send(Signal.NAK.value)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(8)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise KhsError(f"gdb cannot be served at {host}:{port}: {error}") from error
+    return listener
+
+
+def address(text: str) -> tuple[str, int]:
+    """[HOST:]PORT, of this machine alone without HOST; KhsError if it is not that."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not port.isdecimal() or int(port) > 65535:
+        raise KhsError(f"'{text}' is no [HOST:]PORT\n  help: --gdb 1234, or --gdb 0 for any port")
+    return host or LOOPBACK, int(port)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from khs.debug.log import Log, Mark
+from khs.debug.log import Log
 from khs.debug.registers import BY_ARCH
+from khs.debug.snapshots import BUDGET_BYTES, Moments
 from khs.debug.stops import Position
 from khs.engine.native import NEVER, NONE
 from khs.engine.stepping import Cause, Move, Stepper, goal
@@ -32,43 +33,33 @@ class Change:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A point to go on from: its events, and how many changes were made before it."""
-
-    position: Position
-    mark: Mark
-    changes: int
-
-
 class Course:
     """A booted system and where it stands."""
 
-    def __init__(self, machine: Machine, arch: str, frames: int) -> None:
+    def __init__(
+        self, machine: Machine, arch: str, frames: int, budget: int = BUDGET_BYTES
+    ) -> None:
         self.machine, self.host, self.frames = machine, machine.host, frames
         self.stepper = Stepper(machine.host)
         self.log = Log()
+        self.moments = Moments(self.stepper, budget)
         self.changes: list[Change] = []
         self.position = BEGIN
-        self.ended = False
         #: Somebody asked for a stop while it went past all stops.
         self.asked = threading.Event()
         #: Records from the first to stop behind, when that was found.
         self.found = b""
         self._registers = BY_ARCH[arch]
         self._applied = 0
-        self._begin()
+        self._next = NEVER  # tick at which a moment is to be kept
+        self.host.boot()
+        self._run(0, Position(0, False), NONE, Move.PASSING)
+        self._keep()
 
     def close(self) -> None:
+        self.moments.close()
         self.machine.close()
         self.log.close()
-
-    def _begin(self) -> None:
-        self.host.boot()
-        self.position, self._applied = BEGIN, 0
-        self.log.go(Mark())
-        self._run(0, Position(0, False), NONE, Move.PASSING)
-        self._apply()
 
     # ------------------------------------------------------------ moving
 
@@ -76,20 +67,24 @@ class Course:
         """To the first stop or to a tick, whichever comes first. What happens on the way to go on
         from is none."""
         start = self.position
+        self.moments.resume(start)
         while True:
             limit, here = self._stage(until, move)
             halt = self._run(limit, start, steps, here)
+            if self.position.tick >= self._next or self.moments.is_due():
+                self._keep()
             self._apply()
             on_the_way = halt.cause == Cause.REACHED and halt.tick < until
             held = halt.cause == Cause.HELD and not move & Move.HOLDING
             if not on_the_way and not held:
-                self.ended = halt.cause == Cause.END
                 return halt
             if held:
                 start = max(start, self.position)
 
     def _stage(self, until: int, move: Move) -> tuple[int, Move]:
-        """How far it can go without passing a change, and how."""
+        """How far it can go without passing a change or a moment to keep, and how."""
+        self._next = self.moments.next(self.position)
+        until = min(until, max(self._next, self.position.tick + 1))
         if self._applied == len(self.changes):
             return until, move
         change = self.changes[self._applied].position
@@ -106,6 +101,8 @@ class Course:
             self._drain(halt)
             if halt.cause == Cause.INTERRUPT and move & Move.PASSING:
                 self.asked.set()
+            elif not halt.cause and self.moments.is_due():
+                wanted.until = min(until, self.host.status().tick)
             elif halt.cause:
                 self.position = Position(halt.tick, bool(halt.settled))
                 return halt
@@ -119,16 +116,36 @@ class Course:
 
     def go_to(self, position: Position) -> Halt | None:
         """There, or to the end if that comes before; None if it stands there."""
-        if position < self.position:
-            self._begin()
+        moment = self.moments.latest(position)
+        if position < self.position or self.position < moment.position:
+            self._restore(position)
         halt = None
-        self.ended = False
         if not position.settled and self.position < Position(position.tick - 1):
             halt = self.forward(position.tick - 1, move=Move.PASSING)
         if self.position < position and not (halt and halt.cause == Cause.END):
             move = Move.PASSING if position.settled else Move.PASSING | Move.HOLDING
             halt = self.forward(position.tick, move=move)
         return halt
+
+    # ------------------------------------------------------------ moments
+
+    def _keep(self) -> None:
+        """Between two ticks alone."""
+        if self.position.settled:
+            self.moments.keep(self.position, self.log.here, self._applied)
+
+    def _restore(self, position: Position) -> None:
+        moment = self.moments.restore(position)
+        self.position, self._applied = moment.position, moment.changes
+        self.log.go(moment.mark)
+        self._apply()
+
+    def pages(self) -> list[tuple[int, int, bytes]]:
+        """Memory and the kernel's state here, as far as they are not as in the beginning."""
+        snapshot = self.stepper.snapshot()
+        pages = list(self.stepper.pages(snapshot))
+        self.stepper.forget(snapshot)
+        return pages
 
     # ------------------------------------------------------------ changing
 
@@ -137,6 +154,7 @@ class Course:
         del self.changes[self._applied :]
         self.changes.append(Change(self.position, partition, what, value))
         self.log.cut()
+        self.moments.cut(self.position)
         self._apply()
 
     def _apply(self) -> None:

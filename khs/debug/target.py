@@ -9,9 +9,8 @@ Looking changes nothing: whatever way a position was reached, the system is in t
 and at the run's end its trace has the hash that it has without a debugger. What is written is an
 input of the run from then on, which comes again whenever the run passes that position.
 
-Events of positions: those at a tick and before, in the order of the trace. A fault takes the tick
-that is charged for it, so the position behind it is one tick later. A watchpoint of a partition
-watches that partition's own accesses. Backwards, a watchpoint stops before the access.
+A fault takes the tick that is charged for it, so the position behind it is one tick later. A
+watchpoint watches its own partition's accesses; backwards, one stops before the access.
 """
 
 from __future__ import annotations
@@ -20,61 +19,37 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from khs import runs
+from khs.debug.conditions import Conditions
 from khs.debug.course import BEGIN, Change, Course
 from khs.debug.registers import BY_ARCH
-from khs.debug.stops import Access, Calls, Cause, Events, Noted, Position, Stop, Watch
-from khs.engine import stepping
+from khs.debug.snapshots import BUDGET_BYTES
+from khs.debug.stops import Calls, Cause, Events, Position, Stop, Watch
 from khs.engine.native import NEVER, NONE
 from khs.engine.result import Result, Tally
 from khs.engine.stepping import ANY
-from khs.engine.structures import Halt, Status, View
+from khs.engine.structures import Status, View
 from khs.engine.unicorn import Machine
 from khs.errors import EngineError
-from khs.trace import events
-from khs.trace.kinds import EventType
 
-_NUMBERS = 31  # hypercall numbers with a bit of their own
-_DEADLINE_MISSED = 0
-#: Types of events, and codes.
-_NOTED = {
-    Noted.DENIED: (EventType.VERDICT, ANY),
-    Noted.FAULT: (EventType.FAULT, ANY),
-    Noted.HEALTH: (EventType.HEALTH, ANY),
-    Noted.DEADLINE: (EventType.HEALTH, _DEADLINE_MISSED),
-    Noted.POLICY: (EventType.POLICY, ANY),
-    Noted.SCHEDULE: (EventType.SCHEDULE, ANY),
-}
-_ACCESS = {
-    Access.WRITE: stepping.Access.WRITE,
-    Access.READ: stepping.Access.READ,
-    Access.ANY: stepping.Access.WRITE | stepping.Access.READ,
-}
-_CAUSES = {
-    stepping.Cause.REACHED: Cause.STEP,
-    stepping.Cause.STEP: Cause.STEP,
-    stepping.Cause.BREAKPOINT: Cause.BREAKPOINT,
-    stepping.Cause.WATCHPOINT: Cause.WATCHPOINT,
-    stepping.Cause.CALL: Cause.CALL,
-    stepping.Cause.HELD: Cause.STEP,
-    stepping.Cause.RETURN: Cause.RETURN,
-    stepping.Cause.EVENT: Cause.EVENT,
-    stepping.Cause.INTERRUPT: Cause.INTERRUPT,
-    stepping.Cause.END: Cause.END,
-}
+#: Ticks that are looked through first on the way back, then four times as many, and so on.
+_NEAR, _FARTHER = 1024, 4
+#: Stops of a stretch before its later half is looked through by itself.
+_MANY = 64
 
 
 class Target:
     """Used by one thread at a time, except for `interrupt`."""
 
-    def __init__(self, plan: runs.Plan) -> None:
-        """Takes the system to tick 0. EngineError if it cannot be had."""
+    def __init__(self, plan: runs.Plan, *, budget: int = BUDGET_BYTES) -> None:
+        """Takes the system to tick 0; `budget`: bytes of snapshots. EngineError if it cannot be
+        had."""
         if plan.engine != "unicorn" or plan.machines:
             raise EngineError(
-                "only systems on Unicorn alone can be debugged in this way\n"
-                "  help: record the run with --record, and debug the recording"
+                "only systems on Unicorn alone are debugged in both directions\n"
+                "  help: record a run with --record, and debug the recording"
             )
         self.plan = plan
         self.archive = plan.archive
@@ -82,13 +57,11 @@ class Target:
         self.arch = str(plan.archive.manifest["arch"])
         self._hz = int(plan.archive.manifest["clock_hz"])
         self._registers = BY_ARCH[self.arch]
-        machine = runs.open_machine(plan)
+        machine = runs.open_machine(replace(plan, isolate=False))
         assert isinstance(machine, Machine)
-        self._course = Course(machine, self.arch, plan.frames)
+        self._course = Course(machine, self.arch, plan.frames, budget)
         self._host, self._stepper = machine.host, self._course.stepper
-        self._watches: dict[int, tuple[Watch, ...]] = {}
-        self._calls: tuple[Calls, ...] = ()
-        self._noted: tuple[Events, ...] = ()
+        self._conditions = Conditions(self._course, len(self.names))
         self.stop = Stop(Cause.BEGIN, BEGIN, self.running())
 
     def close(self) -> None:
@@ -142,16 +115,14 @@ class Target:
         return (value & (1 << 8 * register.size) - 1).to_bytes(register.size, "little")
 
     def write_register(self, partition: int, name: str, value: bytes) -> None:
-        """Of what is no guest's to change nothing is changed. A recorded input: cuts the future."""
+        """What is no guest's to change stays as it is. A recorded input: cuts the future."""
         register = self._registers[name]
         old = self._stepper.register(partition, register.number)
         if old is None:
             return
-        new = (
-            old & ~register.mask | int.from_bytes(value[: register.size], "little") & register.mask
-        )
-        new &= (1 << 8 * register.size) - 1
-        self._course.change(partition, name, new.to_bytes(register.size, "little"))
+        given = int.from_bytes(value[: register.size], "little")
+        new = (old & ~register.mask | given & register.mask) & (1 << 8 * register.size) - 1
+        self._change(partition, name, new.to_bytes(register.size, "little"))
 
     def read(self, partition: int, address: int, size: int) -> bytes:
         """Up to the first byte that is not mapped."""
@@ -162,34 +133,25 @@ class Target:
         input: cuts the future."""
         size = self._stepper.writable(partition, address, len(data))
         if size:
-            self._course.change(partition, address, data[:size])
+            self._change(partition, address, data[:size])
         return size
+
+    def _change(self, partition: int, what: str | int, value: bytes) -> None:
+        self._course.change(partition, what, value)
 
     # ------------------------------------------------------------ where to stop
 
     def set_breakpoints(self, partition: int, addresses: frozenset[int]) -> None:
-        self._stepper.set_breaks(partition, addresses)
+        self._conditions.set_breakpoints(partition, addresses)
 
     def set_watches(self, partition: int, watches: tuple[Watch, ...]) -> None:
-        self._watches[partition] = watches
-        rows = [(watch.address, watch.size, _ACCESS[watch.access]) for watch in watches]
-        self._stepper.set_watches(partition, rows)
+        self._conditions.set_watches(partition, watches)
 
     def set_calls(self, calls: tuple[Calls, ...]) -> None:
-        self._calls = calls
-        for number in range(len(self.names)):
-            mine = [call for call in calls if call.partition in (None, number)]
-            entries = _mask(call.numbers for call in mine if call.entry)
-            results = _mask(call.numbers for call in mine if call.result)
-            self._stepper.set_calls(number, entries, results)
+        self._conditions.set_calls(calls)
 
     def set_events(self, noted: tuple[Events, ...]) -> None:
-        self._noted = noted
-        rows = []
-        for each in noted:
-            kind, code = _NOTED[each.noted]
-            rows.append((int(kind), ANY if each.partition is None else each.partition, code))
-        self._stepper.set_noted(rows)
+        self._conditions.set_events(noted)
 
     # ------------------------------------------------------------ moving
 
@@ -206,9 +168,11 @@ class Target:
     def step_window(self) -> Stop:
         """To the begin of the next window, or the first stop before."""
         while True:
-            _, end, _ = self._stepper.window()
+            end = self._stepper.window()[1]
             self.go(end)
-            if self.stop.cause is not Cause.STEP or self.running() is not None:
+            if self.position.tick < end or self.stop.cause is not Cause.STEP:
+                return self.stop
+            if self.running() is not None:
                 return self.stop
 
     def step_frame(self) -> Stop:
@@ -218,107 +182,81 @@ class Target:
     def go_to(self, position: Position) -> Stop:
         """Exactly there, past all stops; to the end if that comes before."""
         halt = self._course.go_to(max(position, BEGIN))
-        self.stop = self._made(halt) if halt else Stop(Cause.STEP, self.position, self.running())
+        self.stop = self._conditions.stop_of(halt) if halt else self._standing(Cause.STEP)
         return self.stop
 
     def interrupt(self) -> None:
         """Ends `go` or `back` soon; from any thread."""
         self._host.stop()
 
+    def _standing(self, cause: Cause) -> Stop:
+        return Stop(cause, self.position, self.running())
+
     def _forward(self, until: int, steps: int = NONE) -> Stop:
         course = self._course
-        if course.ended and course.position != BEGIN:
-            return Stop(Cause.END, course.position, self.running())
         while True:
             if course.asked.is_set():
                 course.asked.clear()
-                return Stop(Cause.INTERRUPT, course.position, self.running())
-            stop = self._made(course.forward(until, steps))
-            if self._is_wanted(stop):
+                return self._standing(Cause.INTERRUPT)
+            if course.position.tick >= until and course.position.settled:
+                return self._standing(Cause.STEP)
+            stop = self._conditions.stop_of(course.forward(until, steps))
+            if self._conditions.wants(stop):
                 return stop
-            if stop.position.tick >= until:
-                return Stop(Cause.STEP, stop.position, self.running())
-
-    def _made(self, halt: Halt) -> Stop:
-        cause = _CAUSES[stepping.Cause(halt.cause)]
-        partition = None if halt.partition == NONE else int(halt.partition)
-        watch = address = number = record = None
-        if cause is Cause.WATCHPOINT:
-            assert partition is not None
-            watch, address = self._watches[partition][halt.number], int(halt.address)
-        elif cause in (Cause.CALL, Cause.RETURN):
-            number = int(halt.number)
-        elif cause is Cause.EVENT:
-            record = self._noted_record()
-            if record is not None:
-                partition = events.decode(record).partition
-        return Stop(cause, self.position, partition, number, watch, address, record)
-
-    # ------------------------------------------------------------ what the library cannot tell
-
-    def _is_wanted(self, stop: Stop) -> bool:
-        """It knows only some hypercall numbers, and no denied hypercall's."""
-        if stop.cause is Cause.EVENT:
-            return stop.record is not None
-        if stop.cause not in (Cause.CALL, Cause.RETURN):
-            return True
-        return any(
-            (call.entry if stop.cause is Cause.CALL else call.result)
-            and call.partition in (None, stop.partition)
-            and (call.numbers is None or stop.number in call.numbers)
-            for call in self._calls
-        )
-
-    def _noted_record(self) -> bytes | None:
-        """The first record that is to be stopped behind, of those just found."""
-        records = list(events.split(self._course.found))
-        for index, record in enumerate(records):
-            event = events.decode(record)
-            for wanted in self._noted:
-                if _matches(wanted, event) and (
-                    wanted.numbers is None or _hypercall(records[index:], event) in wanted.numbers
-                ):
-                    return bytes(record)
-        return None
 
     # ------------------------------------------------------------ moving back
 
     def back(self) -> Stop:
         """Reverse-continue: the last stop before here, or BEGIN."""
-        origin = self.position
+        origin = high = self.position
+        width = _NEAR
+        while high > BEGIN:
+            low = Position(max(high.tick - width, 0))
+            found = self._last_stop(low, high, origin)
+            if found is not None and found.cause is Cause.INTERRUPT:
+                self._course.go_to(origin)
+                self.stop = self._standing(Cause.INTERRUPT)
+                return self.stop
+            if found is not None:
+                self._course.go_to(_place(found))
+                self.stop = replace(found, position=self.position)
+                return self.stop
+            high, width = low, width * _FARTHER
+        return self._back_to_begin()
+
+    def _last_stop(self, low: Position, high: Position, origin: Position) -> Stop | None:
+        """The last stop behind `low`, not behind `high` and with its place before `origin`; or an
+        interrupt. Where there are many the later half is looked through first."""
+        found = None
+        while low < high:
+            self._course.go_to(low)
+            for _ in range(_MANY):
+                stop = self._forward(high.tick + 1)
+                if stop.cause is Cause.INTERRUPT:
+                    return stop
+                if stop.position > high or stop.cause in (Cause.STEP, Cause.END):
+                    return found
+                if _place(stop) >= origin:
+                    return found
+                found = stop
+            low = stop.position
+            middle = Position((low.tick + high.tick) // 2)
+            if middle > low:
+                later = self._last_stop(middle, high, origin)
+                if later is not None:
+                    return later
+                high = middle
+        return found
+
+    def _back_to_begin(self) -> Stop:
         self._course.go_to(BEGIN)
-        last: tuple[Position, Stop] | None = None
-        while self.position < origin:
-            stop = self._forward(origin.tick)
-            place = self._backwards(stop)
-            if stop.cause is Cause.STEP or stop.cause is Cause.END or stop.position > origin:
-                break
-            if place < origin:
-                last = place, stop
-        return self._back_at(last)
-
-    def _backwards(self, stop: Stop) -> Position:
-        """Where one stops for it on the way back."""
-        if stop.cause is Cause.WATCHPOINT:
-            return Position(stop.position.tick - 1)
-        return stop.position
-
-    def _back_at(self, last: tuple[Position, Stop] | None) -> Stop:
-        if last is None:
-            self._course.go_to(BEGIN)
-            self.stop = Stop(Cause.BEGIN, BEGIN, self.running())
-        else:
-            place, stop = last
-            self._course.go_to(place)
-            self.stop = replace(stop, position=place)
+        self.stop = self._standing(Cause.BEGIN)
         return self.stop
 
     def back_step(self, partition: int | None = None) -> Stop:
         """Before the last guest instruction executed, or the fault instead of one."""
         last = self._stepper.last(ANY if partition is None else partition)
-        if last == 0:
-            return self._back_at(None)
-        return self.go_to(Position(last - 1))
+        return self.go_to(Position(last - 1)) if last else self._back_to_begin()
 
     def back_window(self) -> Stop:
         """To the last begin of a window before here."""
@@ -329,14 +267,16 @@ class Target:
         return self._back_to(lambda: self._stepper.window()[2], lambda: True)
 
     def _back_to(self, end: Callable[[], int], counts: Callable[[], bool]) -> Stop:
-        origin, found = self.position, BEGIN
-        self._course.go_to(BEGIN)
-        while (tick := end()) < origin.tick:
-            self._course.go_to(Position(tick))
-            found = self.position if counts() else found
-        if found == BEGIN:
-            return self._back_at(None)
-        return self.go_to(found)
+        """From one end to the next, from ever earlier moments on."""
+        origin = self.position
+        begin, found = origin, BEGIN
+        while begin > BEGIN and found == BEGIN:
+            begin = self._course.moments.before(begin).position
+            self._course.go_to(begin)
+            while Position(tick := end()) < origin and tick > self.position.tick:
+                self._course.go_to(Position(tick))
+                found = self.position if counts() else found
+        return self.go_to(found) if found > BEGIN else self._back_to_begin()
 
     # ------------------------------------------------------------ history
 
@@ -351,11 +291,13 @@ class Target:
     @property
     def snapshots(self) -> tuple[int, int]:
         """How many there are, and their bytes."""
-        return 1, 0
+        return len(self._course.moments), self._course.moments.bytes
 
     def state_hash(self) -> str:
-        """Of all that the future depends on."""
+        """Of all that the future depends on: the kernel's state, registers, memory."""
         digest = hashlib.sha256(repr(self.position).encode())
+        for area, number, content in self._course.pages():
+            digest.update(f"{area} {number} ".encode() + content)
         for number in range(len(self.names)):
             digest.update(bytes(self.view(number)))
             for name in self._registers:
@@ -372,30 +314,8 @@ class Target:
         )
 
 
-def _mask(filters: Any) -> int:
-    """Bits of hypercall numbers: khs_host_set_calls."""
-    mask = 0
-    for numbers in filters:
-        if numbers is None:
-            return 0xFFFFFFFF
-        for number in numbers:
-            mask |= 1 << min(number, _NUMBERS)
-    return mask
-
-
-def _matches(wanted: Events, event: events.Event) -> bool:
-    kind, code = _NOTED[wanted.noted]
-    if event.kind is not kind or wanted.partition not in (None, event.partition):
-        return False
-    if isinstance(event, events.Verdict):
-        return not event.granted
-    return code == ANY or (isinstance(event, events.Health) and event.error == code)
-
-
-def _hypercall(records: Any, event: events.Event) -> int | None:
-    """The hypercall that the event belongs to: its record follows."""
-    for record in records:
-        other = events.decode(record)
-        if isinstance(other, events.Hypercall) and other.partition == event.partition:
-            return int(other.number)
-    return None
+def _place(stop: Stop) -> Position:
+    """Where one stops for it on the way back."""
+    if stop.cause is Cause.WATCHPOINT:
+        return Position(stop.position.tick - 1)
+    return stop.position

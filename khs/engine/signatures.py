@@ -13,6 +13,7 @@ from khs.engine.structures import (
     HostNoted,
     HostOptions,
     HostWatch,
+    KeptPage,
     Status,
     Timing,
     View,
@@ -53,5 +54,10 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "set_noted": (c_bool, [_HOST, POINTER(HostNoted), _U32]),
     "debug": (None, [_HOST, POINTER(Goal), POINTER(Halt)]),
     "last": (_U64, [_HOST, _U32]),
+    "snapshot": (c_void_p, [_HOST]),
+    "restore": (c_bool, [_HOST, c_void_p]),
+    "forget": (None, [_HOST, c_void_p]),
+    "kept": (_U64, [_HOST]),
+    "page": (c_bool, [_HOST, c_void_p, _U32, POINTER(KeptPage)]),
     "window": (_U32, [_HOST, POINTER(_U64), POINTER(_U64)]),
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ctypes import byref, c_uint64
 from enum import IntEnum, IntFlag
 
 from khs.engine.native import NEVER, NONE, Host
-from khs.engine.structures import Goal, Halt, HostEvents, HostNoted, HostWatch
+from khs.engine.structures import Goal, Halt, HostEvents, HostNoted, HostWatch, KeptPage
+from khs.errors import EngineError
 
 ANY = NONE - 1
 
@@ -107,6 +108,36 @@ class Stepper:
     def writable(self, partition: int, address: int, size: int) -> int:
         """Bytes that `write` would write."""
         return int(self._lib.khs_host_write(self.host.handle, partition, address, None, size))
+
+    # ------------------------------------------------------------ snapshots
+
+    def snapshot(self) -> int:
+        """Of here: khs_host_snapshot. MemoryError if there is no room."""
+        made = self._lib.khs_host_snapshot(self.host.handle)
+        if made is None:
+            raise MemoryError
+        return int(made)
+
+    def restore(self, snapshot: int) -> None:
+        """Raises EngineError if an engine cannot be opened again."""
+        if not self._lib.khs_host_restore(self.host.handle, snapshot):
+            raise EngineError("there is no room for a CPU engine")
+
+    def forget(self, snapshot: int) -> None:
+        self._lib.khs_host_forget(self.host.handle, snapshot)
+
+    def kept(self) -> int:
+        """Bytes of all snapshots."""
+        return int(self._lib.khs_host_kept(self.host.handle))
+
+    def pages(self, snapshot: int) -> Iterator[tuple[int, int, bytes]]:
+        """Area, number and content of the pages that are not as at the beginning."""
+        page, index = KeptPage(), 0
+        while self._lib.khs_host_page(self.host.handle, snapshot, index, byref(page)):
+            yield page.area, page.number, ctypes.string_at(page.data, page.size)
+            index += 1
+
+    # ------------------------------------------------------------ where it stands
 
     def last(self, partition: int = ANY) -> int:
         """Tick behind the last instruction executed; 0 if there is none."""

@@ -109,6 +109,12 @@ class HostNoted(Structure):
     _fields_ = (("type", c_uint32), ("partition", c_uint32), ("code", c_uint32), ("pad", c_uint32))
 
 
+class KeptPage(Structure):
+    """khs_host_kept_page."""
+
+    _fields_ = (("area", c_uint32), ("number", c_uint32), ("data", c_void_p), ("size", c_uint64))
+
+
 class Goal(Structure):
     """khs_host_goal."""
 

@@ -241,6 +241,28 @@ KHS_API uint64_t khs_host_last(const khs_host *host, uint32_t partition);
 /* The partition whose window or gap ends at `end`; KHS_NONE in a gap. */
 KHS_API uint32_t khs_host_window(const khs_host *host, uint64_t *end, uint64_t *frame_end);
 
+/* Keeps the state between two ticks, to go on from there again; events must be drained and what a
+ * guest came back for dealt with. NULL if there is no memory. */
+typedef struct khs_snapshot khs_snapshot;
+KHS_API khs_snapshot *khs_host_snapshot(khs_host *host);
+/* False if an engine cannot be opened again; then its partition faults. */
+KHS_API bool khs_host_restore(khs_host *host, khs_snapshot *snapshot);
+/* Every snapshot before its host is closed. */
+KHS_API void khs_host_forget(khs_host *host, khs_snapshot *snapshot);
+/* Bytes of all snapshots. */
+KHS_API uint64_t khs_host_kept(const khs_host *host);
+
+/* The pages of a snapshot that are not as at the beginning, ascending: `area` is a region of
+ * config.bin, or the kernel's state behind the last. False if there are no more. */
+typedef struct khs_host_kept_page {
+    uint32_t area;
+    uint32_t number;
+    const void *data;
+    uint64_t size;
+} khs_host_kept_page;
+KHS_API bool khs_host_page(const khs_host *host, const khs_snapshot *snapshot, uint32_t index,
+                           khs_host_kept_page *page);
+
 /* ------------------------------------------------------------ isolation */
 
 /* From here on this process can compute, use memory and write to `fd`; every other system

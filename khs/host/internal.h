@@ -24,10 +24,15 @@ typedef struct khs_region_memory {
     bool writable;   /* some partition may write it */
     bool executable; /* some partition may execute it */
     uint8_t *lengths; /* of x86 instructions, see x86_code.c; NULL without code */
+    uint64_t golden; /* where its initial content lies, and how much in whole pages */
+    uint64_t golden_size;
 } khs_region_memory;
 
 typedef struct khs_memory {
-    int golden; /* memfd with the initial content of every region */
+    int golden; /* memfd with the initial content of every region, */
+    uint64_t golden_size;
+    uint8_t *view; /* seen for reading, see khs_memory_view */
+    int table; /* this process' page table; -1 if nobody may see it */
     uint32_t count;
     khs_region_memory *regions;
 } khs_memory;
@@ -35,6 +40,8 @@ typedef struct khs_memory {
 bool khs_memory_open(khs_memory *memory, const khs_config *config, const khs_host_bytes *image,
                      khs_host_error *error);
 void khs_memory_close(khs_memory *memory);
+/* Makes memory.view, and looks for the page table; false if that cannot be had. */
+bool khs_memory_view(khs_memory *memory);
 /* Takes a region back to its initial content. */
 void khs_memory_reset(khs_memory *memory, uint32_t region);
 
@@ -430,6 +437,10 @@ struct khs_host {
     khs_policy_swap *swaps; /* from outside */
     uint64_t swap_count;
     khs_debug debug;
+
+    khs_snapshot *recent; /* with which the next one shares what has not changed */
+    uint64_t kept_bytes;  /* of all */
+    uint64_t context_size;
 
     uint8_t *parts; /* drain.c; behind them the notable records */
     uint64_t parts_room;

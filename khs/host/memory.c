@@ -64,6 +64,8 @@ static bool map_region(khs_memory *memory, uint32_t index, const khs_cfg_region 
         return false;
     region->base = base;
     region->size = cfg->size;
+    region->golden = offset;
+    region->golden_size = pages(cfg->file_size);
     if (cfg->file_size == 0)
         return true;
     return mmap(base, pages(cfg->file_size), rights, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
@@ -113,8 +115,27 @@ bool khs_memory_open(khs_memory *memory, const khs_config *config, const khs_hos
     for (uint32_t i = 0; i < memory->count; i++)
         if (!open_region(memory, config, i, image, &offset, error))
             return false;
+    memory->golden_size = offset;
     if (fcntl(memory->golden, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         return refuse(error, KHS_HOST_SYSTEM, 0, "the images cannot be sealed");
+    return true;
+}
+
+bool khs_memory_view(khs_memory *memory)
+{
+    if (memory->view != NULL)
+        return true;
+    /* The memfd may be empty. */
+    void *view = mmap(NULL, memory->golden_size + KHS_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (view == MAP_FAILED)
+        return false;
+    if (memory->golden_size > 0 && mmap(view, memory->golden_size, PROT_READ, MAP_SHARED | MAP_FIXED,
+                                        memory->golden, 0) == MAP_FAILED) {
+        munmap(view, memory->golden_size + KHS_PAGE);
+        return false;
+    }
+    memory->view = view;
+    memory->table = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     return true;
 }
 
@@ -131,6 +152,10 @@ void khs_memory_close(khs_memory *memory)
     for (uint32_t i = 0; memory->regions != NULL && i < memory->count; i++)
         unmap_region(&memory->regions[i]);
     free(memory->regions);
+    if (memory->view != NULL)
+        munmap(memory->view, memory->golden_size + KHS_PAGE);
+    if (memory->table > 0)
+        close(memory->table);
     if (memory->golden >= 0)
         close(memory->golden);
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from khs.bench import boards, crowd, rival
+from khs.bench import boards, crowd, debug, rival
 from khs.bench.figures import Figure
 from khs.bench.load import BENCH, BOARDS, Load, Run, bare, beside_bare, booted, under_kernel
 from khs.engine.native import Host
@@ -142,6 +142,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "switch": switch,
     "tracing": tracing,
     "crowd": lambda: itertools.chain.from_iterable(map(crowd.crowd, BOARDS)),
+    "debug": debug.debug,
     "boards": boards.boards,
     "qiling": rival.qiling,
 }

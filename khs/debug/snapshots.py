@@ -16,8 +16,8 @@ from khs.debug.stops import Position
 from khs.engine.native import NEVER
 from khs.engine.stepping import Stepper
 
-#: Of host time that keeping moments may take.
-SHARE = 0.04
+#: Of host time that keeping moments may take; stopping the guests for it costs as much again.
+SHARE = 0.01
 LEAST_TICKS = 10_000
 BUDGET_BYTES = 256 << 20
 #: A gap may be so much of the distance to the newest moment; more if they are too many bytes.
@@ -38,7 +38,8 @@ class Moment:
 class Moments:
     """Those of one run, in its order. The first is never given up."""
 
-    def __init__(self, stepper: Stepper, budget: int = BUDGET_BYTES) -> None:
+    def __init__(self, stepper: Stepper, budget: int) -> None:
+        """`budget`: bytes, 0 for no moment but the first."""
         self._stepper, self._budget = stepper, budget
         self._moments: list[Moment] = []
         self._gap = GAP
@@ -58,13 +59,16 @@ class Moments:
 
     def next(self, position: Position) -> int:
         """Tick at which one is to be kept, on the way from there."""
-        if not self._moments:
+        if not self._moments or not self._budget:
             return NEVER
         return self.latest(position).position.tick + self._interval
 
     def is_due(self) -> bool:
         """Whether it took longer since the last one than was expected."""
-        return time.perf_counter() - self._since[1] > 2 * self._cost / SHARE + 0.02
+        return (
+            self._budget > 0
+            and time.perf_counter() - self._since[1] > 2 * self._cost / SHARE + 0.02
+        )
 
     def resume(self, position: Position) -> None:
         """The run goes on from there; the time before does not count."""
@@ -91,7 +95,7 @@ class Moments:
 
     def _thin(self) -> None:
         """Gives up moments that are close to others, for their age; more until they fit."""
-        while True:
+        while len(self._moments) > 2:
             self._thin_once()
             if self.bytes <= self._budget or self._gap >= GAP_MOST:
                 break

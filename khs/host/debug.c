@@ -55,19 +55,6 @@ void khs_on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, 
     }
 }
 
-static bool wants(uint32_t calls, uint32_t number)
-{
-    return calls >> (number < 31u ? number : 31u) & 1u;
-}
-
-bool khs_debug_wants(const khs_cpu *cpu, uint32_t number)
-{
-    const khs_debug *debug = &cpu->host->debug;
-    if (debug->holds || debug->steps == KHS_HOST_ANY || debug->steps == cpu->partition)
-        return true;
-    return cpu->stops != NULL && wants(cpu->stops->entries | cpu->stops->results, number);
-}
-
 static bool is_noted(const khs_debug *debug, const khs_event *event)
 {
     for (uint32_t i = 0; i < debug->noted_count; i++) {
@@ -102,6 +89,7 @@ void khs_debug_arm(khs_cpu *cpu)
 {
     const khs_stops *stops = cpu->host->debug.armed ? stops_of(cpu->host, cpu->partition) : NULL;
     cpu->stops = stops;
+    cpu->calls = stops != NULL ? stops->entries | stops->results : 0;
     cpu->break_low = cpu->break_span = 0;
     if (stops != NULL && stops->break_count > 0) {
         cpu->break_low = stops->breaks[0];
@@ -177,7 +165,7 @@ static bool run_guest(khs_host *host)
     bool steps = debug->steps == KHS_HOST_ANY || debug->steps == partition;
     if (cpu != NULL && cpu->called != 0) {
         uint32_t number = (uint32_t)(cpu->called - 1);
-        if (cpu->stops != NULL && wants(cpu->stops->results, number) && has_left(host)) {
+        if (cpu->stops != NULL && khs_stops_at(cpu->stops->results, number) && has_left(host)) {
             stop(host, KHS_CAUSE_RETURN, number, 0);
             return true;
         }
@@ -193,7 +181,7 @@ static bool run_guest(khs_host *host)
     else if (cpu != NULL && cpu->reason == KHS_AT_WATCH)
         stop(host, KHS_CAUSE_WATCHPOINT, cpu->touch.watch, cpu->touch.address);
     else if (cpu != NULL && cpu->reason == KHS_AT_TRAP && cpu->stops != NULL &&
-             wants(cpu->stops->entries, (uint32_t)(cpu->called - 1)))
+             khs_stops_at(cpu->stops->entries, (uint32_t)(cpu->called - 1)))
         stop(host, KHS_CAUSE_CALL, (uint32_t)(cpu->called - 1), 0);
     else if (cpu != NULL && cpu->reason == KHS_AT_TRAP && debug->holds)
         stop(host, KHS_CAUSE_HELD, (uint32_t)(cpu->called - 1), 0);
@@ -266,7 +254,7 @@ void khs_host_debug(khs_host *host, const khs_host_goal *goal, khs_host_halt *ha
     debug->looked = khs_events(host->core, &(const uint8_t *){NULL});
     debug->found = KHS_HOST_NEVER;
     debug->notes = stops && debug->noted_count > 0;
-    debug->asks = stops || debug->holds || debug->steps != KHS_NONE;
+    debug->every = debug->holds || debug->steps != KHS_NONE ? UINT32_MAX : 0;
     arm(host, stops);
     khs_watch(host->core, debug->notes);
     host->spent = 0;
@@ -279,7 +267,8 @@ void khs_host_debug(khs_host *host, const khs_host_goal *goal, khs_host_halt *ha
         halt->cause = 0;
     }
     halt->found = debug->found;
-    host->running = debug->notes = debug->asks = false;
+    host->running = debug->notes = false;
+    debug->every = 0;
     khs_watch(host->core, false);
     khs_guard_leave(&host->guard);
 }

@@ -231,6 +231,7 @@ struct khs_cpu {
 
     /* debug.c */
     const khs_stops *stops; /* NULL: nobody wants it to stop */
+    uint32_t calls;  /* hypercalls that must leave the hook they were made in */
     bool skip;       /* the breakpoint at `pc` was met before */
     khs_touch touch;
     uint64_t called; /* the hypercall that has not come back, + 1; 0 = none */
@@ -363,8 +364,11 @@ static inline bool khs_code_stops(khs_cpu *cpu, uc_engine *uc, uint64_t pc)
 }
 /* Hook of watchers. */
 void khs_on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *data);
-/* Whether the hypercall must leave the hook that it was made in. */
-bool khs_debug_wants(const khs_cpu *cpu, uint32_t number);
+/* Whether a hypercall is among those of khs_host_set_calls. */
+static inline bool khs_stops_at(uint32_t calls, uint32_t number)
+{
+    return KHS_RARE(calls != 0) && (calls >> (number < 31u ? number : 31u) & 1u);
+}
 /* Looks at new records; whether the run is to stop behind one. */
 bool khs_debug_notes(khs_host *host);
 /* A new CPU has the stops of its partition. */
@@ -377,9 +381,9 @@ typedef struct khs_debug {
     khs_host_noted *noted; /* events to stop behind */
     uint32_t noted_count;
     bool armed;      /* breakpoints, watches and calls are in force */
-    bool asks;       /* a debugged run is under way, and not past all hypercalls and events */
-    bool notes;      /* it stops behind events */
+    bool notes;      /* a debugged run stops behind events */
     bool holds;      /* and at every hypercall */
+    uint32_t every;  /* hypercalls, of any partition, that must leave the hook they were made in */
     uint32_t steps;  /* partition that runs one instruction, KHS_HOST_ANY, or KHS_NONE */
     uint64_t looked; /* bytes of the ring */
     uint64_t found;  /* offset in the ring of a record to stop behind, KHS_HOST_NEVER */

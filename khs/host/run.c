@@ -47,7 +47,7 @@ bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
     if (!host->running || uc != cpu->main || khs_host_is_due(host))
         return false;
     uint32_t number = khs_cpu_number(cpu);
-    if (KHS_RARE(host->debug.asks) && khs_debug_wants(cpu, number))
+    if (khs_stops_at(cpu->calls | host->debug.every, number))
         return false;
     host->guard.armed = 0; /* a crash of the kernel is none of the engine's */
     cpu->pc = khs_block_end(&cpu->now);

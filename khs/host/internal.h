@@ -367,7 +367,7 @@ void khs_on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, 
 /* Whether a hypercall is among those of khs_host_set_calls. */
 static inline bool khs_stops_at(uint32_t calls, uint32_t number)
 {
-    return KHS_RARE(calls != 0) && (calls >> (number < 31u ? number : 31u) & 1u);
+    return KHS_RARE(calls >> (number < 31u ? number : 31u) & 1u);
 }
 /* Looks at new records; whether the run is to stop behind one. */
 bool khs_debug_notes(khs_host *host);

@@ -28,6 +28,7 @@ SUITES = {
     "every case": ["test_hostile.py", "-k", "test_case and -3]"],
     "restarts": ["test_exits.py", "-k", "restarts or beginning"],
     "isolated": ["test_isolate.py", "test_machine.py", "-k", CANNOT],
+    "debugger": ["../debug/test_walk.py", "../debug/test_changes.py", "-k", "not -2] and not -3]"],
     "memory and aborts": ["test_memory.py", "test_guard.py", "-k", GROWS],
 }
 

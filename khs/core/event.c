@@ -24,8 +24,10 @@ void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
     };
     uint64_t *at = (uint64_t *)(event + 1);
     const uint64_t *arg = record->arg;
-    for (uint32_t left = record->args; left; left--)
-        *at++ = *arg++;
+    uint32_t args = record->args;
+    for (uint32_t i = 0; i < args; i++)
+        at[i] = arg[i];
+    at += args;
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);

@@ -5,7 +5,6 @@
 
 #define CPSR_USER 0x10u
 #define CPSR_THUMB 0x20u
-#define NUMBER 7 /* register of the hypercall number */
 
 /* FSR.FS of the short descriptor format */
 #define FS_ALIGNMENT 0x01u
@@ -48,20 +47,6 @@ uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t 
 
 uint64_t cpu_pc(const cpu_context *context) { return context->pc; }
 
-uint32_t cpu_number(const cpu_context *context) { return context->r[NUMBER]; }
-
-void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX])
-{
-    for (uint32_t i = 0; i < KHS_EVENT_ARGS_MAX; i++)
-        arguments[i] = context->r[i];
-}
-
-void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
-{
-    context->r[0] = code;
-    context->r[1] = value;
-}
-
 static trap fault_of(uint32_t fault, uint32_t detail, uint32_t pc, uint32_t address)
 {
     return (trap){.kind = TRAP_FAULT, .fault = fault, .detail = detail, .pc = pc, .address = address};
@@ -72,7 +57,7 @@ static trap supervisor_call(const cpu_context *context)
 {
     uint32_t comment = *(const uint32_t *)(uintptr_t)(context->pc - 4u) & 0xffffffu;
     if (comment == 0)
-        return (trap){.kind = TRAP_HYPERCALL};
+        return trap_of(TRAP_HYPERCALL);
     return fault_of(KHS_FAULT_TRAP, comment, context->pc - 4u, 0);
 }
 
@@ -126,7 +111,7 @@ trap cpu_run(cpu_context *context, uint32_t counts)
             continue; /* it came while the kernel was on its way: the guest has executed nothing */
         board_timer_stop();
         trap t = vector != VECTOR_INTERRUPT ? exception(context, vector)
-                 : line == BOARD_TIMER      ? (trap){.kind = TRAP_TIMER}
+                 : line == BOARD_TIMER      ? trap_of(TRAP_TIMER)
                                             : (trap){.kind = TRAP_DEVICE, .fault = line};
         t.cycles = cycles;
         t.late = late;

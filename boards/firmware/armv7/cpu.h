@@ -17,6 +17,20 @@ typedef struct cpu_vector {
     uint32_t thread; /* TPIDRURW, which user mode may write */
 } cpu_vector;
 
+static inline uint32_t cpu_number(const cpu_context *context) { return context->r[7]; }
+
+static inline void cpu_arguments(const cpu_context *context, uint64_t *arguments)
+{
+    for (uint32_t i = 0; i < KHS_EVENT_ARGS_MAX; i++)
+        arguments[i] = context->r[i];
+}
+
+static inline void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
+{
+    context->r[0] = code;
+    context->r[1] = value;
+}
+
 #define CPU_ARCH KHS_ARMV7
 #define CPU_VECTOR_START {0}
 

@@ -21,6 +21,12 @@
 
 /* ------------------------------------------------------------ port: cpu */
 
+/* cpu.h has, inline:
+ *   static uint32_t cpu_number(const cpu_context *context);   of the hypercall
+ *   static void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX]);
+ *   static void cpu_result(cpu_context *context, uint32_t code, uint32_t value);
+ */
+
 typedef enum trap_kind { TRAP_TIMER, TRAP_HYPERCALL, TRAP_FAULT, TRAP_DEVICE } trap_kind;
 
 typedef struct trap {
@@ -33,15 +39,19 @@ typedef struct trap {
     uint64_t address;
 } trap;
 
+/* Another one than a fault: what only that has is left open. */
+static inline trap trap_of(trap_kind kind)
+{
+    trap t;
+    t.kind = kind;
+    return t;
+}
+
 /* Takes a context to the start of a program, or to a handler of virtual interrupts. */
 void cpu_start(cpu_context *context, uint64_t entry, uint64_t sp, uint64_t argument);
 void cpu_interrupt(cpu_context *context, uint64_t handler, uint32_t irq);
 /* What the calling convention then wants at the guest's stack pointer; returns its bytes. */
 uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t frame[2], uint64_t *sp);
-uint32_t cpu_number(const cpu_context *context);
-/* All that a hypercall may have. */
-void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX]);
-void cpu_result(cpu_context *context, uint32_t code, uint32_t value);
 /* Runs the guest until a trap, the timer's after so many counts at the latest. `space` is in force. */
 trap cpu_run(cpu_context *context, uint32_t counts);
 uint64_t cpu_pc(const cpu_context *context);

@@ -45,7 +45,7 @@ static trap exception(const cpu_context *context)
 {
     uint32_t vector = (uint32_t)context->vector;
     switch (vector) {
-    case VECTOR_HYPERCALL: return (trap){.kind = TRAP_HYPERCALL};
+    case VECTOR_HYPERCALL: return trap_of(TRAP_HYPERCALL);
     case DIVIDE:
     case X87_ERROR:
     case SIMD_ERROR: return fault_of(KHS_FAULT_DIVIDE, vector, context->ip, 0);
@@ -79,7 +79,7 @@ trap cpu_run(cpu_context *context, uint32_t counts)
             continue; /* it came while the kernel was on its way: the guest has executed nothing */
         board_timer_stop();
         trap t = !interrupt            ? exception(context)
-                 : line == BOARD_TIMER ? (trap){.kind = TRAP_TIMER}
+                 : line == BOARD_TIMER ? trap_of(TRAP_TIMER)
                                        : (trap){.kind = TRAP_DEVICE, .fault = line};
         t.cycles = cycles;
         t.late = late;
@@ -146,28 +146,6 @@ uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t 
     *sp = context->sp;
     return 8;
 }
-
-/* What is wider than a number is none. */
-uint32_t cpu_number(const cpu_context *context)
-{
-    return context->rax >> 32 ? UINT32_MAX : (uint32_t)context->rax;
-}
-
-void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX])
-{
-    arguments[0] = context->rdi;
-    arguments[1] = context->rsi;
-    arguments[2] = context->rdx;
-    arguments[3] = context->r10;
-    arguments[4] = context->r8;
-    arguments[5] = context->r9;
-}
-
-void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
-{
-    context->rax = code;
-    context->rdx = value;
-}
 #else
 const uint8_t cpu_trap_code[] = {0xcd, VECTOR_HYPERCALL}; /* int 0x80 */
 
@@ -190,24 +168,6 @@ uint32_t cpu_call_frame(const cpu_context *context, uint64_t argument, uint32_t 
     frame[1] = (uint32_t)argument;
     *sp = context->sp;
     return 8;
-}
-
-uint32_t cpu_number(const cpu_context *context) { return context->eax; }
-
-void cpu_arguments(const cpu_context *context, uint64_t arguments[KHS_EVENT_ARGS_MAX])
-{
-    arguments[0] = context->ebx;
-    arguments[1] = context->ecx;
-    arguments[2] = context->edx;
-    arguments[3] = context->esi;
-    arguments[4] = context->edi;
-    arguments[5] = context->ebp;
-}
-
-void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
-{
-    context->eax = code;
-    context->edx = value;
 }
 #endif
 

@@ -15,6 +15,24 @@ typedef struct cpu_context {
     uint32_t pad[3];
 } __attribute__((aligned(16))) cpu_context;
 
+static inline uint32_t cpu_number(const cpu_context *context) { return context->eax; }
+
+static inline void cpu_arguments(const cpu_context *context, uint64_t *arguments)
+{
+    arguments[0] = context->ebx;
+    arguments[1] = context->ecx;
+    arguments[2] = context->edx;
+    arguments[3] = context->esi;
+    arguments[4] = context->edi;
+    arguments[5] = context->ebp;
+}
+
+static inline void cpu_result(cpu_context *context, uint32_t code, uint32_t value)
+{
+    context->eax = code;
+    context->edx = value;
+}
+
 #define CPU_ARCH KHS_X86
 
 #endif

@@ -29,17 +29,16 @@ static uint64_t pair(uint32_t low, uint32_t high)
     return low | (uint64_t)high << 32;
 }
 
-static void record(khs_core *core, const kss_event *event, kss_verdict verdict, khs_subject src,
-                   khs_subject dst)
+static void record(khs_core *core, const kss_event *event, kss_verdict verdict, uint32_t from, uint32_t to)
 {
     uint64_t arg[KHS_V_ARGS] = {
         [KHS_V_KIND] = pair(event->kind | (event->trial ? KHS_V_TRIAL : 0u), (uint32_t)core->state->policy_seq),
-        [KHS_V_CLASSES] = pair(src.class_number, dst.class_number),
-        [KHS_V_SIDS] = pair(src.sid, dst.sid),
+        [KHS_V_CLASSES] = pair(event->src_class, event->dst_class),
+        [KHS_V_SIDS] = pair(event->src_sid, event->dst_sid),
         [KHS_V_RULE] = pair(verdict.rule, verdict.calls),
-        [KHS_V_PARTITIONS] = pair(src.partition, dst.partition),
+        [KHS_V_PARTITIONS] = pair(from, to),
     };
-    khs_emit(core, src.partition,
+    khs_emit(core, from,
              &(khs_record){.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
                            .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
 }
@@ -56,28 +55,32 @@ static void audit(khs_core *core, kss_verdict verdict, uint32_t partition)
                            .data = found.calls, .size = listed * (uint32_t)sizeof *found.calls});
 }
 
-static bool judge(khs_core *core, kss_event *event, khs_subject src, khs_subject dst)
+/* `from` and `to` are KHS_NONE for the kernel and Einit. */
+static bool judge(khs_core *core, const kss_event *event, uint32_t from, uint32_t to)
 {
-    event->src_class = src.class_number;
-    event->dst_class = dst.class_number;
-    event->src_sid = src.sid;
-    event->dst_sid = dst.sid;
     kss_verdict verdict = kss_judge(khs_policy(core), event);
-    record(core, event, verdict, src, dst);
-    audit(core, verdict, src.partition);
-    if (src.partition != KHS_NONE) {
-        khs_partition *p = &core->partitions[src.partition];
+    record(core, event, verdict, from, to);
+    audit(core, verdict, from);
+    if (from != KHS_NONE) {
+        khs_partition *p = &core->partitions[from];
         *(verdict.granted ? &p->granted : &p->denied) += 1;
     }
     return verdict.granted;
+}
+
+static kss_event event_of(enum kss_kind kind, khs_subject src, khs_subject dst, const uint8_t *message, uint32_t size)
+{
+    return (kss_event){.kind = kind, .src_class = src.class_number, .dst_class = dst.class_number, .src_sid = src.sid,
+                       .dst_sid = dst.sid, .message = message, .message_size = size};
 }
 
 /* Asks KSS; nothing has happened yet, and nothing happens if the answer is false. */
 bool khs_judge(khs_core *core, enum kss_kind kind, khs_subject src, khs_subject dst,
                uint32_t released_sid, const uint8_t *message, uint32_t size)
 {
-    kss_event event = {.kind = kind, .released_sid = released_sid, .message = message, .message_size = size};
-    return judge(core, &event, src, dst);
+    kss_event event = event_of(kind, src, dst, message, size);
+    event.released_sid = released_sid;
+    return judge(core, &event, src.partition, dst.partition);
 }
 
 /* Asks KSS about a message between partitions. One that cannot be delivered is judged all
@@ -85,15 +88,17 @@ bool khs_judge(khs_core *core, enum kss_kind kind, khs_subject src, khs_subject 
 bool khs_judge_message(khs_core *core, enum kss_kind kind, uint32_t from, uint32_t to,
                        const uint8_t *message, uint32_t size, bool deliverable)
 {
-    kss_event event = {.kind = kind, .message = message, .message_size = size, .trial = !deliverable};
-    return judge(core, &event, khs_subject_of(core, from), khs_subject_of(core, to));
+    kss_event event = event_of(kind, khs_subject_of(core, from), khs_subject_of(core, to), message, size);
+    event.trial = !deliverable;
+    return judge(core, &event, from, to);
 }
 
 /* The same about a request to the kernel itself. */
 bool khs_judge_service(khs_core *core, uint32_t from, const uint8_t *message, uint32_t size, bool possible)
 {
-    kss_event event = {.kind = KSS_REQUEST, .message = message, .message_size = size, .trial = !possible};
-    return judge(core, &event, khs_subject_of(core, from), khs_kernel(core));
+    kss_event event = event_of(KSS_REQUEST, khs_subject_of(core, from), khs_kernel(core), message, size);
+    event.trial = !possible;
+    return judge(core, &event, from, KHS_NONE);
 }
 
 /* Every class of the system must be known to the policy, or it cannot judge it. */

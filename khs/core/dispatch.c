@@ -1,5 +1,5 @@
 /* Hypercall dispatch: the one place where a handler's outcome is carried out and charged. */
-#include "internal.h"
+#include "ring.h"
 
 /* What the table says of a hypercall, and who handles it. */
 typedef struct row {
@@ -76,13 +76,13 @@ static void record(khs_core *core, uint32_t self, uint32_t number, const khs_out
                    const uint64_t *a, uint32_t count)
 {
     bool delivers = outcome->data != NULL && outcome->after == AFTER_NONE;
-    khs_emit(core, self,
-             &(khs_record){.type = KHS_EV_HYPERCALL, .flags = KHS_VISIBLE,
-                           .number = (uint16_t)khs_min(number, UINT16_MAX),
-                           .code = outcome->kind == OUT_BLOCKED ? KHS_NONE : outcome->code,
-                           .value = outcome->value, .args = (uint16_t)count, .arg = a,
-                           .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0,
-                           .info = outcome->info, .info_size = outcome->info_size});
+    khs_append(core, self,
+               &(khs_record){.type = KHS_EV_HYPERCALL, .flags = KHS_VISIBLE,
+                             .number = (uint16_t)khs_min(number, UINT16_MAX),
+                             .code = outcome->kind == OUT_BLOCKED ? KHS_NONE : outcome->code,
+                             .value = outcome->value, .args = (uint16_t)count, .arg = a,
+                             .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0,
+                             .info = outcome->info, .info_size = outcome->info_size});
 }
 
 static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)

@@ -63,10 +63,10 @@ static uint32_t collect(const struct transaction *tx, const kss_call *call, kss_
 }
 
 bool kss_audit(const kss_policy *policy, kss_verdict verdict, kss_record *record) {
-    struct transaction tx = transaction_of(policy);
     bool always = verdict.reason == KSS_BY_DEFAULT || verdict.reason == KSS_MALFORMED;
-    if (!always && !count_of(tx.image, WATCHED))
+    if (!always && !count_of(image_of(policy), WATCHED))
         return false;
+    struct transaction tx = transaction_of(policy);
     uint32_t level = tx.state->level == NONE ? kss_audit_level(policy) : tx.state->level;
     kss_audited *calls = (kss_audited *)(void *)(tx.notes + tx.image->max_notes);
     *record = (kss_record){.level = level, .calls = calls};

@@ -25,6 +25,11 @@ def arch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return name
 
 
+#: Instructions of a null hypercall and a judged write, with a margin of a tenth: a board's kernel that
+#: takes more does something that it need not.
+MOST = {"armv7": (780, 1890), "x64": (650, 1660), "x86": (780, 2070)}
+
+
 def calls(arch: str) -> dict[str, Figure]:
     return {each.name: each for each in boards._calls(arch, firmware(BOARDS[arch]))}
 
@@ -36,7 +41,9 @@ def test_calls_are_counted_in_instructions(arch: str) -> None:
     assert null.baseline is not None
     assert null.ratio is not None
     assert 10 < null.baseline < 200  # registers out and in
-    assert 2 * null.baseline < null.value < judged.value < 20_000
+    assert 2 * null.baseline < null.value < judged.value
+    assert null.value < MOST[arch][0]
+    assert judged.value < MOST[arch][1]
     assert (null.asked, judged.asked) == (None, "<= 6")
     assert judged.ok == (judged.ratio is not None and judged.ratio <= 6)
     again = calls(arch)

@@ -61,10 +61,8 @@ static bool judge(khs_core *core, const kss_event *event, uint32_t from, uint32_
     kss_verdict verdict = kss_judge(khs_policy(core), event);
     record(core, event, verdict, from, to);
     audit(core, verdict, from);
-    if (from != KHS_NONE) {
-        khs_partition *p = &core->partitions[from];
-        *(verdict.granted ? &p->granted : &p->denied) += 1;
-    }
+    if (from != KHS_NONE)
+        *(verdict.granted ? &core->partitions[from].granted : &core->partitions[from].denied) += 1;
     return verdict.granted;
 }
 

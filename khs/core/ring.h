@@ -6,8 +6,7 @@
 
 #include "internal.h"
 
-__attribute__((always_inline)) static inline void khs_append(khs_core *core, uint32_t partition,
-                                                             const khs_record *record)
+__attribute__((always_inline)) static inline void khs_append(khs_core *core, uint32_t partition, const khs_record *record)
 {
     uint32_t bytes = record->size + record->info_size, words = (bytes + 7u) / 8u;
     uint32_t size = (uint32_t)sizeof(khs_event) + (record->args + words) * 8u;

@@ -1,5 +1,5 @@
 /* The policy enforcement point, and policies replaced in a running system. */
-#include "ring.h"
+#include "internal.h"
 
 kss_policy *khs_policy(khs_core *core)
 {
@@ -38,9 +38,9 @@ static void record(khs_core *core, const kss_event *event, kss_verdict verdict, 
         [KHS_V_RULE] = pair(verdict.rule, verdict.calls),
         [KHS_V_PARTITIONS] = pair(from, to),
     };
-    khs_append(core, from,
-               &(khs_record){.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
-                             .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
+    khs_emit(core, from,
+             &(khs_record){.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
+                           .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
 }
 
 /* What the policy's audit profiles have recorded of the event, for the trail that the host keeps. */

@@ -149,7 +149,7 @@ def test_a_qemu_that_dies_is_told_with_its_words(
     guest: Guest, fake_qemu: Callable[[str], None]
 ) -> None:
     fake_qemu("echo 'no such machine' >&2; exit 1")
-    with pytest.raises(EngineError, match="QEMU says: no such machine"):
+    with pytest.raises(EngineError, match="QEMU refuses to start: no such machine"):
         boot(guest)
 
 

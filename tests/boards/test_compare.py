@@ -59,10 +59,10 @@ def test_our_systems_compare_equal(system: str, overlays: tuple[str, ...], board
 
 WRONG_VERDICT = (
     "khs/core/policy.c",
-    "    record(core, event, verdict, src, dst);",
+    "    record(core, event, verdict, from, to);",
     "    if (core->state->now > 30000000u && event->kind == KSS_REQUEST)\n"
     "        verdict.granted = !verdict.granted;\n"
-    "    record(core, event, verdict, src, dst);",
+    "    record(core, event, verdict, from, to);",
 )
 WRONG_RESULT = (
     "boards/firmware/common/ports.c",

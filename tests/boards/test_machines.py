@@ -221,7 +221,7 @@ def test_declared_inputs_come_between_those_of_the_machine(folder: Path, tmp_pat
 def test_a_qemu_that_dies_is_told(folder: Path, fake_qemu: Callable[[str], None]) -> None:
     built = build(folder, TALK)
     fake_qemu("echo 'no such machine' >&2; exit 1")
-    with pytest.raises(EngineError, match="QEMU says: no such machine"):
+    with pytest.raises(EngineError, match="QEMU refuses to start: no such machine"):
         run(built)
 
 

@@ -207,9 +207,9 @@ define khs-verdict
 end
 define khs-denied
   if $arg0 >= 0
-    break khs_emit if record->type == @VERDICT@ && record->value == 0 && partition == $arg0
+    break *khs_emit if record->type == @VERDICT@ && record->value == 0 && partition == $arg0
   else
-    break khs_emit if record->type == @VERDICT@ && record->value == 0
+    break *khs_emit if record->type == @VERDICT@ && record->value == 0
   end
   commands
     khs-verdict

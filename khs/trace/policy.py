@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from khs.trace import message
-from khs.trace.events import AuditedCall, Verdict
+from khs.trace.events import NONE, AuditedCall, Verdict
 from khs.trace.kinds import CallResult, Reason, SecurityEvent
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class PolicyNames:
         """Name of a class, "" if the map does not know it."""
         row = self._class(number)
         return str(row.get("name", "")) if row else ""
+
+    def class_number(self, name: str) -> int:
+        """Number of a class, that of none if the map does not know it."""
+        found = (number for number, row in enumerate(self._classes) if row.get("name") == name)
+        return next(found, NONE)
 
     def rule(self, number: int | None) -> Mapping[str, Any] | None:
         """The rule with this id."""

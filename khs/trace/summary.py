@@ -28,7 +28,7 @@ _POLICY = int(EventType.POLICY)
 _CONSOLE = int(EventType.CONSOLE)
 _HYPERCALL = int(EventType.HYPERCALL)
 #: Answers to hypercalls that a sound program does not make: no such right, address or number.
-_REFUSED = frozenset(
+REFUSED = frozenset(
     code.number
     for code in CODES
     if code.name in ("INVALID_CONFIG", "BAD_POINTER", "NO_CALL", "WOULD_DEADLOCK", "UNKNOWN")
@@ -126,7 +126,7 @@ class Summary:
             if size < events.HEAD_SIZE:
                 break
             denied = kind == _VERDICT and not value
-            refused = kind == _HYPERCALL and code in _REFUSED
+            refused = kind == _HYPERCALL and code in REFUSED
             said = kind == _CONSOLE and self.on_console is not None
             if denied or refused or said or kind in _ALWAYS:
                 self._take(kind, view[at : at + size])

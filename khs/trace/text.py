@@ -110,8 +110,8 @@ def _hypercall(event: events.Hypercall | events.Resume, names: Names) -> str:
     if isinstance(event, events.Hypercall):
         known = row.arguments if row and len(row.arguments) == len(event.arguments) else ()
         shown = [
-            _argument(argument, value, event, names)
-            for argument, value in zip(known, event.arguments, strict=False)
+            argument(each, value, event, names)
+            for each, value in zip(known, event.arguments, strict=False)
         ]
         name += f"({', '.join(shown)})"
     else:
@@ -140,7 +140,8 @@ def refusal(event: events.Hypercall) -> str:
     return f"{answer.name}: {answer.doc}{needs if answer.name == 'INVALID_CONFIG' else ''}"
 
 
-def _argument(argument: Argument, value: int, event: events.Hypercall, names: Names) -> str:
+def argument(argument: Argument, value: int, event: events.Hypercall, names: Names) -> str:
+    """An argument of a hypercall: `port=temperature`."""
     if argument.kind != "u32":
         return f"{argument.name}={value:#x}"
     value &= events.NONE

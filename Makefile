@@ -29,7 +29,7 @@ $(READY): pyproject.toml setup.py
 	@echo "setup: what khs is built with"
 	@$(PIP) --quiet 'setuptools>=77' wheel
 	@echo "setup: packages, cross compiler and test tools; the first time takes a minute or two"
-	@$(PIP) --no-build-isolation --editable '.[toolchain,qemu,dev]'
+	@$(PIP) --no-build-isolation --editable '.[toolchain,qemu,tui,dev]'
 	@touch $@
 
 $(NATIVE): $(NATIVE_SOURCES) | $(READY)

@@ -27,7 +27,7 @@ DATA = ("boards", "partitions", "images", "docs", "khs/core", "monitor/examples"
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "monitor/README.md")  # for docs
 PACKAGE_FILES = (
     *("*.toml", "*.idl", "*.cdl", "*.edl", "*.psl", "*.model", "*.xml", "*.gdb"),
-    *("*.css", "*.js"),
+    *("*.css", "*.js", "*.tcss"),
     "py.typed",
 )
 LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))

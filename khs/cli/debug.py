@@ -83,6 +83,7 @@ def debug(
         khs debug iot-gateway
         khs debug iot-gateway --with attack.toml -x commands.gdb
         khs debug iot-gateway traffic-light --board q35 --board sabrelite
+        khs debug iot-gateway --tui
         khs debug iot-gateway --port 0
         khs debug iot-gateway --engine qemu --board q35
     """
@@ -94,6 +95,10 @@ def debug(
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
     if engine is Engine.qemu:
         return _on_board(named, frames, overlays, trace, asked, print_only, as_json)
+    if tui and (asked.files or serve or print_only or as_json or trace):
+        common.usage(
+            "--tui is for people at a terminal: it goes without gdb's options, --trace and --json"
+        )
     if live:
         common.usage("--live is for QEMU: on Unicorn what gdb writes counts in any case")
     if trace is not None and len(systems) > 1:
@@ -153,7 +158,7 @@ def with_texts(
     from khs.trace.history import History
 
     if not is_description(place):
-        return Debuggee(plan, place)
+        return Debuggee(plan, place, layers=tuple(layers), policy_at=tuple(policy_at))
 
     def explain(found: History) -> ask.Answer:
         from khs import config
@@ -162,7 +167,7 @@ def with_texts(
         loaded = config.load(place, overlays=layers, board=board)
         return ask.explain(Recorded(loaded, plan.header, policy_at), found)
 
-    return Debuggee(plan, place, explain)
+    return Debuggee(plan, place, explain, tuple(layers), tuple(policy_at))
 
 
 def _print(debuggees: list[Debuggee]) -> int:
@@ -195,7 +200,9 @@ def _in_terminal(debuggees: list[Debuggee]) -> int:
         common.usage(
             "the terminal's debugger is for one system\n  help: with gdb there may be more"
         )
-    terminal(debuggees[0].plan)
+    result = terminal(debuggees[0])
+    if result is not None:
+        common.note(f"ended after {result.frames} of {debuggees[0].plan.frames} frames")
     return common.OK
 
 

@@ -4,7 +4,6 @@ from elsewhere."""
 from __future__ import annotations
 
 import asyncio
-import importlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from khs.debug.session import Options, Say
 from khs.debug.source import sources
 from khs.debug.stops import Cause
 from khs.debug.target import Target
+from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.runs import Plan, Ran, refused
 from khs.trace import Names, Writer
@@ -29,11 +29,14 @@ from khs.trace.summary import Summary
 
 @dataclass(frozen=True)
 class Debuggee:
-    """A system: what to run, the document or archive it is from, and who explains its verdicts."""
+    """A system: what to run, the document or archive it is from, and who explains its verdicts.
+    `layers`: documents over it; `policy_at`: as given to the run."""
 
     plan: Plan
     place: Path
     explain: Explain | None = None
+    layers: tuple[Path, ...] = ()
+    policy_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,17 +96,13 @@ def preview(debuggees: Sequence[Debuggee], folder: Path, place: str) -> str:
         return commands(systems, debuggees, folder, place, ends=True)
 
 
-def terminal(plan: Plan) -> None:
-    """The terminal's debugger; KhsError if this khs has none."""
-    _check(plan)
-    try:
-        tui = importlib.import_module("khs.debug.tui")
-    except ImportError as error:
-        raise KhsError(
-            f"the terminal's debugger cannot be loaded: {error}\n"
-            "  help: apt-get install gdb-multiarch, and khs debug uses that"
-        ) from error
-    tui.run(plan)
+def terminal(debuggee: Debuggee) -> Result | None:
+    """The terminal's debugger; what the run came to when its user ended it. KhsError if it cannot
+    be had, or the system not be debugged."""
+    from khs.debug import tui
+
+    _check(debuggee.plan)
+    return tui.run(debuggee.plan, debuggee.place, debuggee.layers, debuggee.policy_at)
 
 
 @contextmanager

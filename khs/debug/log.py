@@ -6,6 +6,7 @@ from __future__ import annotations
 import bisect
 import struct
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ from khs.errors import EngineError
 
 #: Bytes between two places that are found at once.
 STRIDE = 1 << 18
-_SIZE = struct.Struct("<8xI")
+_SIZE_KIND = struct.Struct("<8xI12xH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +64,21 @@ class Log:
         self._end = self.here
         self._marks = [mark for mark in self._marks if mark.count <= self.here.count]
 
-    def read(self, since: int = 0) -> list[bytes]:
-        """Records from number `since` to where the run stands."""
-        at = self._marks[bisect.bisect_right(self._marks, since, key=lambda mark: mark.count) - 1]
+    def read(self, since: int = 0, kinds: frozenset[int] | None = None) -> Iterator[bytes]:
+        """Records from number `since` to where the run stands; only those of some types."""
+        first = bisect.bisect_right(self._marks, since, key=lambda mark: mark.count) - 1
         if since >= self.here.count:
-            return []
-        self._file.seek(at.offset)
-        data = memoryview(self._file.read(self.here.offset - at.offset))
-        records: list[bytes] = []
-        place, number = 0, at.count
-        while place < len(data):
-            (size,) = _SIZE.unpack_from(data, place)
-            if number >= since:
-                records.append(bytes(data[place : place + size]))
-            place, number = place + size, number + 1
-        return records
+            return
+        marks = [each for each in self._marks[first:] if each.count < self.here.count]
+        for begin, end in pairwise([*marks, self.here]):
+            self._file.seek(begin.offset)
+            data = memoryview(self._file.read(end.offset - begin.offset))
+            place, number = 0, begin.count
+            while place < len(data):
+                size, kind = _SIZE_KIND.unpack_from(data, place)
+                if number >= since and (kinds is None or kind in kinds):
+                    yield bytes(data[place : place + size])
+                place, number = place + size, number + 1
 
     def batches(self) -> list[bytes]:
         """All of it, in pieces of whole records."""

@@ -280,9 +280,14 @@ class Target:
 
     # ------------------------------------------------------------ history
 
-    def events(self, since: int = 0) -> list[bytes]:
-        """Records from number `since` to here, as in the trace."""
-        return self._course.log.read(since)
+    @property
+    def happened(self) -> int:
+        """Events before here."""
+        return self._course.log.here.count
+
+    def events(self, since: int = 0, kinds: frozenset[int] | None = None) -> list[bytes]:
+        """Records from number `since` to here, as in the trace; only those of some types."""
+        return list(self._course.log.read(since, kinds))
 
     def changes(self) -> list[Change]:
         """What was written, in the order of the run."""

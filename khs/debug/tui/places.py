@@ -1,0 +1,87 @@
+"""What people type at the prompts: points in time, addresses, breakpoints."""
+
+from __future__ import annotations
+
+import re
+
+from khs.debug.stops import Position, Stop
+from khs.debug.tui.drive import Driver, Move, Update
+from khs.errors import KhsError
+
+PROMPTS = {
+    "filter": "filter: words that a row has, -word that it has not",
+    "breakpoint": "breakpoint: function, FILE:LINE or address",
+    "memory": "memory at: address, function or register",
+    "go": "go to: 12.5 (ms), f 75 (frame), # 326 (event)",
+}
+_POINT = re.compile(r"(?P<kind>f|#|)\s*(?P<number>\d+(\.\d*)?)\s*(ms)?")
+
+
+def to_tick(tick: int) -> Move:
+    """Behind what happened at a tick."""
+
+    def move(driver: Driver) -> Stop:
+        return driver.target.go_to(Position(tick))
+
+    return move
+
+
+def answer(asked: str, text: str, driver: Driver, update: Update) -> Move | None:
+    """What to do, None to look again. KhsError with what would be right."""
+    if asked == "go":
+        return _go(text, driver, update)
+    code = update.view.code
+    if asked == "memory":
+        driver.address = _address(text, driver, update)
+        return None
+    if asked == "breakpoint":
+        driver.toggle(code.partition, _address(text, driver, update))
+    return None
+
+
+def _address(text: str, driver: Driver, update: Update) -> int:
+    code = update.view.code
+    values = {name: value for name, value, _ in code.registers}
+    if text in values:
+        return values[text]
+    found = driver.programs[code.partition].find(text)
+    if found:
+        return found[0]
+    name = driver.target.names[code.partition]
+    raise KhsError(f"{name} has no function, line or address {text}")
+
+
+def _go(text: str, driver: Driver, update: Update) -> Move:
+    found = _POINT.fullmatch(text)
+    if found is None:
+        raise KhsError(f"'{text}' is no point in time: 12.5 (ms), f 75 (frame), # 326 (event)")
+    kind, number = found["kind"], found["number"]
+    clock = driver.stream.names.clock_hz
+    if kind == "":
+        whole, _, part = number.partition(".")
+        ns = int(whole) * 1_000_000 + int(part.ljust(6, "0")[:6] or 0)
+        return to_tick(-(-ns * clock // 1_000_000_000))
+    if kind == "f":
+        return _to_frame(int(float(number)), update)
+    row = next((row for row in update.rows if row.first <= int(float(number)) <= row.last), None)
+    if row is None:
+        raise KhsError(f"event {number} has not happened yet: {driver.stream.count} are known")
+    return to_tick(row.tick)
+
+
+def _to_frame(number: int, update: Update) -> Move:
+    """Frames are counted from 0; those of other schedules are found by stepping."""
+
+    def move(driver: Driver) -> Stop:
+        target = driver.target
+        stop = target.stop
+        while target.status().frames < number:
+            before = target.position
+            stop = target.step_frame()
+            if target.position == before or target.status().frames == update.view.frames:
+                break
+        while target.status().frames > number:
+            stop = target.back_frame()
+        return stop
+
+    return move

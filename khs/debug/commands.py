@@ -55,7 +55,7 @@ class Commands:
 
     def _catch(self) -> Iterator[str]:
         for process in self.processes:
-            yield f"  inferior {process.pid}\n  catch syscall $arg0"
+            yield f"  pipe inferior {process.pid} | cat > /dev/null\n  catch syscall $arg0"
 
     def _partition_commands(self) -> Iterator[str]:
         for row in HYPERCALLS:

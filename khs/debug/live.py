@@ -74,7 +74,7 @@ def serve(debuggees: Sequence[Debuggee], address: tuple[str, int], say: Say) -> 
     with _systems(debuggees) as systems:
         server = Server(systems, *address, say)
         say(f"gdb is awaited at {server.place}; Ctrl-C ends the run")
-        say(f"  gdb-multiarch -ex 'target remote {server.place}'")
+        say(f"  gdb-multiarch -ex 'target remote {server.place}' -ex 'stepi 0'")
         return _attended(server, systems, debuggees, None)
 
 

@@ -11,6 +11,9 @@ directory @SOURCES@
 set schedule-multiple on
 @ATTACHED@
 @CONNECT@
+# gdb keeps its first inferior in the state of being connected to until it is resumed, and would wait
+# for ever for the end of a `continue` of another one that stops in it.
+pipe stepi 0 | cat > /dev/null
 
 # Registers and memory are others after a command that moves the system.
 define hookpost-monitor
@@ -74,7 +77,7 @@ end
 define catch-call
   set $khs_here = $_inferior
 @CATCH@
-  eval "inferior %d", $khs_here
+  eval "pipe inferior %d | cat > /dev/null", $khs_here
 end
 document catch-call
 catch-call NAME: catch syscall NAME in every partition. NAME: khs_call, group:ipc, ...
@@ -108,6 +111,13 @@ define back-frame
 end
 document back-frame
 Back to the begin of this major frame, or of the one before.
+end
+define back-instruction
+  monitor arm back instruction
+  reverse-continue
+end
+document back-instruction
+Before the last instruction that any partition executed; reverse-stepi is for this one's.
 end
 define back-call
   monitor arm back call

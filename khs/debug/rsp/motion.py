@@ -82,17 +82,18 @@ def _reason(session: Session, halt: Halt, process: Process) -> bytes:
 
 
 def _called(session: Session, halt: Halt) -> bytes:
-    """A hypercall or an event: what is watched for by name is said in words."""
-    stop, past = halt.stop, session.systems.pasts[halt.system]
-    wish = session.points.met(halt)
+    """A hypercall or an event: in words, unless it is for `catch syscall` alone. gdb goes on by
+    itself after a catch in a process that it has no catchpoint for, and must not at ours."""
+    stop, points = halt.stop, session.points
+    caught = stop.cause is not Cause.EVENT and not session.plain and points.catches(stop.number)
+    if caught and points.met(halt) is None:
+        kind = "syscall_entry" if stop.cause is Cause.CALL else "syscall_return"
+        return f"{kind}:{stop.number:x};".encode()
     if stop.record is not None:
-        session.say(f"khs: {past.told(stop.record)}")
-    if stop.cause is Cause.EVENT or not session.points.catches(stop.number):
-        if wish is not None and stop.record is None:
-            session.say(f"khs: {calling(session, stop, halt)}")
-        return b""
-    kind = "syscall_entry" if stop.cause is Cause.CALL else "syscall_return"
-    return f"{kind}:{stop.number:x};".encode()
+        session.say(f"khs: {session.systems.pasts[halt.system].told(stop.record)}")
+    else:
+        session.say(f"khs: {calling(session, stop, halt)}")
+    return b""
 
 
 def calling(session: Session, stop: Stop, halt: Halt) -> str:
@@ -177,6 +178,7 @@ def _moved(session: Session, move: Callable[[], Halt], leaves: bool = False) -> 
         raise MalformedError(_LEFT)
     session.points.apply()
     armed, session.armed = session.armed, None
+    session.plain = armed is not None
     return stopped(session, (armed or move)(), leaves and armed is None)
 
 
@@ -188,9 +190,10 @@ def _back(session: Session, rest: bytes) -> bytes:
 
 
 def _back_step(session: Session, rest: bytes) -> bytes:
-    """Before the last instruction of the process that gdb is at, as a step is one of that process;
-    whatever others did since then is undone with it."""
-    process = session.control or session.general
+    """Before the last instruction of the process that gdb was told of, as a step is one of that
+    process: whatever others did since then is undone with it. gdb says `Hc0`, and Hg is of where it
+    looked last; `monitor back instruction` is for anybody's."""
+    process = session.control or current(session)
     back = partial(Target.back_step, partition=process.partition)
     return _moved(session, lambda: session.world.behind(back, process.system))
 

@@ -89,8 +89,8 @@ class Server:
         finally:
             self.close()
             reader.join()
-            self._listener.close()
-            self._selector.close()
+            for each in (self._listener, self._wake, self._woken, self._selector):
+                each.close()
         return all(each.stop.cause is Cause.END for each in self._systems.world.targets)
 
     def leave(self) -> None:
@@ -225,10 +225,14 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise KhsError(f"gdb cannot be served at {host}:{port}: {error}") from error
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(8)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, OverflowError) as error:
+        listener.close()
         raise KhsError(f"gdb cannot be served at {host}:{port}: {error}") from error
     return listener
 

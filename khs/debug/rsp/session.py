@@ -41,6 +41,7 @@ class Session:
     exits: bool = False  # the run's end was told, the next is an exit
     files: files.Files = field(init=False)
     document: bytes = b""  # that gdb reads in parts
+    plain: bool = False  # the last move was not for what gdb asked to stop at
     armed: monitor.Move | None = None  # what the next resumption does
 
     def __post_init__(self) -> None:

@@ -62,6 +62,8 @@ static __attribute__((noinline)) void on_rare_block(uc_engine *uc, uint64_t pc, 
     khs_block block = {.pc = pc, .size = size};
     if (!is_counted && (cpu->unknown_from = khs_x86_walk(cpu, pc, pc + size, &block.ticks)) != pc + size)
         cpu->unknown = size;
+    else if (!is_counted && khs_is_watched(cpu) && !khs_x86_restarts(cpu, pc, pc + size))
+        cpu->unknown = size;
     if (is_counted || cpu->unknown > 0 || block.ticks > cpu->left) {
         khs_latch_budget(cpu, uc, pc);
         return;

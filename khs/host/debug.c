@@ -37,6 +37,18 @@ bool khs_has_break(const khs_cpu *cpu, uint64_t pc, uint64_t size)
     return cpu->break_span != 0 && first_break(cpu->stops, pc) - pc < size;
 }
 
+uint32_t khs_watched_page(const khs_cpu *cpu, uint64_t page)
+{
+    uint32_t access = 0;
+    page &= ~(uint64_t)(KHS_PAGE - 1);
+    for (uint32_t i = 0; i < cpu->stops->watch_count; i++) {
+        const khs_host_watch *watch = &cpu->stops->watches[i];
+        if (page - watch->address < watch->size || watch->address - page < KHS_PAGE)
+            access |= watch->access;
+    }
+    return access;
+}
+
 void khs_on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *data)
 {
     khs_cpu *cpu = data;
@@ -88,7 +100,12 @@ bool khs_debug_notes(khs_host *host)
 void khs_debug_arm(khs_cpu *cpu)
 {
     const khs_stops *stops = cpu->host->debug.armed ? stops_of(cpu->host, cpu->partition) : NULL;
+    bool was_watched = khs_is_watched(cpu);
     cpu->stops = stops;
+    if (cpu->main != NULL && (was_watched || khs_is_watched(cpu))) {
+        uc_ctl_flush_tlb(cpu->main);
+        memset(cpu->blocks, 0, sizeof cpu->blocks); /* what is known of them was enough without */
+    }
     cpu->calls = stops != NULL ? stops->entries | stops->results : 0;
     cpu->break_low = cpu->break_span = 0;
     if (stops != NULL && stops->break_count > 0) {

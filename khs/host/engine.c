@@ -155,20 +155,37 @@ static bool map_regions(khs_cpu *cpu, uc_engine *uc)
     return true;
 }
 
+/* Whether an access ends the run of the main engine, since it may be to what is watched. */
+static bool guards(khs_cpu *cpu, uint32_t watched, uc_mem_type type)
+{
+    uint32_t access = type == UC_MEM_WRITE ? KHS_HOST_WRITES : type == UC_MEM_READ ? KHS_HOST_READS : 0;
+    if (!(watched & access))
+        return false;
+    if (cpu->reason == KHS_RUNNING_ON) {
+        cpu->reason = KHS_AT_GUARD;
+        cpu->kept = cpu->left;
+        cpu->left = 0;
+    }
+    return true;
+}
+
 /* Unicorn's TLB for guests without an MMU; with the usual one every store is slow. An entry
  * grants what the map does; where that is not enough Unicorn finds the region's own rights
  * in the way, and faults. */
 static bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry, void *data)
 {
-    const khs_cpu *cpu = data;
+    khs_cpu *cpu = data;
     uint64_t room;
-    (void)uc;
+    uint32_t watched = khs_is_watched(cpu) && uc == cpu->main ? khs_watched_page(cpu, address) : 0;
+    if (KHS_RARE(watched != 0) && guards(cpu, watched, type))
+        return false;
     uint32_t needed = type == UC_MEM_FETCH ? UC_PROT_EXEC : type == UC_MEM_WRITE ? UC_PROT_WRITE : UC_PROT_READ;
     uint32_t granted = needed;
     if (khs_guest_at(cpu->host, cpu->partition, address, KHS_R | KHS_W, &room) != NULL)
         granted |= UC_PROT_READ | UC_PROT_WRITE;
     else if (khs_guest_at(cpu->host, cpu->partition, address, KHS_R | KHS_X, &room) != NULL)
         granted |= UC_PROT_READ | UC_PROT_EXEC;
+    granted &= ~((watched & KHS_HOST_WRITES ? UC_PROT_WRITE : 0u) | (watched & KHS_HOST_READS ? UC_PROT_READ : 0u));
     *entry = (uc_tlb_entry){.paddr = address, .perms = (uc_prot)granted};
     return true;
 }

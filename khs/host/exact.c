@@ -4,21 +4,16 @@
  * the partition's memory; only the registers move. */
 #include "internal.h"
 
-static bool is_watched(const khs_cpu *cpu)
-{
-    return cpu->stops != NULL && cpu->stops->watch_count > 0;
-}
-
 static uc_engine **twin_of(khs_cpu *cpu)
 {
-    return is_watched(cpu) ? &cpu->watcher : &cpu->twin;
+    return khs_is_watched(cpu) ? &cpu->watcher : &cpu->twin;
 }
 
 static bool to_twin(khs_cpu *cpu)
 {
     uc_engine **twin = twin_of(cpu);
     if (*twin == NULL)
-        *twin = khs_engine_open(cpu, is_watched(cpu) ? KHS_ENGINE_WATCHER : KHS_ENGINE_TWIN);
+        *twin = khs_engine_open(cpu, khs_is_watched(cpu) ? KHS_ENGINE_WATCHER : KHS_ENGINE_TWIN);
     if (*twin == NULL) {
         khs_engine_refuse(cpu, KHS_DETAIL_OPEN);
         return false;
@@ -108,11 +103,19 @@ static void up_to_edge(khs_cpu *cpu)
     from_twin(cpu);
 }
 
-static void on_watcher(khs_cpu *cpu)
+/* The main engine stopped within a block, at an access to a page of which a debugger watches some
+ * bytes. That instruction begins again on the twin, which sees what it touches. */
+static void past_guard(khs_cpu *cpu)
 {
+    uint64_t pc = 0;
+    uc_reg_read(cpu->main, cpu->host->arch->pc, &pc);
+    if (pc >= cpu->now.pc && pc < khs_block_end(&cpu->now))
+        cpu->left += cpu->now.ticks - cpu->host->arch->distance(cpu, cpu->now.pc, pc);
+    cpu->pc = pc;
+    cpu->reason = KHS_RUNNING_ON;
     if (!to_twin(cpu))
         return;
-    on_twin(cpu, cpu->left);
+    on_twin(cpu, 1);
     from_twin(cpu);
 }
 
@@ -123,12 +126,11 @@ static void advance(khs_cpu *cpu)
         cpu->reason = KHS_AT_BREAK;
         return;
     }
-    if (KHS_RARE(is_watched(cpu)))
-        on_watcher(cpu);
-    else
-        khs_engine_start(cpu, &cpu->main);
+    khs_engine_start(cpu, &cpu->main);
     if (cpu->reason == KHS_AT_BUDGET && cpu->left > 0)
         before_block(cpu);
+    if (KHS_RARE(cpu->reason == KHS_AT_GUARD))
+        past_guard(cpu);
     if (KHS_RARE(ran_off(cpu)))
         up_to_edge(cpu);
     if (KHS_RARE(cpu->reason == KHS_RUNNING_ON && cpu->left == left && cpu->pc == pc))

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <unicorn/unicorn.h>
 
+#include "debug.h"
 #include "host.h"
 
 #define KHS_PAGE 4096u
@@ -134,6 +135,10 @@ uint64_t khs_x86_ending_at(khs_cpu *cpu, uint64_t end);
 /* Gives the instruction that kept a block from being known the hook that it needs. */
 void khs_x86_prepare(khs_cpu *cpu);
 
+/* Whether each instruction of a block can be begun again after an access to memory that the engine
+ * refused: the flags of some are lost then. */
+bool khs_x86_restarts(khs_cpu *cpu, uint64_t pc, uint64_t end);
+
 /* x86_rules.c: what may become of an instruction, by its first bytes. The last of them may
  * be its opcode, then there are more to look at, which are none of its. */
 #define KHS_X86_FETCHED (KHS_X86_LONGEST + 2u)
@@ -145,6 +150,7 @@ enum khs_x86_rule {
 };
 uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault);
 const uint8_t *khs_x86_opcode(const uint8_t *code, bool wide);
+bool khs_x86_may_restart(const uint8_t *opcode); /* see khs_x86_restarts */
 
 /* ------------------------------------------------------------ scan.c */
 
@@ -174,6 +180,7 @@ enum khs_reason {
     KHS_AT_KERNEL, /* a hypercall, and the kernel has been told */
     KHS_AT_BREAK,  /* before an instruction that a debugger asked for */
     KHS_AT_WATCH,  /* behind one that touched what a debugger watches */
+    KHS_AT_GUARD,  /* in the midst of one that touches a page with something of that */
 };
 
 /* What the kernel did to a CPU in the middle of a hook, where its context is in use. */
@@ -185,24 +192,6 @@ typedef struct khs_postponed {
     uint32_t irq;
     uint64_t handler;
 } khs_postponed;
-
-/* What a debugger wants of one partition. */
-typedef struct khs_stops {
-    uint64_t *breaks; /* ascending addresses */
-    uint32_t break_count;
-    uint32_t watch_count;
-    khs_host_watch *watches;
-    uint32_t entries; /* hypercalls to stop at when they are made: see khs_host_set_calls */
-    uint32_t results; /* and when they return */
-} khs_stops;
-
-/* The first access of an instruction to what is watched. */
-typedef struct khs_touch {
-    bool any;
-    uint32_t watch;
-    uint64_t address;
-    uint64_t pc;
-} khs_touch;
 
 #define KHS_BLOCKS 16384u
 #define KHS_HOOKED 64u
@@ -362,6 +351,12 @@ static inline bool khs_code_stops(khs_cpu *cpu, uc_engine *uc, uint64_t pc)
         return false;
     return true;
 }
+/* Whether a debugger watches some access to the page: bits of enum khs_host_access. */
+uint32_t khs_watched_page(const khs_cpu *cpu, uint64_t page);
+static inline bool khs_is_watched(const khs_cpu *cpu)
+{
+    return KHS_RARE(cpu->stops != NULL) && cpu->stops->watch_count > 0;
+}
 /* Hook of watchers. */
 void khs_on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *data);
 /* Whether a hypercall is among those of khs_host_set_calls. */
@@ -375,23 +370,6 @@ bool khs_debug_notes(khs_host *host);
 void khs_debug_arm(khs_cpu *cpu);
 void khs_debug_disarm(khs_host *host);
 void khs_debug_close(khs_host *host);
-
-typedef struct khs_debug {
-    khs_stops *stops; /* by partition; NULL until a debugger sets some */
-    khs_host_noted *noted; /* events to stop behind */
-    uint32_t noted_count;
-    bool armed;      /* breakpoints, watches and calls are in force */
-    bool notes;      /* a debugged run stops behind events */
-    bool holds;      /* and at every hypercall */
-    uint32_t every;  /* hypercalls, of any partition, that must leave the hook they were made in */
-    uint32_t steps;  /* partition that runs one instruction, KHS_HOST_ANY, or KHS_NONE */
-    uint64_t looked; /* bytes of the ring */
-    uint64_t found;  /* offset in the ring of a record to stop behind, KHS_HOST_NEVER */
-    uint64_t fault_at; /* tick of the last fault */
-    khs_host_goal goal;
-    khs_host_halt halt; /* being reached, if it has a cause */
-    uint64_t target;    /* tick to reach it at */
-} khs_debug;
 
 /* ------------------------------------------------------------ host.c */
 

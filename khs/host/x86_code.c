@@ -97,6 +97,17 @@ uint8_t khs_x86_opcode_at(khs_cpu *cpu, uint64_t pc)
     return *khs_x86_opcode(code, is_wide(cpu));
 }
 
+bool khs_x86_restarts(khs_cpu *cpu, uint64_t pc, uint64_t end)
+{
+    for (uint32_t length; pc < end && (length = length_at(cpu, pc)) != 0; pc += length) {
+        uint8_t code[KHS_X86_FETCHED];
+        fetch(cpu, pc, code);
+        if (!khs_x86_may_restart(khs_x86_opcode(code, is_wide(cpu))))
+            return false;
+    }
+    return true;
+}
+
 /* ------------------------------------------------------------ the twin's hook */
 
 /* An instruction that reaches into another region, which may not lie there for everybody

@@ -181,3 +181,19 @@ uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault)
     return (stores_late(&it) ? KHS_X86_STEPPED : 0u) | (minds_flags(&it) ? KHS_X86_FIRST : 0u) |
            (tests_bit(&it) ? KHS_X86_HOOKED : 0u);
 }
+
+/* In memory: shifts, what sets a byte by the flags or adds or subtracts with carry, and what has a
+ * hook of its own. */
+bool khs_x86_may_restart(const uint8_t *opcode)
+{
+    bool escaped = *opcode == ESCAPE;
+    uint8_t code = opcode[escaped], modrm = opcode[1 + escaped];
+    if (!is_memory(modrm))
+        return true;
+    if (escaped)
+        return !((code & 0xf0) == 0x90 || (code & 0xf6) == 0xa4 || code == 0xa3 || code == 0xab || code == 0xb3 ||
+                 code == 0xba || code == 0xbb); /* setcc; shld, shrd; bt, bts, btr, btc */
+    if ((code & 0xfe) == 0xc0 || (code & 0xfc) == 0xd0 || (code & 0xf4) == 0x10)
+        return false; /* shifts; adc, sbb */
+    return (code & 0xfc) != 0x80 || (reg(modrm) != 2 && reg(modrm) != 3);
+}

@@ -7,13 +7,13 @@ import random
 
 import pytest
 
-from khs.debug.stops import Calls, Cause, Events, Noted, Position, Stop
+from khs.debug.stops import Access, Calls, Cause, Events, Noted, Position, Stop, Watch
 from khs.debug.target import Target
 from tests.debug.systems import target, undebugged
 from tests.host.assemble import assemble
 from tests.host.cases import CASES
 from tests.host.random_code import program
-from tests.host.system import COLD, Arch, Partition, System
+from tests.host.system import COLD, PAGE, RAM, Arch, Partition, System
 from tests.host.test_hostile import CALL, PREFIX, again
 from tests.host.test_interrupts import GUESTS
 
@@ -122,3 +122,31 @@ def test_every_step_there_and_back(arch: Arch) -> None:
         for position, state in reversed(befores.items()):
             walker.back_step()
             assert (walker.position, walker.state_hash()) == (position, state)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("arch", Arch)
+def test_watched_pages_change_nothing(arch: Arch, seed: int) -> None:
+    """Every access to RAM is refused, begun again elsewhere, and here and there stopped behind."""
+    made, rng = system(arch, seed), random.Random(seed)
+    with target(made, FRAMES) as watched, target(made, FRAMES) as straight:
+        for partition in range(3):
+            pages = range(RAM, RAM + 0x10000, PAGE)
+            watches = (
+                Watch(page + rng.randrange(PAGE), 1, rng.choice(list(Access))) for page in pages
+            )
+            watched.set_watches(partition, tuple(watches))
+        for _ in range(400):
+            stop = watched.go()
+            if stop.cause is Cause.END:
+                break
+            if rng.random() < 0.05:
+                straight.go_to(stop.position)
+                assert watched.state_hash() == straight.state_hash(), stop
+        else:
+            for partition in range(3):
+                watched.set_watches(partition, ())
+            watched.go()
+        straight.go()
+        assert watched.state_hash() == straight.state_hash()
+        assert b"".join(watched.events()) == undebugged(made, FRAMES)

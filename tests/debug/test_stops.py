@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import pytest
-from tests.debug.systems import target, undebugged
 
 from khs.debug.stops import Access, Calls, Cause, Events, Noted, Position, Stop, Watch
 from khs.debug.target import Target
 from khs.engine.native import Host
+from tests.debug.systems import target, undebugged
 from tests.host.assemble import assemble
 from tests.host.system import CODE, COLD, RAM, Arch, Partition, System, build, policy
 

@@ -19,7 +19,6 @@ Load = Callable[..., Host]
 
 if library := os.environ.get("KHS_TEST_LIBRARY"):  # see test_sanitized.py
     native.LIBRARY = Path(library)
-    vars(os).pop("RTLD_DEEPBIND", None)  # sanitizers do not work with it; capstone asks for it
 
 
 @pytest.fixture(scope="session", autouse=True)

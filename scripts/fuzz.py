@@ -9,6 +9,7 @@ core           random systems and guests against the kernel core, under sanitize
 policies       damaged policy images, judged by the VM under sanitizers
 languages      damaged policies, interfaces and init descriptions: only located findings
 differential   random policies and events: the VM against the reference interpreter
+debugger       broken packets for the gdb server, on toys and on systems
 properties     the property tests, with new examples
 
 A seed repeats a run. A finding says how to repeat it alone, and the exit status is 1.
@@ -169,6 +170,14 @@ def differential(plan: Plan) -> Generator[Step, None, None]:
             yield Step(len(case.events), [_again("differential", seed, 50, each) for each in text])
 
 
+def debugger(plan: Plan) -> Generator[Step, None, None]:
+    """A conversation a step."""
+    from tests.debug.fuzz import PACKETS, cases
+
+    for seed in itertools.count(plan.seed):
+        yield Step(PACKETS, [_again("debugger", seed, PACKETS, each) for each in cases(seed)])
+
+
 def properties(plan: Plan) -> Generator[Step, None, None]:
     """A round of all property tests a step."""
     for seed in itertools.count(plan.seed):
@@ -195,6 +204,7 @@ FUZZERS: dict[str, tuple[Callable[[Plan], Generator[Step, None, None]], str]] = 
     "policies": (policies, "policies"),
     "languages": (languages, "solutions"),
     "differential": (differential, "events"),
+    "debugger": (debugger, "packets"),
     "properties": (properties, "rounds"),
 }
 

@@ -14,6 +14,7 @@ from khs.debug.rsp.systems import Systems
 from khs.debug.rsp.world import World
 from khs.debug.stops import Access, Calls, Cause, Events, Position, Stop, Watch
 from khs.debug.target import Target
+from khs.engine.structures import View
 from khs.image import Archive, records
 from khs.runs import Plan
 from khs.trace.kinds import Mode
@@ -63,7 +64,7 @@ class Toy:
         return SimpleNamespace(tick=self.position.tick, frames=0, schedule=0, stopped=0)
 
     def view(self, partition: int) -> Any:
-        return SimpleNamespace(mode=Mode.NORMAL, halted=0, blocked=0xFFFF_FFFF)
+        return View(mode=Mode.NORMAL, blocked=0xFFFF_FFFF)
 
     def registers(self, partition: int) -> list[int]:
         pc_at = {"armv7": 15, "x64": 16, "x86": 8}[self.arch]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from khs.abi.hypercalls import BY_NAME, HYPERCALLS
@@ -13,7 +14,6 @@ from khs.debug.rsp.motion import current
 from khs.debug.rsp.points import Wish
 from khs.debug.rsp.world import Halt, Process
 from khs.debug.stops import Cause, Noted
-from khs.debug.target import Target
 from khs.errors import KhsError
 
 if TYPE_CHECKING:
@@ -207,11 +207,11 @@ def _move(session: Session, verb: str, words: Words) -> Move:
     """What a command moves; the stops that gdb asked for do not count on the way."""
     system, world = current(session).system, session.world
     where = " ".join(words)
-    ahead = {"step window": Target.step_window, "step frame": Target.step_frame}
+    ahead = {"step window": methodcaller("step_window"), "step frame": methodcaller("step_frame")}
     behind = {
-        "back window": Target.back_window,
-        "back frame": Target.back_frame,
-        "back instruction": Target.back_step,
+        "back window": methodcaller("back_window"),
+        "back frame": methodcaller("back_frame"),
+        "back instruction": methodcaller("back_step"),
     }
     wishes = {"back call": Wish(), "back denied": Wish(Noted.DENIED)}
     key = f"{verb} {where}"
@@ -220,7 +220,9 @@ def _move(session: Session, verb: str, words: Words) -> Move:
         session.points.only(wishes.get(key))
         if key in ahead:
             return world.ahead(system, ahead[key])
-        return world.behind(behind.get(key, Target.back), system if key in behind else None)
+        return world.behind(
+            behind.get(key, methodcaller("back")), system if key in behind else None
+        )
 
     if key not in ahead | behind | wishes:
         known = "window, frame" if verb == "step" else "window, frame, instruction, call, denied"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from khs.debug.rsp.access import core, layout_of, shown, value
@@ -11,7 +11,6 @@ from khs.debug.rsp.framing import MalformedError, number, numbers
 from khs.debug.rsp.points import HARDWARE
 from khs.debug.rsp.world import Halt, Process
 from khs.debug.stops import Access, Cause, Stop
-from khs.debug.target import Target
 
 if TYPE_CHECKING:
     from khs.debug.rsp.session import Session
@@ -194,7 +193,7 @@ def _back_step(session: Session, rest: bytes) -> bytes:
     process: whatever others did since then is undone with it. gdb says `Hc0`, and Hg is of where it
     looked last; `monitor back instruction` is for anybody's."""
     process = session.control or current(session)
-    back = partial(Target.back_step, partition=process.partition)
+    back = methodcaller("back_step", process.partition)
     return _moved(session, lambda: session.world.behind(back, process.system))
 
 

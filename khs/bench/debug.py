@@ -17,6 +17,7 @@ from typing import Any
 from khs import runs
 from khs.bench.figures import Figure
 from khs.bench.load import BOARDS, Load
+from khs.bench.stepping import stepping
 from khs.debug.snapshots import BUDGET_BYTES
 from khs.debug.stops import Calls, Position
 from khs.debug.target import Target
@@ -45,6 +46,7 @@ def debug() -> Iterator[Figure]:
         yield _recording(arch, compute)
         yield _filtered(arch, calls)
         yield from _back(arch, compute)
+    yield from stepping()
 
 
 def _frames() -> int:

@@ -36,6 +36,11 @@ def new_table(*headings: str, right: Iterable[str] = ()) -> Table:
     return table
 
 
+_MORE_OF_FAULTS = (
+    "    khs explain SYSTEM --fault N, with this run's options: access, backtrace, registers"
+)
+
+
 def run_table(result: dict[str, Any], summary: Summary) -> None:
     """A run: a row for each partition, then each distinct denial and fault with its reason."""
     screen = console()
@@ -58,6 +63,8 @@ def run_table(result: dict[str, Any], summary: Summary) -> None:
             screen.print()
         for group in groups:
             _group(screen, heading, group, summary.names)
+        if groups and heading == "fault" and result["engine"] == "unicorn":
+            screen.print(_MORE_OF_FAULTS, style="dim", soft_wrap=True)
     for event in summary.notes:
         screen.print(Text(f"\n{format(event, summary.names).strip()}"), soft_wrap=True)
     for heading, count in summary.untold.items():

@@ -1,9 +1,15 @@
-"""Instructions stepped through a gdb server, ours and QEMU's, by one client that does nothing else."""
+"""Instructions stepped through a gdb server, ours and QEMU's, by one client that does nothing else.
+
+python -m khs.bench.stepping PLACE    the client, a process of its own beside either server
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -75,6 +81,16 @@ class Client:
         return best
 
 
+def measured(place: str) -> float:
+    """What the client finds there."""
+    command = [sys.executable, "-m", __name__, place]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(f"the client at {place} failed: {done.stderr.strip()[-300:]}")
+    return float(done.stdout)
+
+
 def stepping() -> Iterator[Figure]:
     """On each architecture whose QEMU is here."""
     for arch in BOARDS:
@@ -102,11 +118,9 @@ def _ours(archive: Archive) -> float:
         server = Server(Systems(World([target]), [plan]), LOOPBACK, 0, lambda text: None)
         serving = threading.Thread(target=server.run)
         serving.start()
-        client = Client(server.place)
         try:
-            return client.steps()
+            return measured(server.place)
         finally:
-            client.close()
             server.close()
             serving.join()
 
@@ -117,11 +131,7 @@ def _qemu(archive: Archive) -> float:
     found = list[float]()
 
     def measure() -> None:
-        client = Client(listener.place)
-        try:
-            found.append(client.steps())
-        finally:
-            client.close()
+        found.append(measured(listener.place))
 
     with tempfile.TemporaryDirectory(prefix="khs-bench-") as work:
         listener = Listener(Path(work) / "gdb")
@@ -132,3 +142,9 @@ def _qemu(archive: Archive) -> float:
         finally:
             listener.close()
     return found[0]
+
+
+if __name__ == "__main__":
+    client = Client(sys.argv[1])
+    print(client.steps())
+    client.close()

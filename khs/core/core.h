@@ -97,22 +97,6 @@ size_t khs_events(const khs_core *core, const uint8_t **records);
 /* Everything khs_events returned was taken. */
 void khs_drained(khs_core *core);
 
-/* ------------------------------------------------------------ debugging */
-
-/* For whoever takes the system from one point to another and looks at it there. None of this
- * changes what happens. */
-
-/* While on, khs_next pauses behind each tick at which it appended records, and a guest's budget
- * ends at whatever becomes due, for others too. */
-void khs_watch(khs_core *core, bool on);
-
-/* After khs_returned: deals with all that became due before, so that what the guest came back for
- * is next. KHS_DRAIN, or KHS_PAUSE when that is so. */
-khs_action khs_hold(khs_core *core);
-
-/* After KHS_PAUSE: if a guest is about to run and an interrupt waits for it, it is delivered now. */
-void khs_deliver(khs_core *core);
-
 /* ------------------------------------------------------------ looking */
 
 typedef struct khs_partition_view {
@@ -137,8 +121,6 @@ uint64_t khs_now(const khs_core *core);
 uint64_t khs_frames(const khs_core *core); /* completed major frames */
 uint64_t khs_frame_end(const khs_core *core); /* end of the current major frame */
 uint32_t khs_schedule(const khs_core *core);
-uint32_t khs_window(const khs_core *core);     /* the partition whose window it is, KHS_NONE in a gap */
-uint64_t khs_window_end(const khs_core *core); /* end of the current window or gap */
 bool khs_has_stopped(const khs_core *core);
 
 /* ------------------------------------------------------------ what the host supplies */

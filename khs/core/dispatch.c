@@ -175,7 +175,7 @@ void khs_returned(khs_core *core, const khs_return *why)
 
 void khs_enter(khs_core *core, uint32_t partition)
 {
-    const khs_return *why = &core->state->entered;
+    khs_return *why = &core->state->entered;
     core->state->entered_at = KHS_NEVER;
     switch (why->kind) {
     case KHS_RET_HYPERCALL:
@@ -191,6 +191,7 @@ void khs_enter(khs_core *core, uint32_t partition)
     default:
         break;
     }
+    *why = (khs_return){0}; /* equal moments have equal states, however they were reached */
 }
 
 void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view)

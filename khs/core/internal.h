@@ -173,7 +173,7 @@ struct khs_core {
     size_t ring_size;
     size_t ring_used;
     size_t ring_reserve;
-    bool watched; /* see khs_watch */
+    bool watched; /* khs_next pauses behind records, and a budget ends where anything becomes due */
 };
 
 /* Who takes part in a security event. */
@@ -297,6 +297,9 @@ static inline void khs_copy(void *to, const void *from, size_t size)
 }
 static inline void khs_zero(void *to, size_t size) { __builtin_memset(to, 0, size); }
 
+/* schedule.c: deals with the first of what became due and what the guest came back for */
+void khs_catch_up(khs_core *core);
+
 /* Outcomes. */
 static inline khs_outcome khs_done(uint32_t code) { return (khs_outcome){.code = code}; }
 static inline khs_outcome khs_delivered(uint32_t value, const uint8_t *data)
@@ -322,6 +325,7 @@ static inline khs_outcome khs_told(const khs_core *core, uint32_t self, uint64_t
 }
 
 static inline uint64_t khs_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline bool khs_runnable(const khs_partition *p) { return p->mode != KHS_MODE_IDLE && p->wait.kind == WAIT_NONE; }
 
 /* Ticks that copying costs: so much per started 64 bytes. */
 static inline uint64_t khs_copy_cost(const khs_core *core, uint32_t size)

@@ -62,11 +62,6 @@ static void leave_slot(khs_core *core)
     enter_frame(core);
 }
 
-static bool runnable(const khs_partition *p)
-{
-    return p->mode != KHS_MODE_IDLE && p->wait.kind == WAIT_NONE;
-}
-
 /* Lets time pass up to `limit` without guest code, or says that the guest must run. */
 static bool pass(khs_core *core, uint64_t limit)
 {
@@ -84,7 +79,7 @@ static bool pass(khs_core *core, uint64_t limit)
         if (s->now == limit)
             return true;
     }
-    if (runnable(p))
+    if (khs_runnable(p))
         return false;
     p->idle_ticks += limit - s->now;
     s->now = limit;
@@ -95,7 +90,7 @@ static bool pass(khs_core *core, uint64_t limit)
  * events of others: its windows do not show what timers they have. What is due at the very tick comes
  * behind an instruction that was executed, and before one that faults instead: so it is, too, where
  * the budget ends at this tick. */
-static void catch_up(khs_core *core)
+void khs_catch_up(khs_core *core)
 {
     khs_state *s = core->state;
     bool due = s->next_due < s->entered_at + (s->entered.kind == KHS_RET_FAULT);
@@ -110,37 +105,6 @@ static void catch_up(khs_core *core)
         khs_enter(core, s->slot_partition);
 }
 
-void khs_deliver(khs_core *core)
-{
-    const khs_state *s = core->state;
-    if (s->slot_partition == KHS_NONE || s->stop_cause)
-        return;
-    const khs_partition *p = &core->partitions[s->slot_partition];
-    if (p->irq_pending && p->debt == 0 && runnable(p))
-        khs_interrupt_deliver(core, s->slot_partition);
-}
-
-void khs_watch(khs_core *core, bool on)
-{
-    core->watched = on;
-}
-
-/* The tick at which the guest came back is its own, so all of it is charged. */
-khs_action khs_hold(khs_core *core)
-{
-    khs_state *s = core->state;
-    while (s->entered_at != KHS_NEVER && s->next_due < s->entered_at) {
-        if (core->ring_size - core->ring_used < core->ring_reserve)
-            return (khs_action){.kind = KHS_DRAIN};
-        catch_up(core);
-    }
-    if (s->entered_at != KHS_NEVER) {
-        core->partitions[s->slot_partition].ticks += s->entered_at - s->now;
-        s->now = s->entered_at;
-    }
-    return (khs_action){.kind = KHS_PAUSE};
-}
-
 khs_action khs_next(khs_core *core, uint64_t until)
 {
     khs_state *s = core->state;
@@ -151,7 +115,7 @@ khs_action khs_next(khs_core *core, uint64_t until)
         if (s->stop_cause)
             return (khs_action){.kind = KHS_STOPPED};
         if (s->entered_at != KHS_NEVER) {
-            catch_up(core);
+            khs_catch_up(core);
             continue;
         }
         if (s->next_due <= s->now) {
@@ -168,7 +132,7 @@ khs_action khs_next(khs_core *core, uint64_t until)
         if (pass(core, khs_min(limit, s->next_due)))
             continue;
         if (core->partitions[s->slot_partition].irq_pending)
-            khs_deliver(core);
+            khs_interrupt_deliver(core, s->slot_partition);
         if (s->next_due < limit) /* no cut is before what is due */
             limit = khs_min(limit, core->watched ? s->next_due : khs_cut(core, s->slot_partition));
         return (khs_action){.kind = KHS_RUN, .partition = s->slot_partition, .budget = limit - s->now};
@@ -182,8 +146,6 @@ uint64_t khs_now(const khs_core *core)
 }
 uint64_t khs_frames(const khs_core *core) { return core->state->frames; }
 uint32_t khs_schedule(const khs_core *core) { return core->state->schedule; }
-uint32_t khs_window(const khs_core *core) { return core->state->slot_partition; }
-uint64_t khs_window_end(const khs_core *core) { return core->state->slot_end; }
 bool khs_has_stopped(const khs_core *core) { return core->state->stop_cause != 0; }
 uint64_t khs_frame_end(const khs_core *core)
 {

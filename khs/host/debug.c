@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hold.h"
 #include "internal.h"
 
 static khs_stops *stops_of(const khs_host *host, uint32_t partition)

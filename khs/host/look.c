@@ -1,6 +1,7 @@
 /* Looking at a system from outside, and changing it. */
 #include <string.h>
 
+#include "hold.h"
 #include "internal.h"
 
 void khs_host_status_get(const khs_host *host, khs_host_status *status)

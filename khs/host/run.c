@@ -71,7 +71,7 @@ khs_action khs_host_next(khs_host *host)
     khs_action next = khs_next(host->core, host->limit);
     while (KHS_RARE(host->debug.notes) && !khs_debug_notes(host) && next.kind == KHS_PAUSE &&
            khs_now(host->core) < host->limit)
-        next = khs_next(host->core, host->limit); /* see khs_watch */
+        next = khs_next(host->core, host->limit); /* see hold.h */
     return next;
 }
 

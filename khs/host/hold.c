@@ -1,0 +1,45 @@
+/* Points at which a debugger holds a system; see hold.h. The core's own types are used here, no Unicorn. */
+#include "hold.h"
+
+#include "../core/internal.h"
+
+void khs_deliver(khs_core *core)
+{
+    const khs_state *s = core->state;
+    if (s->slot_partition == KHS_NONE || s->stop_cause)
+        return;
+    const khs_partition *p = &core->partitions[s->slot_partition];
+    if (p->irq_pending && p->debt == 0 && khs_runnable(p))
+        khs_interrupt_deliver(core, s->slot_partition);
+}
+
+void khs_watch(khs_core *core, bool on)
+{
+    core->watched = on;
+}
+
+/* The tick at which the guest came back is its own, so all of it is charged. */
+khs_action khs_hold(khs_core *core)
+{
+    khs_state *s = core->state;
+    while (s->entered_at != KHS_NEVER && s->next_due < s->entered_at) {
+        if (core->ring_size - core->ring_used < core->ring_reserve)
+            return (khs_action){.kind = KHS_DRAIN};
+        khs_catch_up(core);
+    }
+    if (s->entered_at != KHS_NEVER) {
+        core->partitions[s->slot_partition].ticks += s->entered_at - s->now;
+        s->now = s->entered_at;
+    }
+    return (khs_action){.kind = KHS_PAUSE};
+}
+
+uint32_t khs_window(const khs_core *core)
+{
+    return core->state->slot_partition;
+}
+
+uint64_t khs_window_end(const khs_core *core)
+{
+    return core->state->slot_end;
+}

@@ -1,0 +1,22 @@
+/* What a debugger needs of the core beyond core.h: to take the system from one point to another and to
+ * look at it there. None of this changes what happens. */
+#ifndef KHS_HOST_HOLD_H
+#define KHS_HOST_HOLD_H
+
+#include "../core/core.h"
+
+/* While on, khs_next pauses behind each tick at which it appended records, and a guest's budget
+ * ends at whatever becomes due, for others too. */
+void khs_watch(khs_core *core, bool on);
+
+/* After khs_returned: deals with all that became due before, so that what the guest came back for
+ * is next. KHS_DRAIN, or KHS_PAUSE when that is so. */
+khs_action khs_hold(khs_core *core);
+
+/* After KHS_PAUSE: if a guest is about to run and an interrupt waits for it, it is delivered now. */
+void khs_deliver(khs_core *core);
+
+uint32_t khs_window(const khs_core *core);     /* the partition whose window it is, KHS_NONE in a gap */
+uint64_t khs_window_end(const khs_core *core); /* end of the current window or gap */
+
+#endif

@@ -34,6 +34,7 @@ typedef struct khs_kept_cpu {
     bool runs; /* has an engine */
     uint64_t pc;
     uint64_t interrupted_pc;
+    uint64_t flags;
     khs_latch refused;
     khs_latch interrupted_refused;
     uint64_t called;
@@ -241,7 +242,7 @@ static bool keep_cpu(khs_host *host, khs_cpu *cpu, const khs_kept_cpu *older, kh
     if (cpu == NULL)
         return true;
     *kept = (khs_kept_cpu){.exists = true, .runs = cpu->main != NULL, .pc = cpu->pc,
-                           .interrupted_pc = cpu->interrupted_pc, .refused = cpu->refused,
+                           .interrupted_pc = cpu->interrupted_pc, .flags = cpu->flags, .refused = cpu->refused,
                            .interrupted_refused = cpu->interrupted_refused, .called = cpu->called, .last = cpu->last};
     if (!kept->runs || cpu->transfer == NULL)
         return true;
@@ -373,6 +374,7 @@ static bool put_cpu(khs_host *host, khs_cpu *cpu, const khs_kept_cpu *kept)
         memcpy(cpu->interrupted, kept->interrupted->context, host->context_size);
     cpu->pc = kept->pc;
     cpu->interrupted_pc = kept->interrupted_pc;
+    cpu->flags = kept->flags;
     cpu->refused = kept->refused;
     cpu->interrupted_refused = kept->interrupted_refused;
     cpu->called = kept->called;

@@ -234,6 +234,30 @@ class TestMoving:
 
         play(plan, steps)
 
+    def test_back_in_a_run_of_which_only_the_last_rows_are_kept(
+        self, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("khs.debug.tui.stream.MOST", 12)
+
+        async def steps(screen: Screen) -> None:
+            await screen.press("x", "c")
+            assert screen.app._mover.stream.first > 1000
+            await screen.press("D")
+            last = screen.tick
+            assert last > DENIED
+            await screen.press("D", "D")
+            assert screen.tick == DENIED
+            assert any("✗ call setpoint" in line for line in screen.pane("Hypercalls")), screen.text
+            assert "khs explain does it" in " ".join(screen.pane("1 call"))
+            await screen.press("D")
+            assert screen.tick == 0
+            await screen.press("d", "g")
+            await screen.type("# 5")
+            await screen.press("enter")
+            assert "event 5 is too far back" in screen.lines[-1]
+
+        play(plan, steps)
+
     def test_denials_may_pass(self, plan: Plan) -> None:
         async def steps(screen: Screen) -> None:
             await screen.press("x")

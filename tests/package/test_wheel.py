@@ -106,6 +106,7 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
         "khs/abi/syscalls/arm-linux.xml",
         "khs/report/page.css",
         "khs/report/page.js",
+        "khs/debug/tui/style.tcss",
     } <= names
     assert any(name.startswith("khs/_data/cache/elf/") for name in names)
     firmware = [name for name in names if name.startswith("khs/_data/cache/firmware/")]

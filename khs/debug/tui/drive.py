@@ -94,12 +94,26 @@ class Driver:
         self._arm(denied=True)
         return self.target.go()
 
-    def back_to(self, wanted: Callable[[Row], bool]) -> Stop:
-        """Behind the last row before here that is wanted, or to the begin."""
-        now = self.target.position.tick
+    def back_hypercall(self) -> Stop:
+        """Behind the last hypercall before here."""
+        return self._back_to(_is_call, calls=True)
+
+    def back_denial(self) -> Stop:
+        """Behind the last denial before here."""
+        return self._back_to(lambda row: row.mark == "denied", calls=False)
+
+    def _back_to(self, wanted: Callable[[Row], bool], *, calls: bool) -> Stop:
+        """To the last row that is wanted; of a long run not all are kept, and the target looks."""
+        target, now = self.target, self.target.position.tick
         rows = (row for row in reversed(self.stream.rows) if row.tick < now and wanted(row))
         found = next(rows, None)
-        return self.target.go_to(Position(found.tick if found else 0))
+        if found is not None or self.stream.first == 0:
+            return target.go_to(Position(found.tick if found else 0))
+        self._arm(calls=calls, denied=not calls)
+        stop = target.back()
+        while stop.cause is Cause.CALL and stop.position.tick == now:  # where it stands behind
+            stop = target.back()
+        return target.go_to(Position(stop.position.tick)) if stop.cause is Cause.CALL else stop
 
 
 def _is_call(row: Row) -> bool:
@@ -111,13 +125,13 @@ MOVES: dict[str, Move] = {
     "instruction": lambda driver: driver.target.step(driver.follow),
     "back-instruction": lambda driver: driver.target.back_step(driver.follow),
     "hypercall": Driver.hypercall,
-    "back-hypercall": lambda driver: driver.back_to(_is_call),
+    "back-hypercall": Driver.back_hypercall,
     "window": lambda driver: driver.target.step_window(),
     "back-window": lambda driver: driver.target.back_window(),
     "frame": lambda driver: driver.target.step_frame(),
     "back-frame": lambda driver: driver.target.back_frame(),
     "denial": Driver.denial,
-    "back-denial": lambda driver: driver.back_to(lambda row: row.mark == "denied"),
+    "back-denial": Driver.back_denial,
     "continue": lambda driver: driver.target.go(),
     "back-continue": lambda driver: driver.target.back(),
 }

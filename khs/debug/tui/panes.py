@@ -22,6 +22,8 @@ from khs.debug.why import Reasons
 PANES = ("call", "code", "registers", "memory")
 #: Columns from which on all panes are shown at once.
 WIDE = 110
+#: Columns for the longest name of a partition.
+_NAMES = 14
 
 
 class Panes(Container):
@@ -34,6 +36,7 @@ class Panes(Container):
         self._arch = Arch[driver.target.arch.upper()]
         self._calls = Calls(driver.target.plan.header, driver.stream.names)
         self._explaining = Explaining(reasons)
+        self._names = min(max(map(len, driver.target.names)), _NAMES)
         self.filtered = Filtered()
         self.current: Update | None = None
 
@@ -90,7 +93,7 @@ class Panes(Container):
         pane, view = self.listing("partitions"), update.view
 
         def make(number: int, width: int) -> Line:
-            return show.partition(number, view, update.schedule, update.offset, width)
+            return show.partition(number, view, update.schedule, update.offset, width, self._names)
 
         pane.show(len(view.partitions), make, view.running)
 
@@ -102,7 +105,7 @@ class Panes(Container):
         here = filtered.at(update.view.position)
 
         def make(number: int, width: int) -> Line:
-            return filtered[number].line(width, number == here, number > here)
+            return filtered[number].line(width, self._names, number == here, number > here)
 
         stream = self.listing("stream")
         stream.show(len(filtered), make, None if at is None else max(at, 0))

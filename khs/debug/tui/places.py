@@ -63,9 +63,12 @@ def _go(text: str, driver: Driver, update: Update) -> Move:
         return to_tick(-(-ns * clock // 1_000_000_000))
     if kind == "f":
         return _to_frame(int(float(number)), update)
-    row = next((row for row in update.rows if row.first <= int(float(number)) <= row.last), None)
+    event, stream = int(float(number)), driver.stream
+    row = next((row for row in update.rows if row.first <= event <= row.last), None)
+    if row is None and event < stream.first:
+        raise KhsError(f"event {event} is too far back: {stream.first} is the first kept here")
     if row is None:
-        raise KhsError(f"event {number} has not happened yet: {driver.stream.count} are known")
+        raise KhsError(f"event {event} has not happened yet: there are {stream.count} so far")
     return to_tick(row.tick)
 
 

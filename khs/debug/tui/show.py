@@ -37,8 +37,10 @@ def state(row: PartitionView) -> Span:
     return row.mode.word, "good" if row.mode is Mode.NORMAL else "warn"
 
 
-def partition(number: int, view: View, schedule: Schedule | None, offset: int, width: int) -> Line:
-    """`▶ controller  waits: port_receive  ····████┃···   998 calls  3 denied  1 faults`."""
+def partition(
+    number: int, view: View, schedule: Schedule | None, offset: int, width: int, names: int
+) -> Line:
+    """`▶ controller waits: port_receive  ····████┃···   998 calls   3 denied`."""
     row = view.partitions[number]
     sign: Span = ("▶ ", "here") if number == view.running else ("  ", "plain")
     told, role = state(row)
@@ -56,11 +58,11 @@ def partition(number: int, view: View, schedule: Schedule | None, offset: int, w
         )
         counts = [counts[0], (f"{worst[0]:>4} {worst[1]}" if worst else "", "bad")]  # fmt: skip
     tail = 23 if width < 100 else 45
-    head = 2 + 11 + _STATES
+    head = 2 + names + 1 + _STATES
     cells = max(width - head - tail - 2, 4)
     return (
         sign,
-        (fit(row.name, 10) + " ", "name"),
+        (fit(row.name, names) + " ", "name"),
         (fit(told, _STATES), role),
         *bar(schedule, number, offset, cells),
         *counts,

@@ -72,10 +72,10 @@ class Row:
         kind = self.event.kind.word
         return f"{self.time} {self.who} {kind} {self.what}".casefold()
 
-    def line(self, width: int, here: bool = False, ahead: bool = False) -> Line:
-        """The row in so many columns. `here`: the system stands behind it, `ahead`: before it."""
+    def line(self, width: int, names: int = 10, here: bool = False, ahead: bool = False) -> Line:
+        """The row in so many columns, `names` of them for who made it. `here`: the system stands
+        behind it, `ahead`: before it."""
         mark, role = MARKS[self.mark]
-        names = 10 if width < 100 else 12
         rest = max(width - 14 - names - 3, 0)
         body: Role = role if self.mark in ("denied", "fault") else "plain"
         if ahead:
@@ -107,7 +107,8 @@ class Stream:
         """Goes to a position with `count` events before it. Returns how many rows at the beginning
         are as they were: none after a jump, behind which only the last events are known."""
         self._kept = len(self.rows)
-        if count < self.first or count > self.count + MOST:
+        edge = self.first + MOST // 4 if self.first else 0  # some are to be seen before it
+        if count < edge or count > self.count + MOST:
             self._jump(max(count - MOST, 0), read)
         if count > self.count:
             for record in read(self.count, None):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from khs.debug.course import Change
+from khs.debug.course import Change, Course
 from khs.debug.stops import Calls, Cause, Position
 from khs.debug.target import Target
+from khs.engine import stepping
+from khs.engine.native import Options
+from khs.engine.unicorn import Machine
 from khs.errors import EngineError
 from tests.debug.systems import plan, target, undebugged
 from tests.debug.test_stops import FRAMES, LINES, PC, addresses, system
 from tests.debug.test_walk import system as wild
-from tests.host.system import CODE, INFO, RAM, Arch
+from tests.host.system import CODE, COLD, INFO, RAM, Arch, Partition, System
 
 COUNTER = {Arch.ARMV7: "r2", Arch.X86: "ebp", Arch.X64: "rbp"}
 VECTOR = {Arch.ARMV7: "d9", Arch.X86: "xmm3", Arch.X64: "xmm12"}
@@ -173,3 +176,21 @@ def test_machines_beside_the_system_are_refused() -> None:
 def test_the_program_is_as_long_as_its_lines() -> None:
     for arch in Arch:
         assert len(addresses(arch)) == len(LINES[arch])
+
+
+@pytest.mark.parametrize("arch", [Arch.X86, Arch.X64])
+def test_a_guest_that_aborts_its_engine_does_so_again(arch: Arch) -> None:
+    """`lock btr` of a register: engines are lost, as many as at that point, and no more count."""
+    code = bytes.fromhex("9090f00fb3d1ebf9")
+    made = System(arch, [Partition(code, action=COLD)], [(0, 50)], costs=(9, 0, 0))
+    archive = plan(made, 3).archive
+    machine = Machine(archive, options=Options(unscanned=True, abandoned_most=6))
+    course = Course(machine, "x86" if arch is Arch.X86 else "x64", 3, 1 << 20)
+    lost = {}
+    while course.forward(course.position.tick + 7).cause != stepping.Cause.END:
+        lost[course.position] = machine.host.status().abandoned, course.log.here
+    assert max(engines for engines, _ in lost.values()) == 7
+    for position in reversed(lost):
+        course.go_to(position)
+        assert lost[position] == (machine.host.status().abandoned, course.log.here)
+    course.close()

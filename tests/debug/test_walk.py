@@ -18,7 +18,13 @@ from tests.host.test_hostile import CALL, PREFIX, again
 from tests.host.test_interrupts import GUESTS
 
 FRAMES = 4
-WINDOWS = ((0, 700), (1, 301), (2, 499))
+WINDOWS = ((0, 700), (1, 301), (2, 499), (3, 41))
+#: Waits for its next window; how its flags are meanwhile, is part of the result on x64.
+WAITS = {
+    Arch.ARMV7: "loop: add r4, r4, #1\nmov r7, #3\nsvc #0\nb loop",
+    Arch.X86: "loop: add bl, 37\nmov eax, 3\nint 0x80\njmp loop",
+    Arch.X64: "loop: add bl, 37\nmov eax, 3\nsyscall\njmp loop",
+}
 
 
 def hostile(arch: Arch, seed: int) -> bytes:
@@ -36,6 +42,7 @@ def system(arch: Arch, seed: int) -> System:
         Partition(program(arch, seed, wild=seed % 2 == 1), action=COLD),
         Partition(hostile(arch, seed), action=COLD),
         Partition(assemble(arch, GUESTS[arch]), action=COLD),
+        Partition(assemble(arch, WAITS[arch])),
     ]
     return System(arch, partitions, WINDOWS, costs=(7, 1, 3), clock_hz=11_000_000)
 

@@ -31,7 +31,7 @@ from khs.errors import EngineError
 from khs.image import Archive
 
 WINDOW = 100_000  # ticks
-STEPS, TRIES = 2_000, 3
+STEPS, TRIES, ROUNDS = 1_000, 3, 3
 _PATIENCE = 20.0
 
 
@@ -71,11 +71,19 @@ class Client:
 
     def steps(self) -> float:
         """A second's instructions, in the best of a few tries."""
-        best = 0.0
+        step = (Signal.ACK.value if self._acknowledges else b"") + frame(b"vCont;s")
+        best, taken = 0.0, self._socket
         for _ in range(TRIES):
             began = time.perf_counter()
             for _ in range(STEPS):
-                if not self.ask(b"vCont;s").startswith(b"T05"):
+                taken.sendall(step)
+                reply = taken.recv(4096)
+                while reply[-3:-2] != b"#":  # its checksum is the end
+                    more = taken.recv(4096)
+                    if not more:
+                        raise EngineError("the gdb server has closed the connection")
+                    reply += more
+                if b"$T05" not in reply:
                     raise EngineError("the gdb server does not step")
             best = max(best, STEPS / (time.perf_counter() - began))
         return best
@@ -99,7 +107,8 @@ def stepping() -> Iterator[Figure]:
             Board.of(archive.manifest).find_qemu()
         except EngineError:
             continue
-        ours, theirs = _ours(archive), _qemu(archive)
+        pairs = [(_ours(archive), _qemu(archive)) for _ in range(ROUNDS)]
+        ours, theirs = (max(speeds) for speeds in zip(*pairs, strict=True))
         yield Figure.at_least(
             2.0,
             section="debug",

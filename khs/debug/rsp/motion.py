@@ -26,11 +26,10 @@ _LEFT = "the processes are gone"
 def current(session: Session) -> Process:
     """The process that a stop is told of: whose doing it was, or who is to run next."""
     halt = session.world.halt
-    target = session.world.targets[halt.system]
-    for partition in (halt.stop.partition, target.running()):
-        if partition is not None:
-            return session.world.of(halt.system, partition)
-    return session.general
+    partition = halt.stop.partition
+    if partition is None:
+        partition = session.world.targets[halt.system].running()
+    return session.general if partition is None else session.world.of(halt.system, partition)
 
 
 def settle(session: Session) -> None:
@@ -249,4 +248,4 @@ HANDLERS = {
     b"k": _kill,
 }
 #: Packets after which the systems move: what comes then may be an interrupt.
-MOVES = (b"vCont;", b"c", b"C", b"s", b"S", b"bc", b"bs")
+MOVES = (b"vCont;", b"c", b"C", b"s", b"S", b"bc", b"bs", b"qRcmd,")

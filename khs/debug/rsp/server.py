@@ -1,15 +1,16 @@
 """Serves one gdb at a time on a TCP socket, of this machine alone unless told otherwise.
 
-One thread reads: it acknowledges, turns others away, and lets an interrupt through at any moment.
-The one that calls `run` does what packets ask for, and is the only one to touch the systems.
+The thread that calls `run` does everything while nothing moves: it reads, turns others away, and
+does what packets ask for. While the systems move a second thread looks after the sockets now and
+then, so that an interrupt comes through; a step is over before, and is not held up by it.
 """
 
 from __future__ import annotations
 
-import queue
 import selectors
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from khs.errors import KhsError
 LOOPBACK = "127.0.0.1"
 _READ = 1 << 16
 _PATIENCE = 20.0  # seconds for a client to take what it is sent
+_GLANCE = 0.01  # seconds between two looks while the systems move
 _TURNED_MOST = 16
 _BUSY = frame(failure("another debugger is connected"))
 
@@ -32,7 +34,7 @@ Say = Callable[[str], object]
 
 @dataclass
 class _Client:
-    """`moves`: packets under way that move the systems. `last`: the reply to send again."""
+    """`moves`: packets that have come and will move the systems. `last`: the reply, to repeat."""
 
     socket: socket.socket
     framer: Framer = field(default_factory=Framer)
@@ -66,32 +68,53 @@ class Server:
         self._listener = _listen(host, port)
         name = self._listener.getsockname()
         self.place = f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-        self._work: queue.SimpleQueue[tuple[_Client | None, bytes | None]] = queue.SimpleQueue()
+        self._work: deque[tuple[_Client, bytes | None]] = deque()
         self._wake, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._client: _Client | None = None
         self._turned: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._moving, self._moves = threading.Event(), 0
         self._closing = self._finishing = False
-
-    # ---- the thread that moves the systems
+        self._ended = threading.Event()
 
     def run(self) -> bool:
         """Serves until the run is over and gdb is gone, until gdb kills it, or `close`. True if the
         run went to its end."""
-        reader = threading.Thread(target=self._read, name="khs-gdb-reader", daemon=True)
-        reader.start()
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda ready: None)
+        watcher = threading.Thread(target=self._watch, name="khs-gdb-watch", daemon=True)
+        watcher.start()
         try:
             while not self._closing:
-                client, packet = self._work.get()
-                if client is None or not self._serve(client, packet):
+                while not self._work and not self._closing:
+                    self._look(None)
+                if self._closing or not self._serve(*self._work.popleft()):
                     break
         finally:
             self.close()
-            reader.join()
-            for each in (self._listener, self._wake, self._woken, self._selector):
-                each.close()
+            self._ended.set()
+            self._moving.set()
+            watcher.join()
+            self._free()
         return all(each.stop.cause is Cause.END for each in self._systems.world.targets)
+
+    def _watch(self) -> None:
+        """Looks after the sockets while one move takes its time."""
+        seen = -1
+        while self._moving.wait() and not self._ended.wait(_GLANCE):
+            if seen == self._moves:
+                with self._reading:
+                    if self._moving.is_set():
+                        self._look(0)
+            seen = self._moves
+
+    def _free(self) -> None:
+        clients = [self._client.socket] if self._client else []
+        sockets = (self._listener, self._wake, self._woken, *self._turned, *clients)
+        for each in sockets:
+            each.close()
+        self._selector.close()
 
     def leave(self) -> None:
         """gdb is gone for good: ends `run`, unless it let the systems go on to their end."""
@@ -102,7 +125,6 @@ class Server:
         """Ends `run` soon; from any thread, at any time."""
         self._closing = True
         self._systems.world.interrupt()
-        self._work.put((None, None))
         with suppress(OSError):
             self._wake.send(b"x")
 
@@ -115,17 +137,31 @@ class Server:
         session = client.session
         if packet is None:
             return self._gone(session)
-        reply = session.handle(packet)
-        with self._lock:
-            if packet.startswith(MOVES):
-                client.moves -= 1
-                if not self._closing:
-                    self._systems.world.listen()
+        if packet.startswith(MOVES):
+            reply = self._moved(client, session, packet)
+        else:
+            reply = session.handle(packet)
         client.last = frame(reply)
         self._finishing = session.over and not session.killed
         if packet != b"k":
             client.send(client.last)
         return not session.over or self._end(session)
+
+    def _moved(self, client: _Client, session: Session, packet: bytes) -> bytes:
+        """The reply to a packet that moves the systems; an interrupt meanwhile is for this move."""
+        client.moves -= 1
+        self._begin()
+        try:
+            return session.handle(packet)
+        finally:
+            self._moving.clear()
+            with self._reading:
+                if not self._closing:
+                    self._systems.world.listen()
+
+    def _begin(self) -> None:
+        self._moves += 1
+        self._moving.set()
 
     def _gone(self, session: Session) -> bool:
         """gdb has left without a word."""
@@ -141,20 +177,17 @@ class Server:
         session.points.clear()
         session.points.apply()
         if not session.killed:
+            self._begin()
             while not self._closing and self._systems.world.go().stop.cause is not Cause.END:
                 pass
         return False
 
-    # ---- the thread that reads
+    # ---- sockets
 
-    def _read(self) -> None:
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._selector.register(self._woken, selectors.EVENT_READ, lambda ready: None)
-        while not self._closing:
-            for key, _ in self._selector.select():
-                key.data(key.fileobj)
-        for each in [*self._turned, *([self._client.socket] if self._client else [])]:
-            each.close()
+    def _look(self, patience: float | None) -> None:
+        """Takes what has come, or waits for it."""
+        for key, _ in self._selector.select(patience):
+            key.data(key.fileobj)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -197,25 +230,22 @@ class Server:
             return
         self._selector.unregister(ready)
         self._client = None
-        with self._lock:
-            if client.moves:
-                self._systems.world.interrupt()
+        if self._moving.is_set() or client.moves:
+            self._systems.world.interrupt()
         ready.close()
-        self._work.put((client, None))
+        self._work.append((client, None))
 
     def _take(self, client: _Client, item: Packet | Signal) -> None:
         if item is Signal.INTERRUPT:
-            with self._lock:
-                if client.moves:
-                    self._systems.world.interrupt()
+            if self._moving.is_set() or client.moves:
+                self._systems.world.interrupt()
         elif item is Signal.NAK:
             client.send(client.last)
         elif isinstance(item, Packet):
             if client.acknowledges:
                 client.send(Signal.ACK.value)
-            with self._lock:
-                client.moves += item.payload.startswith(MOVES)
-            self._work.put((client, item.payload))
+            client.moves += item.payload.startswith(MOVES)
+            self._work.append((client, item.payload))
         elif item is Signal.DAMAGED and client.acknowledges:
             client.send(Signal.NAK.value)
 

@@ -50,6 +50,8 @@ class World:
         self.targets = tuple(targets)
         self.labels = _labels(self.targets)
         self.processes = tuple(self._processes())
+        counts = [len(target.names) for target in self.targets]
+        self._firsts = [sum(counts[:system]) for system in range(len(counts))]
         self.halt = Halt(0, self.targets[0].stop)
         self._asked = False
         #: Stops of systems that stand right there, while the world is just behind them.
@@ -69,8 +71,7 @@ class World:
 
     def of(self, system: int, partition: int) -> Process:
         """The process that a partition is."""
-        before = sum(len(target.names) for target in self.targets[:system])
-        return self.processes[before + partition]
+        return self.processes[self._firsts[system] + partition]
 
     def close(self) -> None:
         for target in self.targets:
@@ -122,6 +123,8 @@ class World:
         """One system moves forward, the others keep up with it."""
         if (asked := self._interrupted()) is not None:
             return self._halted(system, asked)
+        if len(self.targets) == 1:
+            return self._halted(system, move(self.targets[system]))
         halt = self._forward({system: move}, None)
         return halt or self._halted(system, self.targets[system].stop)
 

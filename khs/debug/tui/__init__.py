@@ -46,4 +46,5 @@ def run(
     from khs.debug.why import Reasons
 
     with Target(plan) as target:
-        return Debugger(target, system, Reasons(plan, system, overlays, policy_at)).run()
+        app = Debugger(target, system, Reasons(plan, system, overlays, policy_at))
+        return app.run(mouse=False)  # so that the terminal can select text

@@ -24,7 +24,7 @@ from khs.debug.target import Target
 from khs.engine.unicorn import Machine
 from khs.image import Archive
 
-TRIES = 5
+TRIES = 7
 WINDOW = 100_000  # ticks
 WARM = 20  # major frames until code is translated
 TICKS = 100_000_000

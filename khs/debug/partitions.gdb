@@ -15,11 +15,6 @@ set schedule-multiple on
 # for ever for the end of a `continue` of another one that stops in it.
 pipe stepi 0 | cat > /dev/null
 
-# Registers and memory are others after a command that moves the system.
-define hookpost-monitor
-  maintenance flush register-cache
-end
-
 # ---- commands
 
 define where-am-i

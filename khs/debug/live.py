@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,19 +63,24 @@ def debug(debuggees: Sequence[Debuggee], options: Options, say: Say) -> Outcome:
         text = commands(systems, debuggees, folder, server.place, ends=not options.serve)
         file.write_text(text, encoding="utf-8")
         gdb = None if options.serve else Gdb(path, file, options.files, options.output)
-        if gdb is None:
+
+        def awaited() -> None:
             say(f"gdb is awaited at {server.place}; end with Ctrl-C. Connect with")
             say(f"  gdb-multiarch -x {file}")
-        return _attended(server, systems, debuggees, gdb)
+
+        return _attended(server, systems, debuggees, gdb, awaited)
 
 
 def serve(debuggees: Sequence[Debuggee], address: tuple[str, int], say: Say) -> Outcome:
     """`khs run --gdb`: gdb comes, looks, and may go; the run goes on to its end then."""
     with _systems(debuggees) as systems:
         server = Server(systems, *address, say)
-        say(f"gdb is awaited at {server.place}; Ctrl-C ends the run")
-        say(f"  gdb-multiarch -ex 'target remote {server.place}' -ex 'stepi 0'")
-        return _attended(server, systems, debuggees, None)
+
+        def awaited() -> None:
+            say(f"gdb is awaited at {server.place}; Ctrl-C ends the run")
+            say(f"  gdb-multiarch -ex 'target remote {server.place}' -ex 'stepi 0'")
+
+        return _attended(server, systems, debuggees, None, awaited)
 
 
 def commands(
@@ -154,16 +159,20 @@ def _prepare(systems: Systems, folder: Path, gdb: str) -> None:
 
 
 def _attended(
-    server: Server, systems: Systems, debuggees: Sequence[Debuggee], gdb: Gdb | None
+    server: Server,
+    systems: Systems,
+    debuggees: Sequence[Debuggee],
+    gdb: Gdb | None,
+    awaited: Callable[[], None],
 ) -> Outcome:
-    ended = asyncio.run(_both(server, gdb))
+    ended = asyncio.run(_both(server, gdb, awaited))
     targets = systems.world.targets
     rans = tuple(_ran(each.plan, target) for each, target in zip(debuggees, targets, strict=True))
     changed = any(target.changes() for target in targets)
     return Outcome(rans, changed, ended, gdb.status if gdb else None)
 
 
-async def _both(server: Server, gdb: Gdb | None) -> bool:
+async def _both(server: Server, gdb: Gdb | None, awaited: Callable[[], None]) -> bool:
     """Until gdb and the server have ended; Ctrl-C is gdb's if that is ours, else it is the end."""
     serving = asyncio.get_running_loop().run_in_executor(None, server.run)
     if gdb is not None:
@@ -173,6 +182,8 @@ async def _both(server: Server, gdb: Gdb | None) -> bool:
             server.leave()
         return await serving
     waiting = asyncio.create_task(somebody_else())
+    await asyncio.sleep(0)  # from here on Ctrl-C is its
+    awaited()
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
     server.close()
     waiting.cancel()

@@ -107,7 +107,7 @@ class World:
         """Forward to the first stop, or to the end of all systems."""
         self._passed.clear()
         if len(self.targets) == 1:
-            return self._halted(0, self._interrupted() or self.targets[0].go())
+            return self._halted(0, self.targets[0].go())
         while True:
             if (asked := self._interrupted()) is not None:
                 return self._halted(self.halt.system, asked)
@@ -199,8 +199,9 @@ class World:
         return int(self.targets[system].archive.manifest["clock_hz"])
 
     def _interrupted(self) -> Stop | None:
-        """The stop where the world stands, if somebody asked before it moved."""
-        if not self._asked:
+        """The stop where the world stands, if somebody asked before it moved. One system alone
+        keeps that in mind itself."""
+        if not self._asked or len(self.targets) == 1:
             return None
         self._asked = False
         target = self.targets[self.halt.system]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from khs.abi.hypercalls import HYPERCALLS
+from khs.engine.devices import lacking
 from khs.trace import Names, events, format, structs, to_json
 from khs.trace.events import Event
 
@@ -114,9 +115,8 @@ def incomparable(manifest: Mapping[str, Any]) -> dict[str, str]:
         manifest["run"]["preemption_dependent"],
         "it depends on preemption (run.preemption_dependent)",
     )
-    for name, about in manifest["partitions"].items():
-        if about["devices"]:
-            reasons[name] = f"the unicorn engine does not have {', '.join(about['devices'])}"
+    for device in lacking(manifest, {}):
+        reasons[device.partition(".")[0]] = f"the unicorn engine does not have {device}"
     return reasons
 
 

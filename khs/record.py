@@ -149,6 +149,7 @@ class Recorder:
         swaps: Sequence[Swap],
         trace: Path | None,
         source: Source | None,
+        live: bool,
     ) -> None:
         self._folder = folder
         self._hashes: dict[str, str] = {}
@@ -170,7 +171,7 @@ class Recorder:
         for swap in swaps:
             self._put(f"{_stem(swap.frame)}.bin", swap.binary)
             self._put(f"{_stem(swap.frame)}.json", encode_json(swap.map))
-        if not archive.machines:  # all that will come is known
+        if not live:  # all that will come is known
             self._end(archive.inputs)
 
     def end(self, result: Result, inputs: Sequence[Stamped]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from khs import runs
+from khs.attached import Attached
 from khs.engine.result import PartitionResult
 from khs.errors import KhsError, TraceError, shown
 from khs.image import Archive
@@ -97,14 +98,21 @@ class Judged:
         }
 
 
-def plan(recording: Recording, *, isolate: bool = False, trace: Path | None = None) -> Plan:
-    """The recorded run, to run again. KhsError if that would write over the recording's trace."""
+def plan(
+    recording: Recording,
+    *,
+    isolate: bool = False,
+    trace: Path | None = None,
+    attached: Attached | None = None,
+) -> Plan:
+    """The recorded run, to run again. KhsError if that would write over the recording's trace, or
+    devices have no model."""
     known = recording.trace
     if trace is not None and known is not None and trace.exists() and trace.samefile(known):
         raise KhsError(
             f"{shown(trace)} is the trace of the recorded run\n  help: another file for --trace"
         )
-    return runs.plan(
+    planned = runs.plan(
         recording.archive,
         frames=recording.frames,
         seed=recording.seed,
@@ -112,7 +120,10 @@ def plan(recording: Recording, *, isolate: bool = False, trace: Path | None = No
         isolate=isolate,
         trace=trace,
         inputs=recording.inputs,
+        attached=attached,
     )
+    runs.check_devices(planned)
+    return planned
 
 
 def replay(

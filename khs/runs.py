@@ -7,15 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
+from khs.attached import Attached, check, check_modelled, coroutines
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
 from khs.engine import unicorn
 from khs.engine.inputs import Inputs, Stamped
+from khs.engine.lines import Line
 from khs.engine.qemu.control import Control
 from khs.engine.result import Result
 from khs.errors import KhsError
+from khs.hil.serial import opened
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
 from khs.image.outline import outline
@@ -62,7 +65,8 @@ class Plan:
     """What to run, and how. `engine`: "unicorn" or "qemu", with `accel`, QEMU's accelerator.
     `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for the
     run's recording, of a system from `source`. `inputs` come in the place of all that comes from
-    outside. `control`: who lets an emulated board run, None for itself."""
+    outside. `control`: who lets an emulated board run, None for itself. `attached`: what devices of
+    partitions are joined to."""
 
     archive: Archive
     frames: int
@@ -77,6 +81,7 @@ class Plan:
     inputs: Sequence[Stamped] | None = None
     accel: str = "tcg"
     control: Control | None = None
+    attached: Attached = field(default_factory=Attached)
     header: dict[str, Any] = field(init=False)
 
     @property
@@ -118,12 +123,14 @@ def plan(
     source: Source | None = None,
     inputs: Sequence[Stamped] | None = None,
     accel: str | None = None,
+    attached: Attached | None = None,
 ) -> Plan:
     """A plan; frames and seed default to what the system's description says. KhsError if a policy
     would come after the run's end, if the kernel has no room for it, or if the engine cannot do
     what is asked."""
     machines = bool(archive.machines) and inputs is None
     _check_engine(engine, machines, isolate, accel, record)
+    check(archive.manifest, attached or Attached(), engine, isolate)
     for option, path in (("--trace", trace), ("--audit", audit)):
         if path == Path("-"):
             raise KhsError(
@@ -157,6 +164,7 @@ def plan(
         source,
         inputs,
         accel or "tcg",
+        attached=attached or Attached(),
     )
 
 
@@ -195,7 +203,7 @@ class Ran:
     """What came of a run. `audit` is what became of its audit trail, None without one; `stopped`
     tells that the trail ended the run, and why; `refused` are the policies of `Plan.swaps` that did
     not come into force, each with the reason. `machines`: how those of partitions of kind "board"
-    ran."""
+    ran. `devices`: what went in and out of each, by PARTITION.DEVICE."""
 
     result: Result
     summary: Summary
@@ -203,6 +211,7 @@ class Ran:
     stopped: str = ""
     refused: tuple[str, ...] = ()
     machines: dict[str, Any] | None = None
+    devices: dict[str, Any] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -213,7 +222,7 @@ class Ran:
     def to_json(self) -> dict[str, Any]:
         """The document of `khs run --json`."""
         document = self.result.to_json() | {"policies": self.summary.swaps()}
-        more = {"audit": self.audit, "machines": self.machines}
+        more = {"audit": self.audit, "machines": self.machines, "devices": self.devices}
         return document | {key: value for key, value in more.items() if value is not None}
 
 
@@ -221,19 +230,23 @@ def run(
     plan: Plan,
     progress: Progress | None = None,
     console: Callable[[str], object] | None = None,
+    say: Callable[[str], object] = lambda line: None,
+    out: BinaryIO | None = None,
 ) -> Ran:
     """Runs the plan; `console` is given each line that a guest writes, with its name, during the
-    run. EngineError or TraceError if it cannot be run or written, KhsError if its audit trail
-    cannot be begun."""
+    run, `say` is told of a serial line that is lost; `out` is where the one to the terminal writes,
+    if not on standard output. EngineError or TraceError if it cannot be run or written, KhsError
+    if its audit trail cannot be begun, or what is attached to it cannot be had."""
     names = Names.from_header(plan.header)
     summary = Summary(names)
     with ExitStack() as stack:
         if console is not None:
-            lines = ConsoleLines(names, console)
-            stack.callback(lines.close)
-            summary.on_console = lines.add
+            shown = ConsoleLines(names, console)
+            stack.callback(shown.close)
+            summary.on_console = shown.add
         recorder = _recorder(plan)
-        machine = stack.enter_context(open_machine(plan, console=console))
+        lines = stack.enter_context(opened(plan.attached.serial, say, out))
+        machine = stack.enter_context(open_machine(plan, console=console, lines=lines))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
@@ -249,6 +262,9 @@ def run(
         result = machine.run(
             plan.frames, sink=sink if sinks else None, notable=summary, progress=progress
         )
+        counts = None
+        if isinstance(machine, unicorn.Machine) and not plan.isolate:
+            counts = machine.devices.counts() or None
         if auditor is not None:
             auditor.end(result)
         if recorder is not None:
@@ -260,6 +276,7 @@ def run(
         auditor.why if auditor and auditor.stopped else "",
         tuple(refused(plan, summary)),
         _machines(machine),
+        counts,
     )
 
 
@@ -274,6 +291,7 @@ def _recorder(plan: Plan) -> Recorder | None:
         swaps=plan.swaps,
         trace=plan.trace,
         source=plan.source,
+        live=plan.machines or plan.attached.live,
     )
 
 
@@ -305,6 +323,7 @@ def open_machine(
     plan: Plan,
     say: Callable[[str], None] | None = None,
     console: Callable[[str], object] | None = None,
+    lines: Mapping[str, Line] | None = None,
 ) -> Machine:
     """The plan's system on its engine; `console` gets what machines beside it say. EngineError or
     ImageError if it cannot be had."""
@@ -317,7 +336,13 @@ def open_machine(
         image = plan.image if plan.inputs is None else Inputs(plan.image, list(plan.inputs))
         prompt = plan.audit is not None and plan.audit.on_full == "stop"
         return unicorn.Machine(
-            image, seed=plan.seed, policy_at=policies, isolate=plan.isolate, prompt=prompt
+            image,
+            seed=plan.seed,
+            policy_at=policies,
+            isolate=plan.isolate,
+            prompt=prompt,
+            models=plan.attached.load(),
+            lines=lines,
         )
     from khs.engine import qemu
 
@@ -329,20 +354,11 @@ def open_machine(
         policy_at=policies,
         accel=plan.accel,
         control=plan.control,
+        serial=coroutines(lines or {}),
     )
 
 
 def check_devices(plan: Plan) -> None:
-    """KhsError if partitions have devices and the engine has none: they would fault at once."""
-    owners = {
-        name: about["devices"]
-        for name, about in plan.archive.manifest["partitions"].items()
-        if about["devices"]
-    }
-    if plan.engine == "qemu" or not owners:
-        return
-    told = "; ".join(f"{name}: {', '.join(devices)}" for name, devices in sorted(owners.items()))
-    raise KhsError(
-        f"the {plan.engine} engine has no devices, partitions would not find theirs ({told})\n"
-        "  help: --engine qemu; or without them, by an overlay: --with FILE, devices = []"
-    )
+    """KhsError if partitions have devices and the engine has no model of one."""
+    if plan.engine == "unicorn":
+        check_modelled(plan.archive.manifest, plan.attached)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from khs.bench import boards, crowd, debug, rival
+from khs.bench import boards, crowd, debug, hil, rival
 from khs.bench.figures import Figure
 from khs.bench.load import BENCH, BOARDS, Load, Run, bare, beside_bare, booted, under_kernel
 from khs.engine.native import Host
@@ -143,6 +143,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "tracing": tracing,
     "crowd": lambda: itertools.chain.from_iterable(map(crowd.crowd, BOARDS)),
     "debug": debug.debug,
+    "hil": hil.figures,
     "boards": boards.boards,
     "qiling": rival.qiling,
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from khs.cli import common, options
-from khs.cli.run import Isolate, ShowConsole, TraceFile
+from khs.cli.run import DeviceModels, Isolate, ShowConsole, TraceFile
 
 if TYPE_CHECKING:
     from khs.record import Recording
@@ -29,6 +29,7 @@ def replay(
     trace: TraceFile = None,
     isolate: Isolate = False,
     console: ShowConsole = False,
+    device: DeviceModels = None,
     as_json: options.Json = False,
 ) -> int:
     """Run a recorded run again, and check that it comes to the same trace.
@@ -45,11 +46,14 @@ def replay(
     """
     from khs import record
     from khs import replay as replays
+    from khs.attached import attached
     from khs.cli.progress import Reporter
 
     recorded = record.read(recording)
     other = None if policy is None else replays.read(recorded, policy)
-    plan = replays.plan(recorded, isolate=isolate, trace=trace)
+    plan = replays.plan(
+        recorded, isolate=isolate, trace=trace, attached=attached(devices=device or [])
+    )
     show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
     told = show if console else None
     with Reporter(quiet=as_json, live=not console) as reporter:

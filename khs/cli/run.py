@@ -52,6 +52,19 @@ Accel: TypeAlias = Annotated[
     str | None,
     typer.Option(help="QEMU's accelerator: tcg, the default, is exact; kvm and others are not."),
 ]
+Serial: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PARTITION.DEVICE=URL",
+        help="Join a serial port: -, file:IN,OUT or a URL of pyserial; repeatable.",
+    ),
+]
+DeviceModels: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PARTITION.DEVICE=FILE", help="A model of the device in Python; repeatable."
+    ),
+]
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
@@ -77,6 +90,8 @@ def run(
     record: Record = None,
     console: ShowConsole = False,
     accel: Accel = None,
+    serial: Serial = None,
+    device: DeviceModels = None,
     gdb: GdbPort = None,
     as_json: options.Json = False,
 ) -> int:
@@ -94,14 +109,16 @@ def run(
         khs run mysystem --trace run.trace --audit audit.jsonl
         khs run mysystem --policy-at 100=stricter.psl
         khs run mysystem --record kept
+        khs run uart --serial driver.uart3=-
         khs run iot-gateway --gdb 1234
     """
     from khs import runs, swaps
+    from khs.attached import attached
     from khs.cli.progress import Reporter
     from khs.image import open_system
 
     layers = common.layers(system, overlays)
-    with Reporter(quiet=as_json, live=not console) as reporter:
+    with Reporter(quiet=as_json, live=not (console or serial)) as reporter:
         archive = open_system(system, layers, board, progress=reporter.step)
         plan = runs.plan(
             archive,
@@ -115,12 +132,15 @@ def run(
             record=record,
             source=_source(system, board, layers),
             accel=accel,
+            attached=attached(serial or [], device or []),
         )
         runs.check_devices(plan)
         if gdb is not None:
             return _debugged(plan, gdb, system, layers, board, policy_at, as_json)
         reporter.step(f"running {plan.frames} frames")
-        ran = runs.run(plan, reporter.frames, _show(as_json) if console else None)
+        show = _show(as_json) if console else None
+        out = sys.stderr.buffer if as_json else None
+        ran = runs.run(plan, reporter.frames, show, common.note, out)
     _report(ran, as_json)
     return _end(ran, plan)
 
@@ -143,8 +163,14 @@ def _debugged(
     from khs.cli.debug import with_texts
     from khs.debug import live
     from khs.debug.rsp.server import address
+    from khs.errors import KhsError
     from khs.image.open import find_system
 
+    if plan.attached.serial or plan.attached.models:
+        raise KhsError(
+            "--gdb goes back in time, and what is outside cannot: no --serial, no --device\n"
+            "  help: record the run with --record, and debug the recording"
+        )
     debuggee = with_texts(plan, find_system(system), layers, board, policy_at or [])
     outcome = live.serve([debuggee], address(gdb), common.note)
     (ran,) = outcome.rans

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from khs.engine.unicorn import Image
+if TYPE_CHECKING:
+    from khs.engine.unicorn import Image
 
 #: Tick, number of the input, bytes.
 Stamped = tuple[int, int, bytes]

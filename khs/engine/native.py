@@ -17,7 +17,10 @@ from pathlib import Path
 
 from khs.engine.signatures import SIGNATURES
 from khs.engine.structures import (
+    DeviceCalls,
+    DeviceCounts,
     HostBytes,
+    HostDevice,
     HostError,
     HostEvents,
     HostOptions,
@@ -145,6 +148,9 @@ class Host:
     ) -> None:
         """Raises LoadError if the library refuses the system."""
         self.library = self._lib = library()
+        self._run = self._lib.khs_host_run
+        self._boot = self._lib.khs_host_boot
+        self._calls: list[DeviceCalls] = []
         self._opened: int | None = None
         self._closing = threading.RLock()  # `stop` may be called by a signal handler in `close`
         images = (HostBytes * max(len(policies), 1))(*map(_bytes, policies))
@@ -160,6 +166,7 @@ class Host:
             text = error.text.decode(errors="replace")
             raise LoadError(Failure(error.failure), partition, int(error.where), text)
         self.partitions = int(self.status().partitions)
+        self._buffer = ctypes.create_string_buffer(1 << 16)
 
     def __enter__(self) -> Host:
         return self
@@ -198,11 +205,11 @@ class Host:
 
     def boot(self) -> None:
         """Takes the system to tick 0. Raises EngineError if the policy does not fit it."""
-        check_boot(int(self._lib.khs_host_boot(self.handle)))
+        check_boot(int(self._boot(self.handle)))
 
     def run(self, frames: int = NEVER, until: int = NEVER) -> End:
         """Until so many major frames are complete, or tick `until`; drain events afterwards."""
-        return End(self._lib.khs_host_run(self.handle, frames, until))
+        return End(self._run(self.handle, frames, until))
 
     def stop(self) -> None:
         """Makes `run` return soon, with End.INTERRUPTED. From any thread, at any time."""
@@ -250,6 +257,48 @@ class Host:
     def packet_most(self) -> int:
         """Bytes that a packet of `serve` has at most."""
         return int(self._lib.khs_host_packet_most(self.handle))
+
+    # ------------------------------------------------------------ devices
+
+    def add_device(self, device: HostDevice, calls: DeviceCalls | None = None) -> int | None:
+        """Its number; None if the partition cannot have it. `calls`: a model outside. Before
+        `boot`."""
+        number = int(self._lib.khs_host_device_add(self.handle, device, calls))
+        if number == NONE:
+            return None
+        if calls is not None and not self._calls:
+            # The lock of Python stays taken in between: to get it back for each access would make
+            # the run wait for every other thread.
+            held = ctypes.PyDLL(str(LIBRARY))
+            for function in (self._lib.khs_host_run, self._lib.khs_host_boot):
+                same = getattr(held, function.__name__)
+                same.restype, same.argtypes = function.restype, function.argtypes
+            self._run, self._boot = held.khs_host_run, held.khs_host_boot
+        if calls is not None:
+            self._calls.append(calls)
+        return number
+
+    def device_target(self, device: int) -> int:
+        """The target for `add_input`."""
+        return int(self._lib.khs_host_device_target(self.handle, device))
+
+    def device_output(self, device: int) -> bytes:
+        """What it has sent to the outside since the last time."""
+        taken = b""
+        while count := self._lib.khs_host_device_output(
+            self.handle, device, self._buffer, len(self._buffer)
+        ):
+            taken += self._buffer.raw[:count]
+        return taken
+
+    def device_put(self, device: int, data: bytes) -> bool:
+        """For models outside: sends bytes to the outside."""
+        return bool(self._lib.khs_host_device_put(self.handle, device, data, len(data)))
+
+    def device_counts(self, device: int) -> DeviceCounts:
+        counts = DeviceCounts()
+        self._lib.khs_host_device_count(self.handle, device, counts)
+        return counts
 
     # ------------------------------------------------------------ looking
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_uint32, c_uint64, c_void_p
 
 from khs.engine.structures import (
+    DeviceCalls,
+    DeviceCounts,
     Goal,
     Halt,
     HostBytes,
+    HostDevice,
     HostError,
     HostEvents,
     HostNoted,
@@ -28,6 +31,11 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "close": (None, [_HOST]),
     "input": (c_bool, [_HOST, _U64, _U32, c_char_p, _U32]),
     "policy_at": (c_bool, [_HOST, _U64, _U32]),
+    "device_add": (_U32, [_HOST, POINTER(HostDevice), POINTER(DeviceCalls)]),
+    "device_target": (_U32, [_HOST, _U32]),
+    "device_output": (_U64, [_HOST, _U32, c_void_p, _U64]),
+    "device_put": (c_bool, [_HOST, _U32, c_char_p, _U64]),
+    "device_count": (c_bool, [_HOST, _U32, POINTER(DeviceCounts)]),
     "boot": (_U32, [_HOST]),
     "run": (_U32, [_HOST, _U64, _U64]),
     "stop": (None, [_HOST]),

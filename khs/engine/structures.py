@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from ctypes import POINTER, Structure, c_char, c_char_p, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char,
+    c_char_p,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 
 
 class HostBytes(Structure):
@@ -89,6 +98,50 @@ class Ending(Structure):
     """khs_host_ending: the last packet of a confined child."""
 
     _fields_ = (("boot_status", c_uint32), ("end", c_uint32), ("status", Status))
+
+
+class HostDevice(Structure):
+    """khs_host_device."""
+
+    _fields_ = (
+        ("partition", c_uint32),
+        ("model", c_uint32),
+        ("is_io", c_uint32),
+        ("irq", c_uint32),
+        ("address", c_uint64),
+        ("size", c_uint64),
+    )
+
+
+class DeviceSaid(Structure):
+    """khs_host_device_said."""
+
+    _fields_ = (("next", c_uint64), ("line", c_uint64))
+
+
+class DeviceCalls(Structure):
+    """khs_host_device_calls."""
+
+    _fields_ = (
+        ("reset", CFUNCTYPE(None, c_uint32)),
+        ("read", CFUNCTYPE(c_uint32, c_uint32, c_uint32, c_uint32, c_uint64)),
+        ("write", CFUNCTYPE(None, c_uint32, c_uint32, c_uint32, c_uint32, c_uint64)),
+        ("advance", CFUNCTYPE(None, c_uint32, c_uint64)),
+        ("input", CFUNCTYPE(None, c_uint32, c_void_p, c_uint32, c_uint64)),
+        ("said", POINTER(DeviceSaid)),
+    )
+
+
+class DeviceCounts(Structure):
+    """khs_host_device_counts."""
+
+    _fields_ = (
+        ("accesses", c_uint64),
+        ("received", c_uint64),
+        ("waiting", c_uint64),
+        ("sent", c_uint64),
+        ("overruns", c_uint64),
+    )
 
 
 class Timing(Structure):

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from khs.engine.device import Device
+from khs.engine.devices import Devices
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
+from khs.engine.lines import Exchange, Line
 from khs.engine.native import NEVER, Drained, End, Host, LoadError, Options
 from khs.engine.result import Result, Tally
 from khs.engine.structures import Status, View
@@ -43,7 +46,9 @@ class Machine:
     `policy_at`: policies from outside by the major frame at whose beginning they come into force,
     from 1 on. `isolate`: guests run in a child process that can do nothing else. `prompt`: events
     are drained at the end of every major frame, so that a sink that stops the run ends it there;
-    isolated guests are ahead of their sink by what the ring and the pipe hold.
+    isolated guests are ahead of their sink by what the ring and the pipe hold. `models`: devices in
+    Python, by PARTITION.DEVICE; `lines`: what devices are joined to, likewise. Machines with either
+    run here, not isolated. What comes in through lines joins `inputs`.
     """
 
     engine = "unicorn"
@@ -56,6 +61,8 @@ class Machine:
         policy_at: Mapping[int, bytes] | None = None,
         isolate: bool = False,
         prompt: bool = False,
+        models: Mapping[str, Device] | None = None,
+        lines: Mapping[str, Line] | None = None,
         options: Options | None = None,
     ) -> None:
         """Raises EngineError if the archive cannot be run."""
@@ -71,11 +78,30 @@ class Machine:
             self.host = Host(archive.config, archive.memory, policies, options)
         except LoadError as error:
             raise EngineError(self._refusal(error)) from error
+        if isolate and (models or lines):
+            self.host.close()
+            raise EngineError(
+                "isolated guests have neither models in Python nor lines to the outside"
+            )
         if self.host.partitions != len(self._names):
             raise EngineError("the archive's manifest names other partitions than config.bin holds")
         #: What comes from outside, in the order of its ticks.
         self.inputs = sorted(archive.inputs, key=lambda row: row[0])
-        self._add_inputs()
+        try:
+            self.devices = Devices(self.host, manifest, models or {})
+            self.devices.check(lines or {})
+        except EngineError:
+            self.host.close()
+            raise
+        self._exchange: Exchange | None = None
+        self._live = any(line.live for line in (lines or {}).values())
+        if lines:
+            self._exchange = Exchange(
+                self.host, self.devices, lines, self.inputs, int(manifest["clock_hz"])
+            )
+            self.inputs = self._exchange.inputs
+        else:
+            self._add_inputs()
         for number, (frame, _) in enumerate(swaps, len(archive.policies)):
             if not self.host.policy_at(frame, number):
                 raise EngineError(f"no policy can come into force at major frame {frame}")
@@ -141,7 +167,7 @@ class Machine:
         else:
             tally, status, views = self._run_here(frames, take, progress)
         return self._result(
-            tally, status, views, self._interrupted, True, time.perf_counter() - began
+            tally, status, views, self._interrupted, not self._live, time.perf_counter() - began
         )
 
     def result(
@@ -212,12 +238,18 @@ class Machine:
         tally = self.boot()
         while True:
             target = min(frames, self.host.status().frames + self._step)
-            end = self.host.run(target, until)
+            stride = until if self._exchange is None else min(until, self._exchange.begin())
+            end = self.host.run(target, stride)
             for drained in self.host.drain():
                 tally.add(drained)
                 take(drained)
+            self.devices.check_models()
+            sent = self.devices.fetch()
+            if self._exchange is not None:
+                self._exchange.end(sent)
             reached()
-            partly = end is End.REACHED and self.host.status().frames == target < frames
+            status = self.host.status()
+            partly = end is End.REACHED and status.frames < frames and status.tick < until
             if end not in (End.YIELDED, End.DRAIN) and not partly:
                 return end
 

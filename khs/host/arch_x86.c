@@ -173,18 +173,32 @@ static bool on_illegal(uc_engine *uc, void *data)
     return false;
 }
 
-/* Port I/O is refused before; should it get this far, it would still do nothing. */
+/* On the twin ports of others are refused before; the main engine has seen this instruction with a port
+ * of the partition's own. It goes on to the instruction behind it, where there is a hook. */
+static uint32_t refuse_port(khs_cpu *cpu, uc_engine *uc)
+{
+    cpu->spoilt = uc_reg_read(uc, UC_X86_REG_RAX, &cpu->rax) == UC_ERR_OK;
+    fault_here(cpu, uc, KHS_FAULT_PRIVILEGED, PROTECTION);
+    return (uint32_t)cpu->rax;
+}
+
 static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *data)
 {
-    (void)port, (void)size;
-    fault_here(data, uc, KHS_FAULT_PRIVILEGED, PROTECTION);
-    return 0;
+    khs_cpu *cpu = data;
+    khs_device *device = khs_device_at_port(cpu->host, cpu->partition, port, (uint32_t)size);
+    if (device != NULL)
+        return khs_device_port_read(device, uc, port, (uint32_t)size);
+    return refuse_port(cpu, uc);
 }
 
 static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void *data)
 {
-    (void)port, (void)size, (void)value;
-    fault_here(data, uc, KHS_FAULT_PRIVILEGED, PROTECTION);
+    khs_cpu *cpu = data;
+    khs_device *device = khs_device_at_port(cpu->host, cpu->partition, port, (uint32_t)size);
+    if (device != NULL)
+        khs_device_port_write(device, uc, port, (uint32_t)size, value);
+    else
+        refuse_port(cpu, uc);
 }
 
 /* As with SYSENTER_CS = 0. */

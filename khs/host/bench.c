@@ -26,8 +26,8 @@ static void on_syscall(uc_engine *uc, void *data)
 /* Takes the partition to its entry point as a start does. */
 static khs_cpu *fresh(khs_host *host, uint32_t partition)
 {
-    if (partition >= host->config->partitions.count)
-        return NULL;
+    if (partition >= host->config->partitions.count || host->device_count > 0)
+        return NULL; /* devices need the kernel's time */
     khs_port_start(host, partition, false);
     khs_cpu *cpu = host->cpus[partition];
     return cpu != NULL && cpu->main != NULL ? cpu : NULL;

@@ -24,6 +24,7 @@ bool khs_cpu_open(khs_cpu *cpu)
     if (cpu->main == NULL) {
         cpu->main = khs_engine_open(cpu, KHS_ENGINE_MAIN);
         cpu->hooked_count = 0;
+        khs_sites_forget(cpu);
     }
     if (cpu->main != NULL && cpu->transfer == NULL && uc_context_alloc(cpu->main, &cpu->transfer) != UC_ERR_OK)
         cpu->transfer = NULL;
@@ -53,5 +54,6 @@ void khs_cpu_close(khs_cpu *cpu)
     khs_cpu_close_engines(cpu);
     khs_context_free(cpu->transfer);
     khs_context_free(cpu->interrupted);
+    khs_sites_forget(cpu);
     free(cpu);
 }

@@ -164,8 +164,10 @@ static bool settle(khs_host *host)
         while (next.kind == KHS_PAUSE && khs_now(host->core) < debug->target);
     if (next.kind == KHS_DRAIN)
         return false;
-    if (debug->halt.settled && next.kind == KHS_PAUSE && khs_frames(host->core) < debug->goal.frames)
+    if (debug->halt.settled && next.kind == KHS_PAUSE && khs_frames(host->core) < debug->goal.frames) {
+        khs_devices_look(host, debug->target);
         khs_deliver(host->core);
+    }
     debug->halt.tick = debug->target;
     if (debug->halt.partition == KHS_NONE)
         debug->halt.partition = khs_window(host->core);
@@ -212,14 +214,13 @@ static bool run_guest(khs_host *host)
 static bool find_next(khs_host *host)
 {
     const khs_host_goal *goal = &host->debug.goal;
+    khs_host_settle(host);
     if (!host->is_next_known) {
         if (khs_frames(host->core) >= goal->frames) {
             stop(host, KHS_CAUSE_END, 0, 0);
             return true;
         }
-        uint64_t frame_end = khs_frame_end(host->core);
-        host->limit = goal->until < frame_end ? goal->until : frame_end;
-        host->next = khs_host_next(host);
+        khs_host_find(host, goal->until);
     }
     host->is_next_known = false;
     if (khs_debug_notes(host))
@@ -263,6 +264,7 @@ void khs_host_debug(khs_host *host, const khs_host_goal *goal, khs_host_halt *ha
     if (host->taken)
         khs_drained(host->core);
     host->taken = false;
+    khs_devices_discard(host);
     if (!khs_guard_enter(&host->guard))
         return;
     bool stops = !(goal->move & KHS_HOST_PASSING);

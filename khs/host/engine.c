@@ -185,6 +185,8 @@ static bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tl
         granted |= UC_PROT_READ | UC_PROT_WRITE;
     else if (khs_guest_at(cpu->host, cpu->partition, address, KHS_R | KHS_X, &room) != NULL)
         granted |= UC_PROT_READ | UC_PROT_EXEC;
+    else if (khs_devices_hold(cpu->host, cpu->partition, address))
+        granted |= UC_PROT_READ | UC_PROT_WRITE;
     granted &= ~((watched & KHS_HOST_WRITES ? UC_PROT_WRITE : 0u) | (watched & KHS_HOST_READS ? UC_PROT_READ : 0u));
     *entry = (uc_tlb_entry){.paddr = address, .perms = (uc_prot)granted};
     return true;
@@ -266,7 +268,7 @@ uc_engine *khs_engine_open(khs_cpu *cpu, enum khs_engine_kind kind)
     if (uc == NULL)
         return NULL;
     /* Hooks are seen only by code translated after them. */
-    if (add_hooks(cpu, uc, kind) && map_regions(cpu, uc) && set_exits(cpu->exits, uc) &&
+    if (add_hooks(cpu, uc, kind) && map_regions(cpu, uc) && khs_devices_map(cpu, uc) && set_exits(cpu->exits, uc) &&
         uc_context_restore(uc, host->initial) == UC_ERR_OK)
         return uc;
     uc_close(uc);
@@ -352,7 +354,12 @@ void khs_engine_start(khs_cpu *cpu, uc_engine **engine)
     guard->armed = 1;
     uc_err err = uc_emu_start(*engine, cpu->pc, 0, 0, 0);
     guard->armed = 0;
-    if (cpu->reason == KHS_RUNNING_ON)
+    if (KHS_RARE(cpu->spoilt))
+        uc_reg_write(*engine, UC_X86_REG_RAX, &cpu->rax);
+    cpu->spoilt = false;
+    if (cpu->reason == KHS_AT_DEVICE)
+        khs_access_stopped(cpu, engine_pc(cpu, *engine));
+    else if (cpu->reason == KHS_RUNNING_ON)
         came_back(cpu, *engine, err);
     else if (cpu->reason != KHS_AT_BUDGET && cpu->reason != KHS_AT_KERNEL)
         cpu->left = cpu->kept;

@@ -44,14 +44,15 @@ static void after_touch(khs_cpu *cpu)
 /* Instruction by instruction, for at most `limit` ticks. */
 static void on_twin(khs_cpu *cpu, uint64_t limit)
 {
-    uint64_t rest = cpu->left > limit ? cpu->left - limit : 0;
-    cpu->left -= rest;
+    cpu->aside = cpu->left > limit ? cpu->left - limit : 0;
+    cpu->left -= cpu->aside;
     khs_engine_start(cpu, twin_of(cpu));
     if (KHS_RARE(cpu->touch.any))
         after_touch(cpu);
-    cpu->left += rest;
-    if (cpu->reason == KHS_AT_BUDGET && rest > 0)
+    if (cpu->reason == KHS_AT_BUDGET && cpu->aside > 0)
         cpu->reason = KHS_RUNNING_ON;
+    cpu->left += cpu->aside;
+    cpu->aside = 0;
 }
 
 /* The main engine stopped before a block: too long for the budget, or not all of it is
@@ -119,6 +120,20 @@ static void past_guard(khs_cpu *cpu)
     from_twin(cpu);
 }
 
+/* The main engine stopped before an instruction that accesses a device. */
+static void before_access(khs_cpu *cpu)
+{
+    uint64_t pc = cpu->pc;
+    cpu->unknown = 0;
+    cpu->sited = false;
+    cpu->reason = KHS_RUNNING_ON;
+    if (!to_twin(cpu))
+        return;
+    on_twin(cpu, 1);
+    from_twin(cpu);
+    khs_access_done(cpu, pc);
+}
+
 static void advance(khs_cpu *cpu)
 {
     uint64_t left = cpu->left, pc = cpu->pc;
@@ -131,6 +146,8 @@ static void advance(khs_cpu *cpu)
         before_block(cpu);
     if (KHS_RARE(cpu->reason == KHS_AT_GUARD))
         past_guard(cpu);
+    if (KHS_RARE(cpu->reason == KHS_AT_DEVICE))
+        before_access(cpu);
     if (KHS_RARE(ran_off(cpu)))
         up_to_edge(cpu);
     if (KHS_RARE(cpu->reason == KHS_RUNNING_ON && cpu->left == left && cpu->pc == pc))
@@ -184,6 +201,8 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
 {
     cpu->left = cpu->budget = budget;
     cpu->reason = KHS_RUNNING_ON;
+    cpu->site = NULL;
+    cpu->cut = false;
     cpu->now = (khs_block){.pc = cpu->pc};
     cpu->touch.any = false;
     if (KHS_RARE(cpu->refused.kind != 0) && khs_at_break(cpu)) {

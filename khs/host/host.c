@@ -164,6 +164,7 @@ void khs_host_close(khs_host *host)
         free(host->policies[i].data);
     for (uint64_t i = 0; i < host->input_count; i++)
         free((void *)host->inputs[i].data);
+    khs_devices_close(host);
     free(host->guard.stack);
     free(host->policies);
     free(host->inputs);
@@ -183,7 +184,7 @@ void khs_host_close(khs_host *host)
 
 static bool acceptable(const khs_host *host, const khs_input *input)
 {
-    if (input->target >= host->config->inputs.count)
+    if (input->target >= host->config->inputs.count + host->device_count)
         return false;
     if (host->booted && input->tick < khs_now(host->core))
         return false;
@@ -231,6 +232,8 @@ uint32_t khs_host_boot(khs_host *host)
 {
     for (uint32_t i = 0; i < host->memory.count; i++)
         khs_memory_reset(&host->memory, i);
+    if (!khs_devices_reset(host))
+        return KHS_NO_MEMORY;
     host->taken = false;
     host->debug.fault_at = KHS_HOST_NEVER;
     host->debug.halt.cause = 0;

@@ -79,6 +79,65 @@ KHS_API bool khs_host_policy_at(khs_host *host, uint64_t frame, uint32_t policy)
 /* Takes the system to tick 0, again if it has already run; inputs and swaps are kept. */
 KHS_API uint32_t khs_host_boot(khs_host *host); /* khs_status */
 
+/* ------------------------------------------------------------ devices */
+
+/* Whose registers or ports they are, and what is behind them. */
+enum khs_host_model {
+    KHS_HOST_OUTSIDE = 0, /* the caller, see khs_host_device_calls */
+    KHS_HOST_IMX_UART,
+    KHS_HOST_16550,
+};
+
+typedef struct khs_host_device {
+    uint32_t partition;
+    uint32_t model; /* enum khs_host_model */
+    uint32_t is_io; /* x86 ports, not memory */
+    uint32_t irq;   /* of the partition's virtual interrupts; KHS_NONE if it has none */
+    uint64_t address;
+    uint64_t size;
+} khs_host_device;
+
+/* What a model outside tells with each call: its line, and when it wants to be called next, in
+ * absolute ticks, UINT64_MAX for never. */
+typedef struct khs_host_device_said {
+    uint64_t next;
+    uint64_t line;
+} khs_host_device_said;
+
+/* Called in the thread that runs the host, with the number of the device and the tick. They are
+ * to keep `said` up to date and must not call the host, but for khs_host_device_put and
+ * khs_host_stop. An access lies within the device and is aligned to its size: 1, 2, 4 bytes; wider
+ * ones come in parts. */
+typedef struct khs_host_device_calls {
+    void (*reset)(uint32_t device);
+    uint32_t (*read)(uint32_t device, uint32_t offset, uint32_t size, uint64_t tick);
+    void (*write)(uint32_t device, uint32_t offset, uint32_t size, uint32_t value, uint64_t tick);
+    void (*advance)(uint32_t device, uint64_t tick); /* said.next has come */
+    void (*input)(uint32_t device, const void *data, uint32_t size, uint64_t tick);
+    khs_host_device_said *said; /* kept by the caller as long as the host lives */
+} khs_host_device_calls;
+
+/* Gives a partition a device, before the system is booted. The number of the device, counted from
+ * 0; KHS_NONE if that cannot be. */
+KHS_API uint32_t khs_host_device_add(khs_host *host, const khs_host_device *device, const khs_host_device_calls *calls);
+/* The target of outside inputs to it: devices follow the inputs of config.bin. */
+KHS_API uint32_t khs_host_device_target(const khs_host *host, uint32_t device);
+
+/* Takes out up to `size` bytes that the device sent to the outside. A run comes back with
+ * KHS_HOST_YIELDED if there are many, and again until they are taken. */
+KHS_API uint64_t khs_host_device_output(khs_host *host, uint32_t device, void *buffer, uint64_t size);
+/* For models outside: bytes to the outside. False if there is no room. */
+KHS_API bool khs_host_device_put(khs_host *host, uint32_t device, const void *data, uint64_t size);
+
+typedef struct khs_host_device_counts {
+    uint64_t accesses;
+    uint64_t received; /* bytes from outside, that the device took */
+    uint64_t waiting;  /* and that it did not take so far */
+    uint64_t sent;
+    uint64_t overruns; /* characters lost, as the driver did not fetch them in time */
+} khs_host_device_counts;
+KHS_API bool khs_host_device_count(const khs_host *host, uint32_t device, khs_host_device_counts *counts);
+
 enum khs_host_end {
     KHS_HOST_REACHED = 0, /* the frames or ticks asked for have passed */
     KHS_HOST_DRAIN,       /* the event ring is full */

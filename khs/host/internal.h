@@ -116,41 +116,7 @@ typedef struct khs_isa {
 
 extern const khs_isa khs_isa_armv7, khs_isa_x86, khs_isa_x64;
 
-/* x86: ring 3, flat segments, empty descriptor tables, SSE on, clock and I/O trapped. */
-#define KHS_X86_EFLAGS 0x202u
-bool khs_x86_user_mode(uc_engine *uc, bool wide);
-
-/* x86_code.c: lengths of instructions, as the engine told them. */
-#define KHS_X86_LONGEST 15u
-/* The twin is about to run an instruction, which is learned if it is new. False if that must
- * not be, or not yet; then the engine stops before it. */
-bool khs_x86_admit(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size);
-/* The first byte behind the prefixes. */
-uint8_t khs_x86_opcode_at(khs_cpu *cpu, uint64_t pc);
-/* From one known instruction to the next until `to` is reached: where that ends, and over
- * how many it went. */
-uint64_t khs_x86_walk(khs_cpu *cpu, uint64_t from, uint64_t to, uint32_t *count);
-/* The instruction of the current block that ends at `end`. */
-uint64_t khs_x86_ending_at(khs_cpu *cpu, uint64_t end);
-/* Gives the instruction that kept a block from being known the hook that it needs. */
-void khs_x86_prepare(khs_cpu *cpu);
-
-/* Whether each instruction of a block can be begun again after an access to memory that the engine
- * refused: the flags of some are lost then. */
-bool khs_x86_restarts(khs_cpu *cpu, uint64_t pc, uint64_t end);
-
-/* x86_rules.c: what may become of an instruction, by its first bytes. The last of them may
- * be its opcode, then there are more to look at, which are none of its. */
-#define KHS_X86_FETCHED (KHS_X86_LONGEST + 2u)
-enum khs_x86_rule {
-    KHS_X86_REFUSED = 1, /* never carried out; `fault` says as what */
-    KHS_X86_STEPPED = 2, /* on the twin alone */
-    KHS_X86_FIRST = 4,   /* on the twin only as the first after it was started */
-    KHS_X86_HOOKED = 8,  /* on the main engine only with a hook of its own */
-};
-uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault);
-const uint8_t *khs_x86_opcode(const uint8_t *code, bool wide);
-bool khs_x86_may_restart(const uint8_t *opcode); /* see khs_x86_restarts */
+#include "x86.h"
 
 /* ------------------------------------------------------------ scan.c */
 
@@ -181,6 +147,7 @@ enum khs_reason {
     KHS_AT_BREAK,  /* before an instruction that a debugger asked for */
     KHS_AT_WATCH,  /* behind one that touched what a debugger watches */
     KHS_AT_GUARD,  /* in the midst of one that touches a page with something of that */
+    KHS_AT_DEVICE, /* before an access to a device, which the twin has to make */
 };
 
 /* What the kernel did to a CPU in the middle of a hook, where its context is in use. */
@@ -192,6 +159,8 @@ typedef struct khs_postponed {
     uint32_t irq;
     uint64_t handler;
 } khs_postponed;
+
+#include "access.h"
 
 #define KHS_BLOCKS 16384u
 #define KHS_HOOKED 64u
@@ -211,6 +180,13 @@ struct khs_cpu {
     uint32_t reason;             /* enum khs_reason */
     uint64_t budget;             /* of the run, or since the last hypercall */
     bool in_hook;                /* the kernel is at work inside a hook */
+    uint64_t aside;  /* ticks that are left, but not for the twin's present run */
+    khs_site *site;  /* that is being executed, while `left` is `site_left` */
+    uint64_t site_left;
+    bool cut;        /* the budget ends within this block: the hook behind the site stops */
+    bool sited;      /* the twin made an access */
+    bool spoilt;     /* x86: `in` faulted, and what it puts into rax it must not have */
+    uint64_t rax;
     khs_postponed postponed;
     khs_latch fault;
     uint64_t flags; /* at the last hypercall, see khs_isa.trapped */
@@ -242,6 +218,8 @@ struct khs_cpu {
     uint64_t blocks[KHS_BLOCKS]; /* x86: what is known of blocks, see arch_x86.c */
     uint64_t hooked[KHS_HOOKED]; /* x86: instructions with hooks of their own on `main` */
     uint32_t hooked_count;
+    khs_site *sites; /* KHS_SITES; NULL until there is one */
+    khs_seen seen[KHS_SEEN];
 };
 
 enum khs_engine_kind {
@@ -309,6 +287,11 @@ bool khs_host_trap(khs_cpu *cpu, uc_engine *uc);
 bool khs_host_is_due(const khs_host *host);
 /* What is next, up to host->limit. */
 khs_action khs_host_next(khs_host *host);
+/* For devices, which are looked at between two of these: what is left to be dealt with at this tick,
+ * which makes host->next known if it is not done with that; then what comes next, up to `until` or
+ * the end of the major frame. */
+void khs_host_settle(khs_host *host);
+void khs_host_find(khs_host *host, uint64_t until);
 /* Runs the partition that host->next says; afterwards host->next may be known already. */
 void khs_host_guest(khs_host *host);
 uint64_t khs_host_ns(void);
@@ -423,6 +406,10 @@ struct khs_host {
     khs_snapshot *recent; /* with which the next one shares what has not changed */
     uint64_t kept_bytes;  /* of all */
     uint64_t context_size;
+    khs_device **devices;
+    struct khs_device_state *device_states; /* by device; from the first boot on */
+    uint32_t device_count;
+    bool is_full; /* a device has much output that nobody has fetched */
 
     uint8_t *parts; /* drain.c; behind them the notable records */
     uint64_t parts_room;

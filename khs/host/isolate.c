@@ -142,6 +142,7 @@ static uint32_t run(khs_host *host, uint64_t frames, uint64_t until, int fd)
 {
     for (;;) {
         uint32_t end = khs_host_run(host, frames, until);
+        khs_devices_discard(host);
         if (!drain(host, fd) || !progress(host, fd))
             return KHS_HOST_INTERRUPTED;
         if (end != KHS_HOST_DRAIN && end != KHS_HOST_YIELDED)

@@ -65,6 +65,7 @@ void khs_port_start(void *port, uint32_t partition, bool warm)
 {
     khs_host *host = port;
     reset_memory(host, partition, warm);
+    khs_devices_start(host, partition);
     khs_cpu *cpu = khs_cpu_of(host, partition);
     if (cpu == NULL)
         return;
@@ -126,18 +127,23 @@ void khs_port_interrupt(void *port, uint32_t partition, uint64_t handler, uint32
     cpu->host->arch->enter(cpu, handler, sp, irq, false);
 }
 
-void khs_port_interrupt_return(void *port, uint32_t partition)
+static void restore(khs_cpu *cpu)
 {
-    khs_cpu *cpu = live(port, partition);
-    if (cpu == NULL || cpu->interrupted == NULL)
-        return; /* nothing was ever saved */
-    if (cpu->in_hook) {
-        cpu->postponed.any = cpu->postponed.interrupt_return = true;
-        return;
-    }
     uc_context_restore(cpu->main, cpu->interrupted);
     cpu->pc = cpu->interrupted_pc;
     cpu->refused = cpu->interrupted_refused;
+}
+
+void khs_port_interrupt_return(void *port, uint32_t partition)
+{
+    khs_cpu *cpu = live(port, partition);
+    khs_devices_return(port, partition);
+    if (cpu == NULL || cpu->interrupted == NULL)
+        return; /* nothing was ever saved */
+    if (cpu->in_hook)
+        cpu->postponed.any = cpu->postponed.interrupt_return = true;
+    else
+        restore(cpu);
 }
 
 void khs_port_catch_up(khs_cpu *cpu)
@@ -145,7 +151,7 @@ void khs_port_catch_up(khs_cpu *cpu)
     khs_postponed todo = cpu->postponed;
     cpu->postponed = (khs_postponed){0};
     if (todo.interrupt_return)
-        khs_port_interrupt_return(cpu->host, cpu->partition);
+        restore(cpu);
     if (todo.start)
         khs_cpu_start(cpu);
     if (todo.interrupt) /* the kernel delivers it last, when the guest is about to run */

@@ -25,7 +25,7 @@ static uint64_t piece(uint64_t budget)
 
 bool khs_host_is_due(const khs_host *host)
 {
-    return host->spent >= STRIDE || atomic_load_explicit(&host->stop, memory_order_relaxed);
+    return host->spent >= STRIDE || host->is_full || atomic_load_explicit(&host->stop, memory_order_relaxed);
 }
 
 /* Tells the kernel. A fault takes the place of an instruction. */
@@ -51,6 +51,7 @@ bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)
         return false;
     host->guard.armed = 0; /* a crash of the kernel is none of the engine's */
     cpu->pc = khs_block_end(&cpu->now);
+    cpu->site = NULL; /* `left` begins anew */
     cpu->in_hook = true;
     tell(host, cpu, &(khs_return){.kind = KHS_RET_HYPERCALL, .number = number, .ticks = cpu->budget - cpu->left});
     host->next = khs_host_next(host);
@@ -73,6 +74,24 @@ khs_action khs_host_next(khs_host *host)
            khs_now(host->core) < host->limit)
         next = khs_next(host->core, host->limit); /* see hold.h */
     return next;
+}
+
+void khs_host_settle(khs_host *host)
+{
+    if (host->device_count == 0)
+        return;
+    host->limit = khs_now(host->core);
+    host->next = khs_host_next(host);
+    host->is_next_known = host->next.kind != KHS_PAUSE || (host->debug.notes && khs_debug_notes(host));
+}
+
+void khs_host_find(khs_host *host, uint64_t until)
+{
+    uint64_t frame_end = khs_frame_end(host->core);
+    host->limit = until < frame_end ? until : frame_end;
+    if (host->device_count > 0)
+        host->limit = khs_devices_look(host, host->limit);
+    host->next = khs_host_next(host);
 }
 
 void khs_host_guest(khs_host *host)
@@ -113,15 +132,14 @@ static uint32_t run(khs_host *host, uint64_t frames, uint64_t until)
             host->spent = 0;
             if (atomic_exchange(&host->stop, false))
                 return interrupted(host);
-            if (khs_host_ns() - began >= KHS_YIELD_NS)
+            if (host->is_full || khs_host_ns() - began >= KHS_YIELD_NS)
                 return KHS_HOST_YIELDED;
         }
+        khs_host_settle(host);
         if (!host->is_next_known) {
             if (khs_frames(host->core) >= frames)
                 return KHS_HOST_REACHED;
-            uint64_t frame_end = khs_frame_end(host->core);
-            host->limit = until < frame_end ? until : frame_end;
-            host->next = khs_host_next(host);
+            khs_host_find(host, until);
             host->spent += ACTION_COST;
         }
         host->is_next_known = false;

@@ -22,7 +22,7 @@ typedef struct khs_context {
     _Alignas(16) uint8_t context[];
 } khs_context;
 
-/* Areas are the regions, and behind them the state block. */
+/* Areas are the regions, and behind them the state blocks of the kernel and of the devices. */
 typedef struct khs_kept {
     uint32_t area;
     uint32_t number;
@@ -68,6 +68,11 @@ static khs_area area_of(const khs_host *host, uint32_t number)
 {
     if (number == host->memory.count)
         return (khs_area){.base = host->state, .size = khs_state_size(host->config)};
+    if (number > host->memory.count) {
+        khs_area devices = {0};
+        devices.base = (uint8_t *)khs_devices_block(host, &devices.size);
+        return devices;
+    }
     const khs_region_memory *region = &host->memory.regions[number];
     if (!region->writable)
         return (khs_area){.size = 0};
@@ -264,7 +269,7 @@ static bool keep(khs_host *host, khs_snapshot *snapshot)
     memcpy(snapshot->core, host->core, khs_core_size());
     snapshot->abandoned = host->abandoned;
     snapshot->fault_at = host->debug.fault_at;
-    for (uint32_t area = 0; area <= host->memory.count; area++)
+    for (uint32_t area = 0; area <= host->memory.count + 1u; area++)
         if (!keep_area(host, snapshot, area, &at))
             return false;
     for (uint32_t i = 0; i < partitions; i++)
@@ -387,7 +392,7 @@ bool khs_host_restore(khs_host *host, khs_snapshot *snapshot)
     uint32_t at = 0;
     bool fine = true;
     memcpy(host->core, snapshot->core, khs_core_size());
-    for (uint32_t area = 0; area <= host->memory.count; area++)
+    for (uint32_t area = 0; area <= host->memory.count + 1u; area++)
         put_area(host, snapshot, area, &at);
     host->abandoned = snapshot->abandoned;
     for (uint32_t i = 0; i < host->config->partitions.count; i++)

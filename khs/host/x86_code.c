@@ -7,6 +7,7 @@
 #define LENGTH 0x0fu
 #define FIRST 0x10u  /* KHS_X86_FIRST */
 #define HOOKED 0x20u /* KHS_X86_HOOKED */
+#define PORT 0x40u   /* KHS_X86_PORT: who runs it and with which registers decides each time */
 
 /* NULL where there is no code. */
 static uint8_t *entry_at(khs_cpu *cpu, uint64_t pc)
@@ -25,17 +26,25 @@ static uint32_t length_at(khs_cpu *cpu, uint64_t pc)
 
 /* ------------------------------------------------------------ hooks of instructions */
 
-static bool is_hooked(const khs_cpu *cpu, uint64_t pc)
+static bool is_hooked(khs_cpu *cpu, uint64_t pc)
 {
     uint32_t i = 0;
     while (i < cpu->hooked_count && cpu->hooked[i] != pc)
         i++;
-    return i < cpu->hooked_count;
+    return i < cpu->hooked_count || khs_site_is(cpu, pc);
 }
 
 static void on_hooked(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
     (void)uc, (void)pc, (void)size, (void)data; /* it is there for what Unicorn does around it */
+}
+
+/* Flags would have another form where this hook precedes an instruction that minds it. */
+static void prepare_port(khs_cpu *cpu, uint64_t pc, uint32_t length)
+{
+    const uint8_t *behind = entry_at(cpu, pc + length);
+    if (behind != NULL && *behind != 0 && !(*behind & FIRST) && khs_devices_have_ports(cpu->host, cpu->partition))
+        khs_site_add(cpu, pc, length);
 }
 
 /* Where there are more of them than anybody writes, what is left stays with the twin. */
@@ -44,6 +53,10 @@ void khs_x86_prepare(khs_cpu *cpu)
     uint64_t pc = cpu->unknown_from;
     const uint8_t *entry = entry_at(cpu, pc);
     uc_hook hook;
+    if (entry != NULL && (*entry & PORT)) {
+        prepare_port(cpu, pc, *entry & LENGTH);
+        return;
+    }
     if (entry == NULL || !(*entry & HOOKED) || cpu->hooked_count == KHS_HOOKED)
         return;
     if (uc_hook_add(cpu->main, &hook, UC_HOOK_CODE, (void *)on_hooked, cpu, pc, pc) == UC_ERR_OK &&
@@ -116,16 +129,29 @@ static void learn(khs_cpu *cpu, uint64_t pc, uint32_t size, uint32_t rules)
 {
     uint8_t *entry = entry_at(cpu, pc);
     if (entry != NULL && cpu->code_size - (pc - cpu->code_start) >= size)
-        *entry = (uint8_t)(size | (rules & KHS_X86_FIRST ? FIRST : 0) | (rules & KHS_X86_HOOKED ? HOOKED : 0));
+        *entry = (uint8_t)(size | (rules & KHS_X86_FIRST ? FIRST : 0) | (rules & KHS_X86_HOOKED ? HOOKED : 0) |
+                           (rules & KHS_X86_PORT ? PORT : 0));
 }
 
-static uint32_t rules_of(khs_cpu *cpu, uint64_t pc, uint32_t size, khs_latch *fault)
+static bool owns_port(khs_cpu *cpu, uc_engine *uc, const uint8_t *code)
+{
+    const uint8_t in_dx = 0x08; /* of the opcode */
+    const uint8_t *opcode = khs_x86_opcode(code, is_wide(cpu));
+    uint16_t port = opcode[1];
+    if (*opcode & in_dx)
+        uc_reg_read(uc, UC_X86_REG_DX, &port);
+    return khs_device_at_port(cpu->host, cpu->partition, port, khs_x86_port_width(code, is_wide(cpu))) != NULL;
+}
+
+static uint32_t rules_of(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size, khs_latch *fault)
 {
     uint8_t code[KHS_X86_FETCHED];
     if (size > KHS_X86_LONGEST)
         return 0; /* Unicorn tells no length of what is too long; it faults */
     fetch(cpu, pc, code);
     uint32_t rules = khs_x86_rules(code, is_wide(cpu), fault);
+    if ((rules & KHS_X86_PORT) && owns_port(cpu, uc, code))
+        rules = KHS_X86_PORT | KHS_X86_HOOKED;
     if (!(rules & (KHS_X86_REFUSED | KHS_X86_STEPPED)))
         learn(cpu, pc, size, rules);
     return rules;
@@ -135,9 +161,9 @@ bool khs_x86_admit(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size)
 {
     const uint8_t *entry = entry_at(cpu, pc);
     khs_latch fault = {.pc = pc};
-    if (entry != NULL && *entry != 0 && !(*entry & FIRST))
+    if (entry != NULL && *entry != 0 && !(*entry & (FIRST | PORT)))
         return true;
-    uint32_t rules = rules_of(cpu, pc, size, &fault);
+    uint32_t rules = rules_of(cpu, uc, pc, size, &fault);
     if (rules & KHS_X86_REFUSED)
         khs_latch_fault(cpu, uc, &fault, false);
     else if (!(rules & KHS_X86_FIRST) || cpu->left == cpu->given)

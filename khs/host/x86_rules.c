@@ -46,7 +46,12 @@ static uint32_t reg(uint8_t modrm)
 /* Port input and output: QEMU checks no privilege. */
 static bool is_port(uint8_t opcode)
 {
-    return (opcode & 0xfc) == 0x6c || (opcode & 0xf4) == 0xe4; /* ins, outs; in, out */
+    return (opcode & 0xf4) == 0xe4; /* in, out */
+}
+
+static bool is_port_string(uint8_t opcode)
+{
+    return (opcode & 0xfc) == 0x6c; /* ins, outs */
 }
 
 /* AVX and BMI, which this processor lacks: QEMU would do as with SSE. In 32-bit mode the
@@ -168,6 +173,12 @@ static uint32_t refuse(khs_latch *fault, uint32_t kind, uint32_t detail)
     return KHS_X86_REFUSED;
 }
 
+uint32_t khs_x86_port_width(const uint8_t *code, bool wide)
+{
+    instruction it = parse(code, wide);
+    return !(*it.opcode & 1) ? 1 : it.data16 ? 2 : 4;
+}
+
 uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault)
 {
     const uint8_t iret = 0xcf; /* no segment can be loaded, but QEMU looks into a TSS first */
@@ -176,7 +187,9 @@ uint32_t khs_x86_rules(const uint8_t *code, bool wide, khs_latch *fault)
         return refuse(fault, KHS_FAULT_UNDEFINED, 0);
     if (is_transcendental(&it))
         return refuse(fault, KHS_FAULT_UNDEFINED, KHS_DETAIL_REFUSED);
-    if (is_port(*it.opcode) || *it.opcode == iret)
+    if (is_port(*it.opcode))
+        return refuse(fault, KHS_FAULT_PRIVILEGED, PROTECTION) | KHS_X86_PORT;
+    if (is_port_string(*it.opcode) || *it.opcode == iret)
         return refuse(fault, KHS_FAULT_PRIVILEGED, PROTECTION);
     return (stores_late(&it) ? KHS_X86_STEPPED : 0u) | (minds_flags(&it) ? KHS_X86_FIRST : 0u) |
            (tests_bit(&it) ? KHS_X86_HOOKED : 0u);

@@ -29,6 +29,7 @@ SUITES = {
     "restarts": ["test_exits.py", "-k", "restarts or beginning"],
     "isolated": ["test_isolate.py", "test_machine.py", "-k", CANNOT],
     "debugger": ["../debug/test_walk.py", "../debug/test_changes.py", "-k", "not -2] and not -3]"],
+    "devices": ["../hil/test_hostile.py", "../hil/test_access.py", "-k", "7 or driver_does"],
     "memory and aborts": ["test_memory.py", "test_guard.py", "-k", GROWS],
 }
 

@@ -1,0 +1,105 @@
+"""What is attached to the devices of a system for a run: models in Python, and serial lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from khs.engine.device import Device
+from khs.engine.devices import lacking
+from khs.engine.lines import Line
+from khs.errors import KhsError
+from khs.hil import models
+
+_LOOK_S = 0.005
+
+
+@dataclass(frozen=True)
+class Attached:
+    """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python."""
+
+    serial: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Whether bytes may come in that nobody knows of before."""
+        return any(not url.startswith("file:") for url in self.serial.values())
+
+    def load(self) -> dict[str, Device]:
+        """Makes the models. KhsError."""
+        return models.load(self.models)
+
+
+def attached(serial: Iterable[str] = (), devices: Iterable[str] = ()) -> Attached:
+    """From the options --serial and --device. KhsError for what is none."""
+    return Attached(
+        models.pairs("--serial", "PARTITION.DEVICE=URL", serial),
+        models.pairs("--device", "PARTITION.DEVICE=FILE[:CLASS]", devices),
+    )
+
+
+def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool) -> None:
+    """KhsError for what is attached to nothing, or where the engine cannot have it."""
+    for option, names in (("--serial", attached.serial), ("--device", attached.models)):
+        for name in names:
+            _check_name(manifest, option, name)
+        if isolate and names:
+            raise KhsError(f"{option} is not for --isolate: isolated guests have no way out")
+    if engine == "qemu" and attached.models:
+        raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
+
+
+def _check_name(manifest: Mapping[str, Any], option: str, name: str) -> None:
+    partition, _, device = name.partition(".")
+    owners = {key: about["devices"] for key, about in manifest["partitions"].items()}
+    if device in owners.get(partition, ()):
+        return
+    known = ", ".join(f"{key}.{each}" for key, own in owners.items() for each in own)
+    raise KhsError(
+        f"{option} {name}: there is no such device of a partition\n"
+        f"  help: {known or 'devices = [...] of a partition gives it one of the board'}"
+    )
+
+
+def check_modelled(manifest: Mapping[str, Any], attached: Attached) -> None:
+    """KhsError if partitions have devices that the unicorn engine has no model of: they would fault
+    at once."""
+    told = lacking(manifest, attached.models)
+    if told:
+        raise KhsError(
+            f"the unicorn engine has no model of {', '.join(told)}: "
+            "partitions would not find what they own\n"
+            "  help: a model in Python, --device PARTITION.DEVICE=FILE; or --engine qemu;\n"
+            "  or without them, by an overlay: --with FILE, devices = []"
+        )
+
+
+def coroutines(
+    lines: Mapping[str, Line],
+) -> dict[str, Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]]:
+    """The same lines for a board in QEMU, by the board's device."""
+    return {name.partition(".")[2]: _bridge(line) for name, line in lines.items()}
+
+
+def _bridge(
+    line: Line,
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]:
+    async def feed(into: asyncio.StreamWriter) -> None:
+        while True:
+            if data := line.take():
+                into.write(data)
+                await into.drain()
+            await asyncio.sleep(_LOOK_S)
+
+    async def bridge(out: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
+        feeding = asyncio.create_task(feed(into))
+        try:
+            while data := await out.read(4096):
+                line.put(data)
+        finally:
+            feeding.cancel()
+
+    return bridge

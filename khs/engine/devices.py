@@ -1,0 +1,102 @@
+"""The devices of a system on Unicorn: which model each has, and what goes in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from khs.engine.device import Adapter, Device
+from khs.engine.native import Host
+from khs.engine.structures import DeviceCounts, HostDevice
+from khs.errors import EngineError
+
+#: Kinds of the boards' files that libkhs has models of: enum khs_host_model.
+MODELS = {"imx-uart": 1, "16550": 2}
+
+
+def lacking(manifest: Mapping[str, Any], models: Container[str]) -> list[str]:
+    """Devices of partitions that there is no model of, as PARTITION.DEVICE."""
+    names = manifest["names"]["partitions"]
+    told = (_name(names, about) for about in manifest.get("devices", ())
+            if about["kind"] not in MODELS)  # fmt: skip
+    return [name for name in told if name not in models]
+
+
+def _name(partitions: list[str], about: Mapping[str, Any]) -> str:
+    return f"{partitions[about['partition']]}.{about['name']}"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A device, and its number at libkhs. `target`: of inputs to it."""
+
+    name: str
+    number: int
+    target: int
+    adapter: Adapter | None
+
+
+class Devices:
+    """All that have a model; the addresses of others lead nowhere."""
+
+    def __init__(
+        self, host: Host, manifest: Mapping[str, Any], models: Mapping[str, Device]
+    ) -> None:
+        """`models` in Python by PARTITION.DEVICE, in the place of those that libkhs has.
+        EngineError for a device that does not exist, or cannot be where it is."""
+        self._host = host
+        self.ports: dict[str, Port] = {}
+        names = manifest["names"]["partitions"]
+        for about in manifest.get("devices", ()):
+            name = _name(names, about)
+            if name in models or about["kind"] in MODELS:
+                self.ports[name] = self._add(name, about, models.get(name))
+        self.check(models)
+
+    def check(self, names: Mapping[str, Any]) -> None:
+        """EngineError unless all of them are devices here."""
+        for name in names:
+            if name not in self.ports:
+                known = f"there are {', '.join(self.ports)}" if self.ports else "there is none"
+                raise EngineError(
+                    f"no partition has a device {name} on this engine\n  help: {known}"
+                )
+
+    def _add(self, name: str, about: Mapping[str, Any], model: Device | None) -> Port:
+        adapter = None if model is None else Adapter(self._host, name, model)
+        place = HostDevice(
+            about["partition"],
+            0 if adapter is not None else MODELS[about["kind"]],
+            about["bus"] == "io",
+            about["irq"],
+            about["address"],
+            about["size"],
+        )
+        number = self._host.add_device(place, adapter.calls if adapter is not None else None)
+        if number is None:
+            raise EngineError(f"{name} cannot be where the archive has it")
+        if model is not None:
+            model.send = lambda data: self._put(name, number, data)
+        return Port(name, number, self._host.device_target(number), adapter)
+
+    def _put(self, name: str, number: int, data: bytes) -> None:
+        if not self._host.device_put(number, data):
+            raise EngineError(f"{name} sends more than there is room for")
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Per device: accesses, bytes received, waiting, sent, and characters lost in overruns."""
+        fields = [name for name, _ in DeviceCounts._fields_]
+        told = {name: self._host.device_counts(port.number) for name, port in self.ports.items()}
+        return {name: {f: int(getattr(row, f)) for f in fields} for name, row in told.items()}
+
+    def check_models(self) -> None:
+        """Raises the error of a model that failed."""
+        for port in self.ports.values():
+            if port.adapter is not None and port.adapter.failure is not None:
+                raise port.adapter.failure
+
+    def fetch(self) -> dict[str, bytes]:
+        """What devices have sent to the outside since the last time; nothing for most."""
+        taken = {name: self._host.device_output(port.number) for name, port in self.ports.items()}
+        return {name: data for name, data in taken.items() if data}

@@ -1,0 +1,79 @@
+"""Models of devices from people's own files: `--device PARTITION.DEVICE=FILE[:CLASS]`."""
+
+from __future__ import annotations
+
+import importlib.util
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from khs.engine.device import Device
+from khs.errors import KhsError, shown
+
+
+def pairs(option: str, form: str, given: Iterable[str]) -> dict[str, str]:
+    """`PARTITION.DEVICE=...` each; KhsError for what is none, or comes twice."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name.count(".") != 1 or not all(name.split(".")) or not value:
+            raise KhsError(f"{option} {text}: not of the form {form}\n  help: {option} {form}")
+        if name in found:
+            raise KhsError(f"{option} {text}: {name} has one already")
+        found[name] = value
+    return found
+
+
+def load(given: Mapping[str, str]) -> dict[str, Device]:
+    """Makes a model for each device from its FILE[:CLASS]. KhsError, with the place, if there is no
+    such class, or it cannot be made."""
+    return {name: _make(name, *_split(place)) for name, place in given.items()}
+
+
+def _split(place: str) -> tuple[Path, str]:
+    head, colon, tail = place.rpartition(":")
+    return (Path(head), tail) if colon and tail.isidentifier() else (Path(place), "")
+
+
+def _make(name: str, path: Path, wanted: str) -> Device:
+    module = _module(path)
+    found = [
+        value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Device) and value is not Device
+        and (key == wanted if wanted else value.__module__ == module.__name__)
+    ]  # fmt: skip
+    if len(found) != 1:
+        what = f"no class {wanted}" if wanted else f"{len(found)} classes" if found else "no class"
+        raise KhsError(
+            f"{shown(path)}: {what} derived from khs.hil.Device\n"
+            f"  help: --device {name}={path}:CLASS names one of several"
+        )
+    try:
+        made: Device = found[0]()
+    except Exception as error:
+        raise _failed(path, error) from error
+    return made
+
+
+def _module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise KhsError(f"{shown(path)}: there is no such file")
+    spec = importlib.util.spec_from_file_location(f"khs_device_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise KhsError(f"{shown(path)}: not a Python file\n  help: its name ends with .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _failed(path, error) from error
+    return module
+
+
+def _failed(path: Path, error: BaseException) -> KhsError:
+    line = next(
+        (f.lineno for f in reversed(traceback.extract_tb(error.__traceback__))
+         if f.filename == str(path)), getattr(error, "lineno", None),
+    )  # fmt: skip
+    return KhsError(f"{shown(path)}:{line or 1}: {type(error).__name__}: {error}")

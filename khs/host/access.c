@@ -1,0 +1,172 @@
+/* At which tick an access to a device happens. Main engines count whole blocks as they enter them,
+ * and Unicorn does not tell which instruction of a block makes an access. So the engine stops before
+ * that instruction, and the twin carries it out, where each is counted by itself. An address where
+ * that happened some times becomes a site: a hook on it says so from then on, and one on the
+ * instruction behind it that it is over, so that the main engine can go on. */
+#include <stdlib.h>
+
+#include "device.h"
+
+#define TIMES 3u /* on the twin before an address becomes a site */
+#define NOWHERE UINT64_MAX
+
+/* Ticks of the block that was entered last, from `pc` to its end. */
+static uint64_t rest_of_block(khs_cpu *cpu, uint64_t pc)
+{
+    return cpu->now.ticks - cpu->host->arch->distance(cpu, cpu->now.pc, pc);
+}
+
+static uint64_t rest_of_block_at(khs_cpu *cpu, khs_site *site)
+{
+    if (site->block != cpu->now.pc) {
+        site->block = cpu->now.pc;
+        site->distance = cpu->host->arch->distance(cpu, cpu->now.pc, site->pc);
+    }
+    return cpu->now.ticks - site->distance;
+}
+
+/* ------------------------------------------------------------ sites */
+
+/* Before the instruction: what is left is exact from here on. */
+static void stop_here(khs_cpu *cpu, uc_engine *uc, const khs_site *site)
+{
+    uc_emu_stop(uc);
+    cpu->site = NULL;
+    if (cpu->reason != KHS_RUNNING_ON)
+        return;
+    cpu->reason = KHS_AT_BUDGET;
+    cpu->left += rest_of_block(cpu, site->pc);
+    cpu->pc = site->pc;
+    cpu->cut = false;
+}
+
+static void on_site(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
+{
+    khs_site *site = data;
+    khs_cpu *cpu = site->cpu;
+    (void)pc, (void)size;
+    if (KHS_RARE(cpu->cut)) {
+        stop_here(cpu, uc, site);
+        return;
+    }
+    cpu->site = site->accesses ? site : NULL;
+    cpu->site_left = cpu->left;
+}
+
+static khs_site *site_at(khs_cpu *cpu, uint64_t pc)
+{
+    khs_site *free = NULL;
+    for (uint32_t i = 0; cpu->sites != NULL && i < KHS_SITES; i++) {
+        khs_site *site = &cpu->sites[i];
+        if (site->cpu != NULL && site->pc == pc)
+            return site;
+        if (free == NULL && site->cpu == NULL)
+            free = site;
+    }
+    return free;
+}
+
+bool khs_site_is(khs_cpu *cpu, uint64_t pc)
+{
+    const khs_site *site = site_at(cpu, pc);
+    return site != NULL && site->cpu != NULL && site->accesses;
+}
+
+static bool hook(khs_cpu *cpu, khs_site *site, uint64_t pc)
+{
+    uc_hook added;
+    if (site->cpu == NULL)
+        *site = (khs_site){.pc = pc, .block = NOWHERE};
+    site->cpu = cpu;
+    if (site->hooked)
+        return true;
+    site->hooked = uc_hook_add(cpu->main, &added, UC_HOOK_CODE, (void *)on_site, site, pc, pc) == UC_ERR_OK &&
+                   uc_ctl_remove_cache(cpu->main, pc, pc + 1) == UC_ERR_OK;
+    return site->hooked;
+}
+
+bool khs_site_add(khs_cpu *cpu, uint64_t pc, uint32_t size)
+{
+    if (cpu->sites == NULL)
+        cpu->sites = calloc(KHS_SITES, sizeof *cpu->sites);
+    khs_site *behind = site_at(cpu, pc + size);
+    if (behind == NULL || !hook(cpu, behind, pc + size))
+        return false;
+    khs_site *site = site_at(cpu, pc);
+    if (site == NULL || !hook(cpu, site, pc))
+        return false;
+    site->accesses = true;
+    return true;
+}
+
+/* So many addresses are remembered until they become sites; the others stay on the twin. */
+static void seen(khs_cpu *cpu, uint64_t pc, uint32_t size)
+{
+    khs_seen *seen = &cpu->seen[pc / 2 % KHS_SEEN];
+    if (seen->pc != pc)
+        *seen = (khs_seen){.pc = pc};
+    if (++seen->times == TIMES)
+        khs_site_add(cpu, pc, size);
+}
+
+void khs_sites_forget(khs_cpu *cpu)
+{
+    free(cpu->sites);
+    cpu->sites = NULL;
+    cpu->site = NULL;
+    for (uint32_t i = 0; i < KHS_SEEN; i++)
+        cpu->seen[i] = (khs_seen){0};
+}
+
+/* ------------------------------------------------------------ accesses */
+
+bool khs_access_begin(khs_cpu *cpu, uc_engine *uc, bool sound, uint64_t *behind)
+{
+    if (cpu->reason != KHS_RUNNING_ON)
+        return false; /* runs on after a stop */
+    if (uc != cpu->main) {
+        *behind = cpu->left + cpu->aside;
+        cpu->sited = sound;
+        return true;
+    }
+    if (sound && cpu->site != NULL && cpu->site_left == cpu->left) {
+        *behind = cpu->left + rest_of_block_at(cpu, cpu->site) - 1;
+        return true;
+    }
+    uc_emu_stop(uc);
+    cpu->reason = KHS_AT_DEVICE;
+    cpu->kept = cpu->left;
+    cpu->left = 0;
+    return false;
+}
+
+void khs_access_cut(khs_cpu *cpu, uc_engine *uc, uint64_t behind, uint64_t allowed)
+{
+    if (allowed >= behind)
+        return;
+    cpu->budget -= behind - allowed;
+    if (uc != cpu->main) {
+        uint64_t left = allowed < cpu->left ? allowed : cpu->left;
+        cpu->aside = allowed - left;
+        cpu->left = left;
+        return;
+    }
+    /* Less than nothing, if it is within the block: the hook behind the access then stops, where
+     * it is counted from the right place again. */
+    uint64_t in_block = rest_of_block_at(cpu, cpu->site) - 1;
+    cpu->left = allowed - in_block;
+    cpu->site_left = cpu->left;
+    cpu->cut = allowed < in_block;
+}
+
+void khs_access_stopped(khs_cpu *cpu, uint64_t pc)
+{
+    cpu->pc = pc;
+    cpu->left = cpu->kept + rest_of_block(cpu, pc);
+}
+
+void khs_access_done(khs_cpu *cpu, uint64_t pc)
+{
+    if (cpu->main != NULL && cpu->now.pc == pc && cpu->reason != KHS_AT_FAULT && cpu->sited)
+        seen(cpu, pc, cpu->now.size);
+}

@@ -1,0 +1,246 @@
+/* Devices: windows in their owners' engines, accesses, interrupts, and the time between. A device
+ * lags behind until somebody looks at it, which nobody can tell: what comes from outside has its tick,
+ * and its own events theirs. It is looked at when it is accessed, and in its owner's windows at each
+ * of its events, since its interrupt comes there and nowhere else. So no device takes time of another
+ * partition. */
+#include "device.h"
+#include "kernel.h"
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* ------------------------------------------------------------ bytes from and to the outside */
+
+static bool is_mine(const khs_device *d, uint64_t index)
+{
+    return d->host->inputs[index].target == khs_host_device_target(d->host, d->number);
+}
+
+/* The tick of the next input that was not announced. */
+static uint64_t next_input(khs_device *d)
+{
+    khs_device_state *s = d->state;
+    while (s->known < d->host->input_count && !is_mine(d, s->known))
+        s->known++;
+    return s->known < d->host->input_count ? d->host->inputs[s->known].tick : KHS_AT_NO_TIME;
+}
+
+uint64_t khs_device_waiting(const khs_device *d)
+{
+    const khs_device_state *s = d->state;
+    uint64_t waiting = 0, taken = s->taken;
+    for (uint64_t i = s->input; i < d->host->input_count; i++, taken = 0)
+        if (is_mine(d, i))
+            waiting += d->host->inputs[i].size - taken;
+    return waiting;
+}
+
+int khs_device_take(khs_device *d)
+{
+    khs_device_state *s = d->state;
+    for (; s->input < s->known; s->input++, s->taken = 0)
+        if (is_mine(d, s->input) && s->taken < d->host->inputs[s->input].size) {
+            s->received++;
+            return d->host->inputs[s->input].data[s->taken++];
+        }
+    return -1;
+}
+
+void khs_device_put(khs_device *d, uint8_t byte)
+{
+    d->state->sent++;
+    if (d->output_size < KHS_OUTPUT_MOST)
+        d->output[d->output_size++] = byte;
+    if (d->output_size >= KHS_OUTPUT_ENOUGH)
+        d->host->is_full = true;
+}
+
+/* ------------------------------------------------------------ time */
+
+static uint64_t due(khs_device *d)
+{
+    return least(d->state->next, next_input(d));
+}
+
+/* Everything that happens to it up to `tick`, that one included. */
+static void catch_up(khs_device *d, uint64_t tick)
+{
+    khs_device_state *s = d->state;
+    for (uint64_t at = due(d); at <= tick; at = due(d)) {
+        bool is_input = next_input(d) == at;
+        s->now = at > s->now ? at : s->now;
+        if (is_input) {
+            s->known++;
+            d->model->input(d);
+        } else {
+            s->next = KHS_AT_NO_TIME;
+            d->model->advance(d);
+        }
+        if (s->next <= s->now)
+            s->next = s->now + 1; /* a model wants no time to pass */
+    }
+    s->now = tick;
+}
+
+static bool wants(const khs_device *d)
+{
+    return d->state->line && !d->state->raised && d->about.irq != KHS_NONE;
+}
+
+static void tell_owner(khs_device *d)
+{
+    if (wants(d))
+        d->state->raised = khs_kernel_raise(d->host->core, d->about.partition, d->about.irq);
+}
+
+uint64_t khs_devices_look(khs_host *host, uint64_t limit)
+{
+    uint64_t now = khs_now(host->core);
+    uint32_t partition = khs_window(host->core);
+    limit = least(limit, khs_window_end(host->core));
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        khs_device *d = host->devices[i];
+        if (d->about.partition != partition)
+            continue;
+        catch_up(d, now);
+        tell_owner(d);
+        limit = least(limit, due(d));
+    }
+    return limit;
+}
+
+void khs_devices_return(khs_host *host, uint32_t partition)
+{
+    for (uint32_t i = 0; i < host->device_count; i++)
+        if (host->devices[i]->about.partition == partition) {
+            host->devices[i]->state->raised = false;
+            tell_owner(host->devices[i]);
+        }
+}
+
+void khs_devices_start(khs_host *host, uint32_t partition)
+{
+    for (uint32_t i = 0; i < host->device_count; i++)
+        if (host->devices[i]->about.partition == partition)
+            host->devices[i]->state->raised = false;
+}
+
+/* ------------------------------------------------------------ accesses */
+
+/* One that the bus carries out, in parts as wide as the device takes them. */
+static uint64_t transfer(khs_device *d, uint32_t offset, uint32_t size, const uint64_t *value)
+{
+    uint32_t part = size < d->model->widest ? size : d->model->widest;
+    uint64_t read = 0;
+    if (part == size && value == NULL)
+        return d->model->read(d, offset, size);
+    for (uint32_t done = 0; done < size; done += part) {
+        if (value != NULL)
+            d->model->write(d, offset + done, part, (uint32_t)(*value >> 8 * done));
+        else
+            read |= (uint64_t)d->model->read(d, offset + done, part) << 8 * done;
+    }
+    return read;
+}
+
+/* At the tick of the instruction, behind which `behind` ticks are left of the budget. */
+static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t size, const uint64_t *value,
+                        uint64_t behind)
+{
+    khs_host *host = d->host;
+    khs_cpu *cpu = host->cpus[d->about.partition];
+    uint64_t now = khs_now(host->core) + cpu->budget - behind - 1;
+    host->guard.armed = 0; /* a crash of a model is none of the engine's */
+    catch_up(d, now);
+    d->state->accesses++;
+    uint64_t read = transfer(d, offset, size, value);
+    if (d->state->next <= now)
+        d->state->next = now + 1;
+    uint64_t again = wants(d) ? now + 1 : due(d);
+    host->limit = least(host->limit, again);
+    khs_access_cut(cpu, uc, behind, again - now - 1);
+    host->guard.armed = 1;
+    return read;
+}
+
+static uint64_t on_memory(khs_device *d, uc_engine *uc, uint64_t address, uint32_t size, const uint64_t *value)
+{
+    khs_cpu *cpu = d->host->cpus[d->about.partition];
+    uint64_t behind, offset = address - d->about.address;
+    bool is_sound = offset < d->about.size && d->about.size - offset >= size;
+    if (!khs_access_begin(cpu, uc, is_sound, &behind))
+        return 0;
+    if (is_sound)
+        return perform(d, uc, (uint32_t)offset, size, value, behind);
+    uint32_t kind = value != NULL ? KHS_FAULT_WRITE : KHS_FAULT_READ;
+    khs_latch_fault(cpu, uc, &(khs_latch){.kind = kind, .pc = cpu->now.pc, .address = address}, true);
+    return 0;
+}
+
+static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned size, void *data)
+{
+    khs_device *d = data;
+    return on_memory(d, uc, khs_device_begin(d) + offset, size, NULL);
+}
+
+static void on_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *data)
+{
+    khs_device *d = data;
+    on_memory(d, uc, khs_device_begin(d) + offset, size, &value);
+}
+
+uint32_t khs_device_port_read(khs_device *d, uc_engine *uc, uint32_t port, uint32_t size)
+{
+    uint64_t behind;
+    if (!khs_access_begin(d->host->cpus[d->about.partition], uc, true, &behind))
+        return 0;
+    return (uint32_t)perform(d, uc, (uint32_t)(port - d->about.address), size, NULL, behind);
+}
+
+void khs_device_port_write(khs_device *d, uc_engine *uc, uint32_t port, uint32_t size, uint32_t value)
+{
+    uint64_t behind, wide = value;
+    if (khs_access_begin(d->host->cpus[d->about.partition], uc, true, &behind))
+        perform(d, uc, (uint32_t)(port - d->about.address), size, &wide, behind);
+}
+
+/* ------------------------------------------------------------ windows */
+
+bool khs_devices_map(khs_cpu *cpu, uc_engine *uc)
+{
+    for (uint32_t i = 0; i < cpu->host->device_count; i++) {
+        khs_device *d = cpu->host->devices[i];
+        if (d->about.partition == cpu->partition && !d->about.is_io &&
+            uc_mmio_map(uc, khs_device_begin(d), khs_device_end(d) - khs_device_begin(d), on_read, d, on_write, d) != UC_ERR_OK)
+            return false;
+    }
+    return true;
+}
+
+bool khs_devices_hold(const khs_host *host, uint32_t partition, uint64_t address)
+{
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        const khs_device *d = host->devices[i];
+        if (d->about.partition == partition && !d->about.is_io && address >= khs_device_begin(d) && address < khs_device_end(d))
+            return true;
+    }
+    return false;
+}
+
+bool khs_devices_have_ports(const khs_host *host, uint32_t partition)
+{
+    for (uint32_t i = 0; i < host->device_count; i++)
+        if (host->devices[i]->about.partition == partition && host->devices[i]->about.is_io)
+            return true;
+    return false;
+}
+
+khs_device *khs_device_at_port(const khs_host *host, uint32_t partition, uint64_t port, uint32_t size)
+{
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        khs_device *d = host->devices[i];
+        uint64_t offset = port - d->about.address;
+        if (d->about.partition == partition && d->about.is_io && offset < d->about.size && d->about.size - offset >= size)
+            return d;
+    }
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/* Devices of partitions, and what a model of one is. A device belongs to one partition, whose engines
+ * alone have its registers or ports; its time is virtual time. */
+#ifndef KHS_HOST_DEVICE_H
+#define KHS_HOST_DEVICE_H
+
+#include "internal.h"
+
+#define KHS_AT_NO_TIME UINT64_MAX
+
+/* ------------------------------------------------------------ uart.c */
+
+#define KHS_UART_DEPTH 32u
+
+typedef struct khs_byte_queue {
+    uint8_t bytes[KHS_UART_DEPTH];
+    uint32_t head, fill;
+} khs_byte_queue;
+
+/* What every UART has: two FIFOs, and two shift registers that take their time. */
+typedef struct khs_uart {
+    khs_byte_queue received, to_send;
+    uint32_t depth;         /* of both FIFOs as they are set now */
+    uint32_t character;     /* ticks that one takes on the line */
+    uint64_t received_at;   /* when the character that comes in is complete */
+    uint64_t sent_at;       /* when the one that goes out is gone */
+    uint64_t aged_at;       /* when nobody has touched the receiver for long */
+    uint8_t shifting;
+    uint8_t coming;
+    bool receives, sends, loops;
+    bool overrun, aged;     /* until the driver has seen it */
+    bool empty_unseen;      /* 16550: the transmitter ran empty, and nobody was told */
+    uint32_t registers[16]; /* the model's own */
+} khs_uart;
+
+/* ------------------------------------------------------------ device.c */
+
+/* All of a device that changes: copied, it is a snapshot. (A model outside keeps its own.) */
+typedef struct khs_device_state {
+    uint64_t now;   /* the tick up to which everything of it has happened */
+    uint64_t next;  /* of its next event by itself, KHS_AT_NO_TIME if there is none */
+    uint64_t input; /* the first of the host's inputs that was not used up */
+    uint64_t taken; /* bytes used of it */
+    uint64_t known; /* inputs before this one have been announced */
+    bool line;      /* what its interrupt line says */
+    bool raised;    /* and its owner was told, and has not returned from its handler */
+    uint64_t accesses, received, sent, overruns;
+    khs_uart uart;
+} khs_device_state;
+
+typedef struct khs_model {
+    uint32_t widest; /* bytes of an access; wider ones come in parts, the lowest first */
+    void (*reset)(khs_device *device);
+    uint32_t (*read)(khs_device *device, uint32_t offset, uint32_t size);
+    void (*write)(khs_device *device, uint32_t offset, uint32_t size, uint32_t value);
+    void (*advance)(khs_device *device); /* its event's tick, state.next, has come: it is state.now */
+    void (*input)(khs_device *device);   /* more has come from outside */
+} khs_model;
+
+extern const khs_model khs_model_imx_uart, khs_model_16550, khs_model_outside;
+
+struct khs_device {
+    khs_host *host;
+    uint32_t number;
+    khs_host_device about;
+    khs_host_device_calls calls; /* of a model outside */
+    const khs_model *model;
+    khs_device_state *state; /* in the host's block of all of them */
+    uint8_t *output; /* KHS_OUTPUT_MOST bytes that nobody has fetched yet */
+    uint32_t output_size;
+};
+
+/* Bytes of output after which a run comes back to have them fetched, and room for them: twice as
+ * much, which no guest fills within one look at the time. */
+#define KHS_OUTPUT_ENOUGH (512u * 1024u)
+#define KHS_OUTPUT_MOST (2u * KHS_OUTPUT_ENOUGH)
+
+/* The next byte from outside, -1 if none has come yet; taken. */
+int khs_device_take(khs_device *device);
+/* Bytes from outside that were not taken so far, whether they have come or not. */
+uint64_t khs_device_waiting(const khs_device *device);
+/* A byte to the outside. */
+void khs_device_put(khs_device *device, uint8_t byte);
+
+/* The pages that the registers of a device in memory lie on. */
+static inline uint64_t khs_device_begin(const khs_device *device)
+{
+    return device->about.address & ~((uint64_t)KHS_PAGE - 1);
+}
+static inline uint64_t khs_device_end(const khs_device *device)
+{
+    return (device->about.address + device->about.size + KHS_PAGE - 1) & ~((uint64_t)KHS_PAGE - 1);
+}
+
+/* A model's event at the earlier of the two. */
+static inline void khs_device_at(khs_device *device, uint64_t tick)
+{
+    if (tick < device->state->next)
+        device->state->next = tick;
+}
+
+#endif

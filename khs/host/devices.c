@@ -1,0 +1,147 @@
+/* The devices of a system: what may be added, how they begin and end, and what the caller sees. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+
+#define IRQS 32u
+#define DEVICES_MOST 4096u
+
+/* Whether the pages of the device are free for it in its partition; ports exist on x86 alone. */
+static bool is_possible(const khs_host *host, const khs_device *d)
+{
+    const khs_host_device *about = &d->about;
+    uint64_t most = about->is_io ? 0x10000 : host->config->arch == KHS_X64 ? 1ull << 47 : 1ull << 32;
+    if (about->partition >= host->config->partitions.count || d->model == NULL ||
+        (about->irq >= IRQS && about->irq != KHS_NONE) || about->size == 0 || about->size > most ||
+        about->address > most - about->size)
+        return false;
+    if (about->is_io)
+        return host->config->arch != KHS_ARMV7;
+    khs_slice slice = host->partitions[about->partition].maps;
+    for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
+        uint64_t begin = host->maps[i].address, end = begin + host->regions[host->maps[i].region].size;
+        if (begin < khs_device_end(d) && khs_device_begin(d) < end)
+            return false;
+    }
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        const khs_device *other = host->devices[i];
+        if (other->about.partition == about->partition && !other->about.is_io && khs_device_begin(other) < khs_device_end(d) &&
+            khs_device_begin(d) < khs_device_end(other))
+            return false;
+    }
+    return true;
+}
+
+static void drop(khs_device *d)
+{
+    if (d != NULL)
+        free(d->output);
+    free(d);
+}
+
+uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const khs_host_device_calls *calls)
+{
+    static const khs_model *const models[] = {
+        [KHS_HOST_OUTSIDE] = &khs_model_outside, [KHS_HOST_IMX_UART] = &khs_model_imx_uart, [KHS_HOST_16550] = &khs_model_16550};
+    if (host->device_states != NULL || host->device_count == DEVICES_MOST || (about->model == KHS_HOST_OUTSIDE) != (calls != NULL))
+        return KHS_NONE;
+    khs_device **devices = realloc(host->devices, (host->device_count + 1u) * sizeof *devices);
+    khs_device *d = calloc(1, sizeof *d);
+    if (devices != NULL)
+        host->devices = devices;
+    if (devices == NULL || d == NULL || (d->output = malloc(KHS_OUTPUT_MOST)) == NULL) {
+        drop(d);
+        return KHS_NONE;
+    }
+    d->host = host;
+    d->number = host->device_count;
+    d->about = *about;
+    if (calls != NULL)
+        d->calls = *calls;
+    d->model = about->model < sizeof models / sizeof *models ? models[about->model] : NULL;
+    if (!is_possible(host, d)) {
+        drop(d);
+        return KHS_NONE;
+    }
+    host->devices[host->device_count] = d;
+    return host->device_count++;
+}
+
+bool khs_devices_reset(khs_host *host)
+{
+    if (host->device_states == NULL)
+        host->device_states = calloc(host->device_count + 1u, sizeof *host->device_states);
+    if (host->device_states == NULL)
+        return false;
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        khs_device *d = host->devices[i];
+        d->state = &host->device_states[i];
+        *d->state = (khs_device_state){.next = KHS_AT_NO_TIME};
+        d->model->reset(d);
+    }
+    khs_devices_discard(host);
+    return true;
+}
+
+void khs_devices_discard(khs_host *host)
+{
+    for (uint32_t i = 0; i < host->device_count; i++)
+        host->devices[i]->output_size = 0;
+    host->is_full = false;
+}
+
+void khs_devices_close(khs_host *host)
+{
+    for (uint32_t i = 0; i < host->device_count; i++)
+        drop(host->devices[i]);
+    free(host->devices);
+    free(host->device_states);
+}
+
+/* ------------------------------------------------------------ the caller's side */
+
+uint32_t khs_host_device_target(const khs_host *host, uint32_t device)
+{
+    return host->config->inputs.count + device;
+}
+
+uint64_t khs_host_device_output(khs_host *host, uint32_t device, void *buffer, uint64_t size)
+{
+    if (device >= host->device_count)
+        return 0;
+    khs_device *d = host->devices[device];
+    uint32_t count = (uint32_t)size < d->output_size ? size : d->output_size;
+    memcpy(buffer, d->output, count);
+    d->output_size -= count;
+    memmove(d->output, d->output + count, d->output_size);
+    host->is_full = false;
+    for (uint32_t i = 0; i < host->device_count; i++)
+        host->is_full |= host->devices[i]->output_size >= KHS_OUTPUT_ENOUGH;
+    return count;
+}
+
+bool khs_host_device_put(khs_host *host, uint32_t device, const void *data, uint64_t size)
+{
+    if (device >= host->device_count || host->device_states == NULL || size > KHS_OUTPUT_MOST - host->devices[device]->output_size)
+        return false;
+    for (uint64_t i = 0; i < size; i++)
+        khs_device_put(host->devices[device], ((const uint8_t *)data)[i]);
+    return true;
+}
+
+bool khs_host_device_count(const khs_host *host, uint32_t device, khs_host_device_counts *counts)
+{
+    if (device >= host->device_count || !host->booted)
+        return false;
+    const khs_device *d = host->devices[device];
+    *counts = (khs_host_device_counts){.accesses = d->state->accesses, .received = d->state->received,
+                                       .waiting = khs_device_waiting(d), .sent = d->state->sent, .overruns = d->state->overruns};
+    return true;
+}
+
+const void *khs_devices_block(const khs_host *host, uint64_t *size)
+{
+    *size = host->device_count * sizeof *host->device_states;
+    return host->device_states;
+}

@@ -1,0 +1,44 @@
+/* Models outside: whoever loaded the system has them. */
+#include "device.h"
+
+static void hear(khs_device *d)
+{
+    d->state->line = d->calls.said->line != 0;
+    d->state->next = d->calls.said->next;
+}
+
+static void outside_reset(khs_device *d)
+{
+    d->calls.reset(d->number);
+    hear(d);
+}
+
+static uint32_t outside_read(khs_device *d, uint32_t offset, uint32_t size)
+{
+    uint32_t value = d->calls.read(d->number, offset, size, d->state->now);
+    hear(d);
+    return value;
+}
+
+static void outside_write(khs_device *d, uint32_t offset, uint32_t size, uint32_t value)
+{
+    d->calls.write(d->number, offset, size, value, d->state->now);
+    hear(d);
+}
+
+static void outside_advance(khs_device *d)
+{
+    d->calls.advance(d->number, d->state->now);
+    hear(d);
+}
+
+static void outside_input(khs_device *d)
+{
+    const khs_input *input = &d->host->inputs[d->state->known - 1];
+    d->calls.input(d->number, input->data, input->size, d->state->now);
+    d->state->input = d->state->known;
+    d->state->received += input->size;
+    hear(d);
+}
+
+const khs_model khs_model_outside = {4, outside_reset, outside_read, outside_write, outside_advance, outside_input};

@@ -1,0 +1,19 @@
+"""The library that is tested is that of the sources as they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "build_native.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _library() -> None:
+    subprocess.run([sys.executable, SCRIPT], check=True)
+
+
+from tests.cli.conftest import khs  # noqa: E402, F401 - a fixture

@@ -1,0 +1,249 @@
+"""Models of devices in Python: the page's example, errors, and attaching them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from khs.engine import unicorn
+from khs.engine.device import Device
+from khs.engine.native import NEVER
+from khs.errors import EngineError, KhsError
+from khs.hil import models
+from khs.image import open_system
+from tests.hil.test_uart import MS, PORT_NAME, archive
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = """
+format = 1
+[system]
+name = "guarded"
+board = "{board}"
+policy = "{uart}/security.psl"
+include = ["{uart}"]
+[run]
+frames = 20
+[schedule.normal]
+major_frame = "10ms"
+windows = [{{ partition = "driver", start = "0ms", length = "5ms" }}]
+[partition.driver]
+class = "uart.Driver"
+program = "driver"
+devices = ["{device}"]
+[partition.bystander]
+class = "uart.Bystander"
+program = "bystander"
+[health]
+default = {{ level = "partition", action = "cold_restart" }}
+"""
+#: Kicks the watchdog of docs/hil.md, three times, and then no more.
+DRIVER = """
+#include <khs/khs.h>
+#include <khs/start.h>
+static volatile uint32_t *dog;
+static void bark(uint32_t irq) { khs_print("bark %u\\n", (unsigned)irq); dog[1] = 0; }
+void main(void)
+{
+    dog = (volatile uint32_t *)(uintptr_t)khs_device("epit1")->address;
+    khs_interrupts(bark, 0);
+    dog[0] = 2500000; /* 20 ms */
+    khs_ready();
+    for (unsigned n = 0; n < 3; n++) {
+        khs_wait();
+        dog[1] = 1;
+    }
+    khs_print("left %u\\n", (unsigned)(dog[2] > 0));
+    for (;;)
+        khs_wait();
+}
+"""
+
+
+@pytest.fixture
+def watchdog(tmp_path: Path) -> Path:
+    """The example of the page."""
+    page = (ROOT / "docs" / "hil.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# watchdog\.py\n.*?)```", page, re.DOTALL)
+    path = tmp_path / "watchdog.py"
+    path.write_text(code, encoding="utf-8")
+    return path
+
+
+def guarded(folder: Path) -> Path:
+    uart = ROOT / "images" / "uart"
+    text = SYSTEM.format(uart=uart, board="sabrelite", device="epit1")
+    text = text.replace(f'policy = "{uart}/security.psl"', 'policy = "security.psl"')
+    text = text.replace(
+        'windows = [{ partition = "driver", start = "0ms", length = "5ms" }]',
+        'windows = [{ partition = "driver", start = "0ms", length = "5ms" },\n'
+        ' { partition = "bystander", start = "5ms", length = "1ms" }]',
+    )
+    (folder / "system.toml").write_text(text)
+    (folder / "security.psl").write_text((uart / "security.psl").read_text(encoding="utf-8"))
+    (folder / "partitions" / "driver").mkdir(parents=True)
+    (folder / "partitions" / "driver" / "main.c").write_text(DRIVER)
+    return folder
+
+
+def test_the_example_of_the_page(khs, tmp_path: Path, watchdog: Path) -> None:  # type: ignore[no-untyped-def]
+    system = guarded(tmp_path)
+    attached = f"driver.epit1={watchdog}"
+    done = khs("run", system, "--console", "--device", attached, "--record", tmp_path / "kept")
+    assert done.code == 0, done.err
+    # kicked last in the window that begins at 30 ms, or in the first: 20 ms later it barks
+    assert [line for line in done.out.splitlines() if "driver" in line and ":" in line][:2] != []
+    assert "left 1" in done.out
+    assert done.out.count("bark 3") == 1
+    refused = khs("run", system)
+    assert refused.code == 2
+    assert "no model of driver.epit1" in refused.err
+    again = khs("replay", tmp_path / "kept", "--device", attached)
+    assert again.code == 0, again.err
+    assert "equal: the trace is the recorded one" in again.out
+
+
+class Broken(Device):
+    """A UART's place, and an error in it."""
+
+    def read(self, offset: int, size: int, now: int) -> int:
+        return {}[offset]  # type: ignore[no-any-return]
+
+
+def test_an_error_in_a_model_ends_the_run_and_says_where() -> None:
+    where = rf"{re.escape(__file__)}:\d+: the model of {PORT_NAME} failed: KeyError: "
+    with (
+        unicorn.Machine(archive("sabrelite"), models={PORT_NAME: Broken()}) as machine,
+        pytest.raises(EngineError, match=where),
+    ):
+        machine.run(10)
+
+
+class Echo(Device):
+    """Sends back what comes from outside, ten ticks later."""
+
+    def __init__(self) -> None:
+        self.bytes = b""
+        self.at: int | None = None
+
+    def receive(self, data: bytes, now: int) -> None:
+        self.bytes += data
+        self.at = now + 10
+
+    def next_event(self) -> int | None:
+        return self.at
+
+    def advance(self, now: int) -> None:
+        self.at = None
+        self.send(b"%d:" % now + self.bytes)
+
+    def read(self, offset: int, size: int, now: int) -> int:
+        return 0x2000 if offset == 0x94 else 0  # room to send
+
+
+def test_a_model_has_bytes_from_and_to_the_outside() -> None:
+    from khs.engine.inputs import Inputs
+
+    image = Inputs(archive("sabrelite"), [(12 * MS, 0, b"ping")])
+    with unicorn.Machine(image, models={PORT_NAME: Echo()}) as machine:
+        sent = []
+        fetch = machine.devices.fetch
+        machine.devices.fetch = lambda: sent.append(fetch()) or {}  # type: ignore[method-assign,func-returns-value]
+        machine.run(5)
+        assert [each[PORT_NAME] for each in sent if each] == [b"%d:ping" % (12 * MS + 10)]
+        counts = machine.devices.counts()[PORT_NAME]
+        assert (counts["received"], counts["waiting"]) == (4, 0)
+
+
+def test_a_model_is_saved_and_restored() -> None:
+    model = Echo()
+    model.receive(b"one", 5)
+    saved = model.save()
+    model.receive(b"two", 6)
+    model.restore(saved)
+    assert (model.bytes, model.at) == (b"one", 15)
+
+
+def test_another_thread_does_not_hold_up_accesses() -> None:
+    """Each access would wait for a turn of the other thread, 5 ms of its own accord."""
+    import threading
+    import time
+
+    ended = threading.Event()
+
+    def busy() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        with unicorn.Machine(archive("sabrelite"), models={PORT_NAME: Echo()}) as machine:
+            began = time.monotonic()
+            machine.run(3)
+            took = time.monotonic() - began
+            accesses = machine.devices.counts()[PORT_NAME]["accesses"]
+    finally:
+        ended.set()
+        thread.join()
+    assert accesses >= 16
+    assert took < accesses * 0.005 or took < 1
+    assert sys.getswitchinterval() == pytest.approx(0.005)
+    assert NEVER > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no class derived from khs.hil.Device"),
+        ("from khs.hil import Device\nclass A(Device): ...\nclass B(Device): ...\n", "2 classes"),
+        ("1 / 0\n", r"m\.py:1: ZeroDivisionError"),
+        ("\nclass :\n", r"m\.py:2: SyntaxError"),
+        ("from khs.hil import Device\nclass A(Device):\n def __init__(self): raise OSError(3)\n",
+         r"m\.py:3: OSError: 3"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_models(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "m.py"
+    path.write_text(text)
+    with pytest.raises(KhsError, match=told):
+        models.load({"a.b": str(path)})
+
+
+def test_a_class_is_named_among_several(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text("from khs.hil import Device\nclass A(Device): ...\nclass B(A): ...\n")
+    assert type(models.load({"a.b": f"{path}:B"})["a.b"]).__name__ == "B"
+    with pytest.raises(KhsError, match="no class C derived"):
+        models.load({"a.b": f"{path}:C"})
+    with pytest.raises(KhsError, match="there is no such file"):
+        models.load({"a.b": str(tmp_path / "none.py")})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--serial", "driver"], r"not of the form PARTITION\.DEVICE=URL"),
+        (["--serial", "driver.uart9=-"], r"no such device of a partition\n  help: driver\.uart3"),
+        (["--serial", "driver.uart3=-", "--serial", "driver.uart3=-"], "has one already"),
+        (["--serial", "driver.uart3=nonsense://x"], "nonsense"),
+        (["--serial", "driver.uart3=file:/nowhere"], "/nowhere: No such file"),
+        (["--serial", "driver.uart3=file:/dev/null", "--isolate"], "not for --isolate"),
+        (["--device", "driver.uart3=x.py", "--engine", "qemu"], "for the unicorn engine"),
+    ],
+)
+def test_what_cannot_be_attached(khs, options: list[str], told: str) -> None:  # type: ignore[no-untyped-def]
+    done = khs("run", "uart", *options)
+    assert done.code == 2
+    assert re.search(told, done.err), done.err
+    assert "Traceback" not in done.err
+
+
+def test_devices_are_counted(khs) -> None:  # type: ignore[no-untyped-def]
+    told = json.loads(khs("run", "uart", "--json").out)["devices"]
+    assert told["driver.uart3"]["sent"] == 6
+    assert khs("run", "uart", "--isolate", "--frames", 3).code == 0
+    assert open_system is not None

@@ -13,6 +13,7 @@ from khs.attached import Attached, check, check_modelled, coroutines
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
 from khs.engine import unicorn
+from khs.engine.device import Device
 from khs.engine.inputs import Inputs, Stamped
 from khs.engine.lines import Line
 from khs.engine.qemu.control import Control
@@ -246,7 +247,9 @@ def run(
             summary.on_console = shown.add
         recorder = _recorder(plan)
         lines = stack.enter_context(opened(plan.attached.serial, say, out))
-        machine = stack.enter_context(open_machine(plan, console=console, lines=lines))
+        machine = stack.enter_context(
+            open_machine(plan, console=console, lines=lines, models=plan.attached.load())
+        )
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
@@ -324,6 +327,7 @@ def open_machine(
     say: Callable[[str], None] | None = None,
     console: Callable[[str], object] | None = None,
     lines: Mapping[str, Line] | None = None,
+    models: Mapping[str, Device] | None = None,
 ) -> Machine:
     """The plan's system on its engine; `console` gets what machines beside it say. EngineError or
     ImageError if it cannot be had."""
@@ -341,7 +345,7 @@ def open_machine(
             policy_at=policies,
             isolate=plan.isolate,
             prompt=prompt,
-            models=plan.attached.load(),
+            models=models,
             lines=lines,
         )
     from khs.engine import qemu

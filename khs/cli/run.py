@@ -13,6 +13,7 @@ import typer
 from khs.cli import common, options
 
 if TYPE_CHECKING:
+    from khs.cli.progress import Reporter
     from khs.record import Source
     from khs.runs import Plan, Ran
 
@@ -99,17 +100,13 @@ def run(
 
     Prints who used how much time, deadlines, hypercalls, and every distinct denial and fault with
     its reason. Denials are no error: exits 1 only if the health monitor stopped the module, the
-    audit trail is full and set to stop the run (run.audit_on_full), or the kernel refused a policy
-    of --policy-at.
+    audit trail is full and set to stop the run, or the kernel refused a policy of --policy-at.
 
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
-        khs run iot-gateway --engine qemu
-        khs run iot-gateway --with attack.toml
+        khs run iot-gateway --engine qemu --with attack.toml
         khs run mysystem --trace run.trace --audit audit.jsonl
-        khs run mysystem --policy-at 100=stricter.psl
-        khs run mysystem --record kept
-        khs run uart --serial driver.uart3=-
+        khs run mysystem --policy-at 100=stricter.psl --record kept
         khs run iot-gateway --gdb 1234
     """
     from khs import runs, swaps
@@ -117,7 +114,7 @@ def run(
     from khs.cli.progress import Reporter
     from khs.image import open_system
 
-    layers = common.layers(system, overlays)
+    layers, outside = common.layers(system, overlays), attached(serial or [], device or [])
     with Reporter(quiet=as_json, live=not (console or serial)) as reporter:
         archive = open_system(system, layers, board, progress=reporter.step)
         plan = runs.plan(
@@ -132,17 +129,23 @@ def run(
             record=record,
             source=_source(system, board, layers),
             accel=accel,
-            attached=attached(serial or [], device or []),
+            attached=outside,
         )
         runs.check_devices(plan)
         if gdb is not None:
             return _debugged(plan, gdb, system, layers, board, policy_at, as_json)
-        reporter.step(f"running {plan.frames} frames")
-        show = _show(as_json) if console else None
-        out = sys.stderr.buffer if as_json else None
-        ran = runs.run(plan, reporter.frames, show, common.note, out)
+        ran = _ran(plan, reporter, console, as_json)
     _report(ran, as_json)
     return _end(ran, plan)
+
+
+def _ran(plan: Plan, reporter: Reporter, console: bool, as_json: bool) -> Ran:
+    """What serial lines write is not mixed with what is printed as JSON."""
+    from khs import runs
+
+    reporter.step(f"running {plan.frames} frames")
+    out = sys.stderr.buffer if as_json else None
+    return runs.run(plan, reporter.frames, _show(as_json) if console else None, common.note, out)
 
 
 def _show(as_json: bool) -> partial[None]:

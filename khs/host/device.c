@@ -4,7 +4,7 @@
  * of its events, since its interrupt comes there and nowhere else. So no device takes time of another
  * partition. */
 #include "device.h"
-#include "kernel.h"
+#include "hold.h"
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
@@ -89,7 +89,7 @@ static bool wants(const khs_device *d)
 static void tell_owner(khs_device *d)
 {
     if (wants(d))
-        d->state->raised = khs_kernel_raise(d->host->core, d->about.partition, d->about.irq);
+        d->state->raised = khs_raise(d->host->core, d->about.partition, d->about.irq);
 }
 
 uint64_t khs_devices_look(khs_host *host, uint64_t limit)

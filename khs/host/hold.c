@@ -34,6 +34,14 @@ khs_action khs_hold(khs_core *core)
     return (khs_action){.kind = KHS_PAUSE};
 }
 
+bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq)
+{
+    if (core->partitions[partition].mode == KHS_MODE_IDLE)
+        return false;
+    khs_interrupt_raise(core, partition, irq);
+    return true;
+}
+
 uint32_t khs_window(const khs_core *core)
 {
     return core->state->slot_partition;

@@ -1,5 +1,5 @@
-/* What a debugger needs of the core beyond core.h: to take the system from one point to another and to
- * look at it there. None of this changes what happens. */
+/* What the host needs of the core beyond core.h. A debugger takes the system from one point to another and
+ * looks at it there, which changes nothing; devices raise interrupts, as with the boards' firmware. */
 #ifndef KHS_HOST_HOLD_H
 #define KHS_HOST_HOLD_H
 
@@ -16,6 +16,8 @@ khs_action khs_hold(khs_core *core);
 /* After KHS_PAUSE: if a guest is about to run and an interrupt waits for it, it is delivered now. */
 void khs_deliver(khs_core *core);
 
+/* Makes a virtual interrupt pending, now. Nothing for a partition that is idle, and false. */
+bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq);
 uint32_t khs_window(const khs_core *core);     /* the partition whose window it is, KHS_NONE in a gap */
 uint64_t khs_window_end(const khs_core *core); /* end of the current window or gap */
 

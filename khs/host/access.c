@@ -105,7 +105,8 @@ static void seen(khs_cpu *cpu, uint64_t pc, uint32_t size)
     khs_seen *seen = &cpu->seen[pc / 2 % KHS_SEEN];
     if (seen->pc != pc)
         *seen = (khs_seen){.pc = pc};
-    if (++seen->times == TIMES)
+    bool is_x86 = cpu->host->arch != &khs_isa_armv7;
+    if (++seen->times == TIMES && (!is_x86 || (khs_x86_may_hook(cpu, pc) && khs_x86_may_hook(cpu, pc + size))))
         khs_site_add(cpu, pc, size);
 }
 

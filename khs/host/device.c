@@ -12,7 +12,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static bool is_mine(const khs_device *d, uint64_t index)
 {
-    return d->host->inputs[index].target == khs_host_device_target(d->host, d->number);
+    return d->host->inputs[index].target == d->target;
 }
 
 /* The tick of the next input that was not announced. */

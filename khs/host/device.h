@@ -61,6 +61,7 @@ extern const khs_model khs_model_imx_uart, khs_model_16550, khs_model_outside;
 struct khs_device {
     khs_host *host;
     uint32_t number;
+    uint32_t target; /* of inputs to it */
     khs_host_device about;
     khs_host_device_calls calls; /* of a model outside */
     const khs_model *model;

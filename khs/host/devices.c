@@ -56,6 +56,7 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
     }
     d->host = host;
     d->number = host->device_count;
+    d->target = khs_host_device_target(host, d->number);
     d->about = *about;
     if (calls != NULL)
         d->calls = *calls;

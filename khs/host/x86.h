@@ -20,6 +20,8 @@ uint64_t khs_x86_walk(khs_cpu *cpu, uint64_t from, uint64_t to, uint32_t *count)
 uint64_t khs_x86_ending_at(khs_cpu *cpu, uint64_t end);
 /* Gives the instruction that kept a block from being known the hook that it needs. */
 void khs_x86_prepare(khs_cpu *cpu);
+/* Flags would have another form where a hook precedes an instruction that minds it. */
+bool khs_x86_may_hook(khs_cpu *cpu, uint64_t pc);
 
 /* Whether each instruction of a block can be begun again after an access to memory that the engine
  * refused: the flags of some are lost then. */

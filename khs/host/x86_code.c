@@ -39,11 +39,15 @@ static void on_hooked(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
     (void)uc, (void)pc, (void)size, (void)data; /* it is there for what Unicorn does around it */
 }
 
-/* Flags would have another form where this hook precedes an instruction that minds it. */
+bool khs_x86_may_hook(khs_cpu *cpu, uint64_t pc)
+{
+    const uint8_t *entry = entry_at(cpu, pc);
+    return entry != NULL && *entry != 0 && !(*entry & FIRST);
+}
+
 static void prepare_port(khs_cpu *cpu, uint64_t pc, uint32_t length)
 {
-    const uint8_t *behind = entry_at(cpu, pc + length);
-    if (behind != NULL && *behind != 0 && !(*behind & FIRST) && khs_devices_have_ports(cpu->host, cpu->partition))
+    if (khs_x86_may_hook(cpu, pc + length) && khs_devices_have_ports(cpu->host, cpu->partition))
         khs_site_add(cpu, pc, length);
 }
 

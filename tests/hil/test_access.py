@@ -254,3 +254,40 @@ def test_a_device_has_its_place(where: HostDevice) -> None:
         assert host.add_device(where) is None
         assert host.add_device(HostDevice(0, 1, False, NONE, WINDOW, 16)) == 0
         assert host.add_device(HostDevice(0, 1, False, NONE, WINDOW + 32, 16)) is None
+
+
+#: Instructions that read, write, or both, and what comes of their flags, with a device in memory.
+MEMORY = [
+    "mov eax, [{r}]\nadd ecx, eax",
+    "add [{r} + 4], ecx\nadc ecx, 0",
+    "shl dword ptr [{r}], 1\nadc ecx, 1",
+    "cmp ecx, 5\nsetb byte ptr [{r} + 3]\nadc ecx, 0",
+    "xchg eax, [{r}]",
+    "lock xadd [{r}], ecx",
+    "inc word ptr [{r} + 2]\nsetz al",
+    "mov ecx, 3\nmov {s}, {r}\nmov {d}, {ram}\nrep movsb\nlahf",
+    "push [{r}]\npop {p}",
+    "bt dword ptr [{r}], 3\nsetc cl",
+    "movd xmm0, [{r}]\nmovd [{r} + 4], xmm0",
+]
+
+
+@pytest.mark.parametrize("arch", [Arch.X86, Arch.X64])
+@pytest.mark.parametrize("number", range(len(MEMORY)))
+def test_a_device_in_memory_on_x86(arch: Arch, number: int) -> None:
+    wide = arch is Arch.X64
+    names = {
+        "r": "rbx" if wide else "ebx",
+        "s": "rsi" if wide else "esi",
+        "d": "rdi" if wide else "edi",
+        "p": "rax" if wide else "eax",
+        "ram": RAM + 0x100,
+    }
+    body = MEMORY[number].format(**names)
+    source = f"1: mov ebx, {WINDOW}\ncmp ecx, 7\n{body}\nnop\njmp 1b"
+    where = HostDevice(0, 0, False, 3, WINDOW, 8)
+    whole = play(arch, source, [600], where=where)
+    assert len(whole.rows) > 50
+    assert whole.faults == 0
+    for window in (1, 2, 3, 7, 50):
+        assert play(arch, source, cut(600, window), where=where) == whole

@@ -148,8 +148,21 @@ def test_the_command_says_equal(board: str) -> None:
     done = khs("compare", "uart", "--board", board, "--frames", "9")
     said = done.stdout.splitlines()
     assert done.exit_code == 0
-    assert said[0].startswith("bystander: ")
-    assert said[1:] == ["driver: not compared: the unicorn engine does not have uart3", "equal"]
+    assert [line.split(":")[0] for line in said] == ["driver", "bystander", "equal"]
+    assert all(line.endswith(" events equal") for line in said[:2])
+
+
+def test_who_drives_what_has_no_model_is_left_out() -> None:
+    manifest = {
+        "run": {"preemption_dependent": []},
+        "names": {"partitions": ["one", "two"]},
+        "devices": [
+            {"partition": 0, "name": "uart3", "kind": "imx-uart"},
+            {"partition": 1, "name": "can1", "kind": "imx-flexcan"},
+        ],
+    }
+    told = {"two": "the unicorn engine does not have two.can1"}
+    assert compare.incomparable(manifest) == told
 
 
 def test_the_command_tells_the_first_difference(

@@ -178,7 +178,9 @@ def test_a_file_is_whole_or_the_one_before(kept: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "replace", watched)
     archive = recording.archive
-    record.Recorder(fresh, archive, frames=60, seed=1, swaps=(), trace=None, source=None)
+    record.Recorder(
+        fresh, archive, frames=60, seed=1, swaps=(), trace=None, source=None, live=False
+    )
     assert "run.json.part" in steps[-1]
     assert {"system.khs", "inputs.json", "inputs.bin"} <= steps[-1]
     assert all("run.json" not in names for names in steps)

@@ -108,11 +108,11 @@ class Course:
                 return halt
 
     def _drain(self, halt: Halt) -> None:
-        records, count = self.stepper.drain()
-        if count:
-            self.log.add(records, count)
+        batch = self.stepper.drain()
+        if batch.count:
+            self.log.add(batch)
         if halt.found != NEVER:
-            self.found = records[halt.found :]
+            self.found = batch.records[halt.found :]
 
     def go_to(self, position: Position) -> Halt | None:
         """There, or to the end if that comes before; None if it stands there."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from khs.debug.source import sources
 from khs.debug.stops import Cause
 from khs.debug.target import Target
 from khs.engine.result import Result
+from khs.engine.unicorn import take_for
 from khs.errors import KhsError
 from khs.runs import Plan, Ran, refused
 from khs.trace import Names, Writer
@@ -194,12 +195,8 @@ async def _both(server: Server, gdb: Gdb | None, awaited: Callable[[], None]) ->
 
 def _ran(plan: Plan, target: Target) -> Ran:
     """What `khs run` tells of a run; its trace is written now."""
-    records = target.events()
     summary = Summary(Names.from_header(plan.header))
-    summary(b"".join(records))
-    if plan.trace is not None:
-        with Writer(plan.trace, plan.header) as writer:
-            for record in records:
-                writer(memoryview(record))
+    with nullcontext() if plan.trace is None else Writer(plan.trace, plan.header) as writer:
+        target.retell(take_for(writer, summary))
     result = replace(target.result(), interrupted=target.stop.cause is not Cause.END)
     return Ran(result, summary, refused=tuple(refused(plan, summary)))

@@ -16,7 +16,7 @@ watchpoint watches its own partition's accesses; backwards, one stops before the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -31,7 +31,7 @@ from khs.engine.native import NEVER, NONE
 from khs.engine.result import Result, Tally
 from khs.engine.stepping import ANY
 from khs.engine.structures import Status, View
-from khs.engine.unicorn import Machine
+from khs.engine.unicorn import Machine, Taker
 from khs.errors import EngineError
 
 #: Ticks that are looked through first on the way back, then four times as many, and so on.
@@ -289,6 +289,24 @@ class Target:
         """Records from number `since` to here, as in the trace; only those of some types."""
         return list(self._course.log.read(since, kinds))
 
+    def latest(self) -> Iterator[bytes]:
+        """Records from the last one to the first; looking at a few costs little."""
+        return self._course.log.backwards()
+
+    def retell(self, take: Taker) -> None:
+        """Gives all events to `take`, as a run does."""
+        for batch in self._course.log.batches():
+            take(self._host.split(batch))
+
+    def verdicts(self) -> dict[str, int]:
+        """How many were granted and denied before here."""
+        here = self._course.log.here
+        return {"granted": here.granted, "denied": here.denied}
+
+    def queued(self, channel: int, reader: int) -> int:
+        """Messages that wait for a reader of a queuing channel; both by number."""
+        return self._stepper.queued(channel, reader)
+
     def changes(self) -> list[Change]:
         """What was written, in the order of the run."""
         return list(self._course.changes)
@@ -312,8 +330,7 @@ class Target:
     def result(self) -> Result:
         """What the run came to so far."""
         tally = Tally(self.names)
-        for batch in self._course.log.batches():
-            tally.add(self._host.split(batch))
+        self.retell(tally.add)
         return self._course.machine.result(
             interrupted=False, reproducible=True, wall_s=0.0, tally=tally
         )

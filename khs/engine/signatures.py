@@ -61,6 +61,7 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "set_calls": (c_bool, [_HOST, _U32, _U32, _U32]),
     "set_noted": (c_bool, [_HOST, POINTER(HostNoted), _U32]),
     "debug": (None, [_HOST, POINTER(Goal), POINTER(Halt)]),
+    "queued": (_U32, [_HOST, _U32, _U32]),
     "last": (_U64, [_HOST, _U32]),
     "snapshot": (c_void_p, [_HOST]),
     "restore": (c_bool, [_HOST, c_void_p]),

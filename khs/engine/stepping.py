@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable, Iterator, Sequence
 from ctypes import byref, c_uint64
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
 from khs.engine.native import NEVER, NONE, Host
@@ -45,6 +46,17 @@ class Access(IntFlag):
     READ = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Whole records, and how many there are: of all types, verdicts, policy swaps."""
+
+    records: bytes
+    count: int
+    granted: int = 0
+    denied: int = 0
+    swaps: int = 0
+
+
 class Stepper:
     """Debugs one host; see khs/host/host.h."""
 
@@ -58,12 +70,13 @@ class Stepper:
         self._lib.khs_host_debug(self.host.handle, byref(goal), byref(halt))
         return halt
 
-    def drain(self) -> tuple[bytes, int]:
-        """Unread records, and their number."""
+    def drain(self) -> Batch:
+        """Unread records; none is fine."""
         events = HostEvents()
         if not self._lib.khs_host_drain(self.host.handle, byref(events)):
-            return b"", 0
-        return ctypes.string_at(events.records, events.size), events.count
+            return Batch(b"", 0)
+        records = ctypes.string_at(events.records, events.size)
+        return Batch(records, events.count, events.granted, events.denied, events.swaps)
 
     def set_breaks(self, partition: int, addresses: Iterable[int]) -> None:
         wanted = sorted(addresses)
@@ -142,6 +155,10 @@ class Stepper:
     def last(self, partition: int = ANY) -> int:
         """Tick behind the last instruction executed; 0 if there is none."""
         return int(self._lib.khs_host_last(self.host.handle, partition))
+
+    def queued(self, channel: int, reader: int) -> int:
+        """Messages that wait for a reader of a queuing channel."""
+        return int(self._lib.khs_host_queued(self.host.handle, channel, reader))
 
     def window(self) -> tuple[int | None, int, int]:
         """Whose window it is, if any; where it and the major frame end."""

@@ -53,7 +53,7 @@ class HostEvents(Structure):
         ("granted", c_uint64),
         ("denied", c_uint64),
         ("stop_cause", c_uint32),
-        ("pad", c_uint32),
+        ("swaps", c_uint32),
         ("notable", c_void_p),
         ("notable_size", c_uint64),
         ("count", c_uint64),

@@ -30,6 +30,8 @@ static void count(const khs_event *event, khs_host_events *events)
         events->denied++;
     else if (event->type == KHS_EV_STOP)
         events->stop_cause = event->code;
+    else if (event->type == KHS_EV_POLICY)
+        events->swaps++;
 }
 
 /* Answers to hypercalls that a sound program does not make. */

@@ -42,6 +42,15 @@ bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq)
     return true;
 }
 
+uint32_t khs_queued(const khs_core *core, uint32_t channel, uint32_t reader)
+{
+    if (channel >= core->cfg->channels.count || reader >= core->cfg_channels[channel].readers.count ||
+        core->cfg_channels[channel].kind != KHS_QUEUING)
+        return 0;
+    uint32_t index = core->cfg_channels[channel].readers.first + reader;
+    return ((const khs_queue *)(core->base + core->reader_at[index]))->fill;
+}
+
 uint32_t khs_window(const khs_core *core)
 {
     return core->state->slot_partition;

@@ -18,6 +18,9 @@ void khs_deliver(khs_core *core);
 
 /* Makes a virtual interrupt pending, now. Nothing for a partition that is idle, and false. */
 bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq);
+/* Messages in the queue of a channel's reader, who are numbered from 0; 0 if it has none. */
+uint32_t khs_queued(const khs_core *core, uint32_t channel, uint32_t reader);
+
 uint32_t khs_window(const khs_core *core);     /* the partition whose window it is, KHS_NONE in a gap */
 uint64_t khs_window_end(const khs_core *core); /* end of the current window or gap */
 

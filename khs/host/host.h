@@ -166,7 +166,7 @@ typedef struct khs_host_events {
     uint64_t granted;   /* verdicts among the records */
     uint64_t denied;
     uint32_t stop_cause; /* enum khs_stop_cause, if the module stopped */
-    uint32_t pad;
+    uint32_t swaps;      /* policies that came into force or were refused */
     /* Again the records that are told one by one: denials, hypercalls that the kernel refused
      * because the program is unsound, faults, health, policies, stops, consoles. */
     const uint8_t *notable;
@@ -294,6 +294,9 @@ typedef struct khs_host_halt {
  * done and an interrupt that waits for the guest to run is delivered. A fault takes the tick
  * that is charged for it. */
 KHS_API void khs_host_debug(khs_host *host, const khs_host_goal *goal, khs_host_halt *halt);
+
+/* Messages in the queue of a channel's reader, who are numbered from 0; 0 if it has none. */
+KHS_API uint32_t khs_host_queued(const khs_host *host, uint32_t channel, uint32_t reader);
 
 /* Tick behind the last instruction that the partition, or any, executed; 0 if none. */
 KHS_API uint64_t khs_host_last(const khs_host *host, uint32_t partition);

@@ -33,6 +33,11 @@ uint32_t khs_host_window(const khs_host *host, uint64_t *end, uint64_t *frame_en
     return khs_window(host->core);
 }
 
+uint32_t khs_host_queued(const khs_host *host, uint32_t channel, uint32_t reader)
+{
+    return host->booted ? khs_queued(host->core, channel, reader) : 0;
+}
+
 uint64_t khs_host_last(const khs_host *host, uint32_t partition)
 {
     uint64_t last = 0;

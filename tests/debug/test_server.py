@@ -117,15 +117,15 @@ def test_an_interrupt_stops_whatever_runs(early: bool) -> None:
         client.close()
 
 
-def test_an_interrupt_of_nothing_does_nothing() -> None:
+def test_an_interrupt_while_nothing_moves_is_for_the_next_move() -> None:
+    """gdb sends it ahead of `vCont` if Ctrl-C comes early (Remote Protocol, Interrupts)."""
     toy = endless()
     with serving(toy) as (server, _, _):
         client = Client(server.place)
         client.socket.sendall(b"\x03\x03")
-        assert client.ask(b"vCont;s:p1.1").startswith(b"T05thread:p1.1")
-        client.socket.sendall(b"\x03")
-        assert client.ask(b"vCont;s:p1.1").startswith(b"T05thread:p1.1")
-        assert toy.position.tick == 2
+        assert client.ask(b"?").startswith(b"T05")
+        assert client.ask(b"vCont;c").startswith(b"T02thread:p")
+        assert client.ask(b"vCont;s:p1.1").startswith(b"T05thread:p1.1"), "one is enough"
         client.close()
 
 

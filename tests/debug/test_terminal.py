@@ -1,20 +1,75 @@
-"""khs debug and khs run --gdb as commands: signals, and what is told."""
+"""khs debug and khs run --gdb as commands: a prompt with Ctrl-C, signals, and what is told."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT
+from .conftest import ROOT, use_gdb
 
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
 KHS = [sys.executable, "-m", "khs"]
+
+
+@contextmanager
+def terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | ENVIRONMENT | {"TERM": "dumb"}
+    process = subprocess.Popen(
+        [*KHS, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def until(screen: int, text: bytes) -> bytes:
+    """What the terminal shows up to a text."""
+    seen = b""
+    while text not in seen:
+        assert select.select([screen], [], [], 30)[0], seen
+        seen += os.read(screen, 4096)
+    return seen
+
+
+def test_ctrl_c_at_the_prompt_is_gdbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_gdb("debian", tmp_path, monkeypatch)
+    with terminal("debug", "iot-gateway", "--frames", "100000000") as (process, screen):
+        until(screen, b"(gdb) ")
+        os.write(screen, b"continue\n")
+        until(screen, b"Continuing.")
+        os.write(screen, b"\x03")
+        assert b"SIGINT" in until(screen, b"(gdb) ")
+        os.write(screen, b"where-am-i\n")
+        assert re.search(
+            rb"ms  frame \d+  (window of \w+|no window), tick", until(screen, b"(gdb) ")
+        )
+        os.write(screen, b"kill inferiors 1 2 3 4 5\nquit\n")
+        until(screen, b"khs: ended after")
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,7 +6,7 @@ Windows of `WINDOW` ticks go round; a partition's program counter goes round in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -174,8 +174,20 @@ class Toy:
     def interrupt(self) -> None:
         self.asked = True
 
-    def events(self, since: int = 0) -> list[bytes]:
+    def events(self, since: int = 0, kinds: frozenset[int] | None = None) -> list[bytes]:
         return []
+
+    def latest(self) -> Iterator[bytes]:
+        return iter(())
+
+    def retell(self, take: object) -> None:
+        pass
+
+    def verdicts(self) -> dict[str, int]:
+        return {"granted": 0, "denied": 0}
+
+    def queued(self, channel: int, reader: int) -> int:
+        return 0
 
     def changes(self) -> list[object]:
         return self.written

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from khs.abi.hypercalls import BY_NAME
+from khs.abi.hypercalls import BY_NAME, HYPERCALLS
 from khs.debug.target import Target
 from khs.trace import Names, decode
-from khs.trace.events import NONE, Event, Hypercall, Resume, Verdict
+from khs.trace.events import Event, Hypercall, Resume, Verdict
 from khs.trace.kinds import EventType
-from khs.trace.messages import Messages, Queue, causal
 from khs.trace.outline import Outline
 from khs.trace.text import called, describe, format
 from khs.trace.verdicts import Judged, Verdicts
 
-#: Where a record has its partition, type and code: struct khs_event of khs/core/event.h.
-_PARTITION, _TYPE, _CODE = slice(12, 14), slice(24, 26), slice(28, 32)
-_WAITS = NONE.to_bytes(4, "little")
+#: Bytes of a record's tick, and where it has its partition and type: see khs/core/event.h.
+_TICK, _PARTITION, _TYPE = 8, slice(12, 14), slice(24, 26)
+#: Records that are looked through for what a partition waits in.
+_LONG_AGO = 20_000
 _CALL, _RECV = (BY_NAME[f"khs_{name}"].number for name in ("call", "recv"))
 _RECEIVE = BY_NAME["khs_port_receive"].number
 _INPUT = BY_NAME["khs_input_receive"].number
@@ -30,7 +31,7 @@ def _kind(kind: EventType) -> bytes:
 
 
 _HYPERCALL, _VERDICT = _kind(EventType.HYPERCALL), _kind(EventType.VERDICT)
-_POLICY, _RESUME = _kind(EventType.POLICY), _kind(EventType.RESUME)
+_SWAPS = frozenset({int(EventType.POLICY)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,8 @@ class Past:
     def names(self) -> Names:
         """Names that know which policies have come into force."""
         names = Names.from_header(self.header)
-        for record in self._target.events():
-            if record[_TYPE] == _POLICY:
-                names.observe(decode(record))
+        for record in self._target.events(kinds=_SWAPS):
+            names.observe(decode(record))
         return names
 
     def told(self, record: bytes) -> str:
@@ -70,27 +70,35 @@ class Past:
     def last_verdict(self, stopped_at: bytes | None) -> int:
         """The number of the verdict that it stopped behind, else of the last one; 0 if there was
         none."""
-        verdicts = [record for record in self._target.events() if record[_TYPE] == _VERDICT]
-        number = len(verdicts)
-        while stopped_at is not None and number and verdicts[number - 1] != stopped_at:
-            number -= 1
-        return number or len(verdicts)
+        last = number = sum(self._target.verdicts().values())
+        if stopped_at is None:
+            return last
+        for record in self._target.latest():
+            if record[:_TICK] != stopped_at[:_TICK]:
+                break
+            if record[_TYPE] == _VERDICT:
+                if record == stopped_at:
+                    return number
+                number -= 1
+        return last
 
     def calls(self, count: int) -> list[Called]:
         """The last hypercalls with what was judged on their way, oldest first."""
-        records = self._target.events()
-        first, seen = len(records), 0
-        while first and seen < count:
-            first -= 1
-            seen += records[first][_TYPE] == _HYPERCALL
-        while first and records[first - 1][:8] == records[first][:8]:  # what was judged before it
-            first -= 1
-        number = sum(record[_TYPE] == _VERDICT for record in records[:first])
+        records: list[bytes] = []
+        seen = 0
+        for record in self._target.latest():
+            if seen >= count and record[:_TICK] != records[-1][:_TICK]:
+                break  # what was judged before it came at its tick
+            records.append(record)
+            seen += record[_TYPE] == _HYPERCALL
+        records.reverse()
+        judged = sum(record[_TYPE] == _VERDICT for record in records)
+        number = sum(self._target.verdicts().values()) - judged
         names = self.names()
         judge = Verdicts(names)
         found: list[Called] = []
         numbered: dict[int, int] = {}
-        for record in records[first:]:
+        for record in records:
             event = decode(record)
             if isinstance(event, Verdict):
                 number += 1
@@ -102,26 +110,19 @@ class Past:
                 found.append(Called(format(event, names), ()))
         return found[-count:]
 
-    def queued(self) -> dict[Queue, int]:
-        """How many messages are in which queue."""
-        messages, depths = Messages(self.outline), dict[Queue, int]()
-        for event in causal(self.events()):
-            depths.update(messages.moved(event).depths)
-        return depths
-
-    def waits(self, partition: int, names: Names) -> str:
-        """What a blocked partition waits for; "" if nothing of that was recorded."""
-        number = partition.to_bytes(2, "little")
-        for record in reversed(self._target.events()):
-            if record[_PARTITION] != number or record[_TYPE] != _HYPERCALL:
+    def waits(self, partition: int, blocked: int) -> str:
+        """What a partition waits for that is blocked in a hypercall of that number; with its
+        arguments if it was not long ago."""
+        own, names = partition.to_bytes(2, "little"), self.names()
+        for record in islice(self._target.latest(), _LONG_AGO):
+            if record[_PARTITION] != own or record[_TYPE] != _HYPERCALL:
                 continue
-            if record[_CODE] != _WAITS:
-                return ""
             event = decode(record)
             assert isinstance(event, Hypercall)
             since = f"since {names.ms(event.tick)} ms"
             return f"{self._reason(event, names)}, {since} in {_brief(event, names)}"
-        return ""
+        name = HYPERCALLS[blocked].name if blocked < len(HYPERCALLS) else str(blocked)
+        return f"waits in {name}, for long"
 
     def calling(self, partition: int, number: int, arguments: tuple[int, ...]) -> str:
         """A hypercall that is being made."""

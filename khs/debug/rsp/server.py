@@ -34,12 +34,14 @@ Say = Callable[[str], object]
 
 @dataclass
 class _Client:
-    """`moves`: packets that have come and will move the systems. `last`: the reply, to repeat."""
+    """`moves`: packets that have come and will move the systems. `interrupted`: while nothing did.
+    `last`: the reply, to repeat."""
 
     socket: socket.socket
     framer: Framer = field(default_factory=Framer)
     last: bytes = b""
     moves: int = 0
+    interrupted: bool = False
     session: Session | None = None
     _sending: threading.Lock = field(default_factory=threading.Lock)
 
@@ -148,9 +150,13 @@ class Server:
         return not session.over or self._end(session)
 
     def _moved(self, client: _Client, session: Session, packet: bytes) -> bytes:
-        """The reply to a packet that moves the systems; an interrupt meanwhile is for this move."""
+        """The reply to a packet that moves the systems; an interrupt meanwhile is for this move, as
+        is one before: gdb may send it ahead of its own packet (Remote Protocol, Interrupts)."""
         client.moves -= 1
         self._begin()
+        if client.interrupted:
+            self._systems.world.interrupt()
+        client.interrupted = False
         try:
             return session.handle(packet)
         finally:
@@ -239,6 +245,8 @@ class Server:
         if item is Signal.INTERRUPT:
             if self._moving.is_set() or client.moves:
                 self._systems.world.interrupt()
+            else:
+                client.interrupted = True
         elif item is Signal.NAK:
             client.send(client.last)
         elif isinstance(item, Packet):

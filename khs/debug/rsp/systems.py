@@ -64,9 +64,8 @@ class Systems:
         if mode is Mode.IDLE:
             return "idle: does not run"
         past = self.pasts[process.system]
-        waits = past.waits(process.partition, past.names()) if view.blocked < 1 << 16 else ""
-        if waits:
-            return waits
+        if view.blocked < 1 << 16:
+            return past.waits(process.partition, view.blocked)
         where = "has the processor" if target.running() == process.partition else "ready"
         return where if mode is Mode.NORMAL else f"{where}, in {mode.word}"
 
@@ -76,7 +75,7 @@ class Systems:
         if number is None and not denied:
             number = past.last_verdict(self.world.targets[system].stop.record)
         elif number is None:
-            number = self.world.targets[system].result().verdicts["denied"]
+            number = self.world.targets[system].verdicts()["denied"]
         found = history(past, max(number, 1), denied=denied)
         explain = self._explains[system]
         if explain is not None:

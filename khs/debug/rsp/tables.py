@@ -30,12 +30,13 @@ def partitions(systems: Systems) -> Iterator[Row]:
 def ports(systems: Systems) -> Iterator[Row]:
     for process in systems.world.processes:
         past = systems.pasts[process.system]
-        outline, names, queued = past.outline, past.names(), past.queued()
+        outline, names = past.outline, past.names()
+        target = systems.target(process)
         for number, (channel, reader) in enumerate(outline.ports[process.partition]):
             about = outline.channels[channel]
             writes = reader is None
             peers = about.readers if writes else (about.source,)
-            depth = queued.get(("port", channel, reader or 0), 0)
+            depth = target.queued(channel, reader or 0)
             held = about.kind == "queuing" and not writes
             yield {
                 "partition": process.label,
@@ -73,7 +74,7 @@ def schedule(systems: Systems) -> Iterator[Row]:
 
 def policy(systems: Systems) -> Iterator[Row]:
     for number, target in enumerate(systems.world.targets):
-        past, verdicts = systems.pasts[number], target.result().verdicts
+        past, verdicts = systems.pasts[number], target.verdicts()
         names = past.names()
         in_force = names.in_force
         for at, name in enumerate(names.policies):

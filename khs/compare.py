@@ -55,7 +55,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`compared`: steps by partition; `left_out`: why others are not compared, by partition."""
+    """`compared`: steps by partition; `left_out`: why others are not compared, by partition. Up to
+    the first difference: of partitions behind it neither says anything."""
 
     compared: dict[str, int]
     left_out: Mapping[str, str]
@@ -63,7 +64,13 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        return self.difference is None
+        """Nothing differs, and something was compared."""
+        return self.difference is None and not self.empty
+
+    @property
+    def empty(self) -> bool:
+        """No event of any partition was compared: that says nothing of the engines."""
+        return self.difference is None and not any(self.compared.values())
 
 
 class Recorder:

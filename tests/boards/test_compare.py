@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typer.testing import CliRunner
 
 from khs import compare, runs
 from khs.cli import app
+from khs.cli.progress import Reporter
 from khs.compare import Recorder
 from khs.engine import qemu, unicorn
 from khs.image import Archive
 from khs.trace import Names, structs
 
-from .conftest import BOARDS, archive, changed_firmware, firmware
+from .conftest import BOARDS, archive, changed_firmware, firmware, need_emulator
 
 SYSTEMS = [
     ("iot-gateway", ()),
@@ -163,6 +165,60 @@ def test_who_drives_what_has_no_model_is_left_out() -> None:
     }
     told = {"two": "the unicorn engine does not have two.can1"}
     assert compare.incomparable(manifest) == told
+
+
+def leaving_out(folder: Path, *partitions: str) -> list[str]:
+    overlay = folder / "overlay.toml"
+    overlay.write_text(f"[run]\npreemption_dependent = {json.dumps(partitions)}\n")
+    return ["compare", "uart", "--with", str(overlay), "--board", "q35", "--frames", "5"]
+
+
+def test_it_says_how_much_was_compared(tmp_path: Path) -> None:
+    need_emulator("q35")
+    done = khs(*leaving_out(tmp_path, "driver"))
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[1:] == [
+        "driver: not compared: it depends on preemption (run.preemption_dependent)",
+        "equal, 1 of 2 partitions compared",
+    ]
+
+
+def test_where_nothing_is_compared_nothing_is_equal(tmp_path: Path) -> None:
+    need_emulator("q35")
+    command = leaving_out(tmp_path, "driver", "bystander")
+    done = khs(*command)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (1, "nothing compared")
+    found = json.loads(khs(*command, "--json").stdout)
+    assert (found["equal"], found["partitions"]) == (False, {})
+    assert sorted(found["left_out"]) == ["bystander", "driver"]
+
+
+@pytest.mark.parametrize("engine", ["unicorn", "qemu"])
+def test_ctrl_c_is_no_comparison(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_emulator("q35")
+    steps = []
+
+    def pressed(self: Reporter, done: int, wanted: int) -> None:
+        if steps[-1].endswith(engine):
+            steps.append("pressed")
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Reporter, "step", lambda self, text: steps.append(text))
+    monkeypatch.setattr(Reporter, "frames", pressed)
+    done = khs("compare", "iot-gateway", "--board", "q35", "--frames", "3000", "--json")
+    assert done.exit_code == 130
+    found = json.loads(done.stdout)
+    assert (found["equal"], found["interrupted"]) == (False, True)
+    assert found["reached"]["engine"] == engine
+    assert 0 < found["reached"]["frames"] < found["reached"]["of"] == 3000
+    assert ("running 3000 frames on qemu" in steps) == (engine == "qemu")
+    assert f"frames on {engine}: nothing compared" in done.stderr
+
+
+def test_one_board_at_a_time() -> None:
+    done = khs("compare", "uart", "--board", "q35", "--board", "pc")
+    assert done.exit_code == 2
+    assert "compared on one board, and these are 2: q35, pc" in done.stderr
 
 
 def test_the_command_tells_the_first_difference(

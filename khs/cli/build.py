@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from khs.cli import common, options
+
+if TYPE_CHECKING:
+    from khs.cli.progress import Reporter
+    from khs.image import Archive
 
 
 def build(
@@ -34,20 +38,20 @@ def build(
     """
     from khs.cli.progress import Reporter
     from khs.image import open_system
+    from khs.image.lines import in_order
 
     with Reporter(quiet=as_json) as reporter:
         archive = open_system(
             system, common.layers(system, overlays), board, release=release, progress=reporter.step
         )
-        if sd is not None:
-            from khs import sdcard
-
-            sdcard.write(sd, sdcard.card(archive, reporter.step))
+        card = _card(archive, reporter) if sd is not None else b""
     target = output or Path(f"{archive.manifest['system']}.khs")
     *folders, target, report = archive.write(target)
     for folder in folders:
         common.note(f"made the folder {folder}")
-    lines = archive.manifest["trusted_lines"]
+    if sd is not None:
+        _write(sd, card)
+    lines = in_order(archive.manifest["trusted_lines"])
     if as_json:
         document = {"archive": str(target), "sha256": archive.sha256, "trusted_lines": lines}
         common.print_json(document | ({} if sd is None else {"sd": str(sd)}))
@@ -59,3 +63,17 @@ def build(
         if sd is not None:
             print(f"{sd}  for the SD card of a {archive.manifest['board']}")
     return common.OK
+
+
+def _card(archive: Archive, reporter: Reporter) -> bytes:
+    """Made before anything is written: there is none for every system."""
+    from khs import sdcard
+
+    return sdcard.card(archive, reporter.step)
+
+
+def _write(path: Path, card: bytes) -> None:
+    """Behind the archive, so that there is no card without one."""
+    from khs import sdcard
+
+    sdcard.write(path, card)

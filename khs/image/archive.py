@@ -32,6 +32,7 @@ from khs.config.model import Arch
 from khs.errors import ImageError
 from khs.image import configbin
 from khs.image.devices import BUSES
+from khs.image.lines import in_order
 
 FORMAT = 2
 #: Largest archive and member that are read.
@@ -166,7 +167,8 @@ class Archive:
             path.write_bytes(self.data)
             report.write_text(self.report, encoding="utf-8")
         except OSError as error:
-            raise ImageError(f"{error.filename}: cannot be written: {error.strerror}") from error
+            place = error.filename or path  # a device that is full has no name
+            raise ImageError(f"{place}: cannot be written: {error.strerror}") from error
         return (*made, path, report)
 
     @classmethod
@@ -313,6 +315,7 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
     for key in ("system", "board", "arch"):
         if not isinstance(manifest[key], str):
             raise ValueError(f"{key} is no text")
+    in_order(manifest["trusted_lines"])
     if manifest["arch"].upper() not in Arch.__members__:
         raise ValueError("arch is none that there is")
     run = manifest["run"]

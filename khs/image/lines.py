@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,15 @@ class Lines:
     def trusted(self) -> dict[str, int]:
         """The trusted base by part."""
         return {"core": self.core, "vm": self.vm, "board": self.board}
+
+
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """The trusted base as `Lines.trusted` has it; an archive keeps names sorted. KeyError or
+    ValueError for one that says something else."""
+    ordered = {name: counts[name] for name in ("core", "vm", "board")}
+    if not all(type(count) is int for count in ordered.values()):
+        raise ValueError("trusted_lines are no counts")
+    return ordered
 
 
 def lines_for(arch: str) -> Lines:

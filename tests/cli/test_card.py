@@ -32,3 +32,19 @@ def test_a_card_that_cannot_be_written_is_told(khs: Khs, tmp_path: Path) -> None
     done = khs("build", "iot-gateway", "--board", "sabrelite", "-o", tmp_path / "x", "--sd", card)
     assert done.code == 2
     assert "card.img: No such file or directory" in done.err
+
+
+def test_without_its_archive_there_is_no_card(khs: Khs, tmp_path: Path) -> None:
+    """/dev/full opens, and takes nothing: the error has no file name of its own."""
+    card = tmp_path / "card.img"
+    done = khs("build", "iot-gateway", "--board", "sabrelite", "-o", "/dev/full", "--sd", card)
+    assert done.code == 2
+    assert "/dev/full: cannot be written: No space left on device" in done.err
+    assert not card.exists()
+
+
+def test_lines_to_trust_are_told_in_one_order(khs: Khs, tmp_path: Path) -> None:
+    first = khs("build", "iot-gateway", "-o", tmp_path / "a.khs").out.splitlines()[-1]
+    again = khs("build", tmp_path / "a.khs", "-o", tmp_path / "b.khs").out.splitlines()[-1]
+    assert first == again
+    assert [part.split()[0] for part in first.split(": ")[1].split(", ")] == ["core", "vm", "board"]

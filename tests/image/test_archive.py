@@ -202,6 +202,10 @@ DAMAGE: dict[str, tuple[Callable[[Archive], bytes], str]] = {
     ),
     "clock_is_negative": (lambda a: resealed(a, {}, clock_hz=-1), "are no counts"),
     "board_is_a_number": (lambda a: resealed(a, {}, board=7), "board is no text"),
+    "no_lines_are_counted": (
+        lambda a: resealed(a, {}, trusted_lines={"core": 1}),
+        "manifest.json: 'vm'",
+    ),
     "unknown_architecture": (lambda a: resealed(a, {}, arch="mips"), "arch is none"),
     "other_partitions": (lambda a: resealed(a, {}, partitions={}), "partitions are not those"),
     "partitions_without_hashes": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,23 @@ def test_the_trusted_base_stays_small() -> None:
         assert counted.core > 500 and counted.vm > 500
         assert counted.core + counted.vm < 5000
         assert 500 < counted.board < 1900
+
+
+def thousands(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+@pytest.mark.skipif(project() is None, reason="needs the sources")
+def test_the_readme_tells_what_is_counted() -> None:
+    """Kernel and policy VM as a bound, ports to the hundred."""
+    root = project()
+    assert root is not None
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    base = re.search(r"freestanding C of less than ([\d,]+) lines together", text)
+    ports = re.search(r"port comes on top, ([\d,]+) to ([\d,]+) lines", text)
+    assert base is not None and ports is not None
+    counted = [lines.lines_for(arch) for arch in ("armv7", "x64", "x86")]
+    assert counted[0].core + counted[0].vm < thousands(base[1])
+    boards = [each.board for each in counted]
+    assert thousands(ports[1]) == min(boards) // 100 * 100
+    assert thousands(ports[2]) == -(-max(boards) // 100) * 100

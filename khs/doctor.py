@@ -24,6 +24,8 @@ QEMU = {
     "qemu-system-i386": ("qemu-system-x86", "pc"),
 }
 _QEMU_OLDEST = 7
+#: Seconds for a program to say its version.
+_PATIENCE_S = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,16 @@ def _gdb() -> Item:
 def _said(path: str, option: str) -> str:
     """The first line a program prints about itself."""
     try:
-        done = subprocess.run([path, option], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [path, option], capture_output=True, text=True, errors="replace", check=False,
+            stdin=subprocess.DEVNULL, timeout=_PATIENCE_S,
+        )  # fmt: skip
     except OSError as error:
         return f"{path} cannot be run: {error.strerror}"
-    return (done.stdout.splitlines() or ["?"])[0]
+    except subprocess.TimeoutExpired:
+        return f"{path} does not answer {option} within {_PATIENCE_S} s"
+    lines = done.stdout.splitlines()
+    if done.returncode == 0 and lines:
+        return lines[0]
+    why = (done.stderr.splitlines() or [f"exit status {done.returncode}"])[-1]
+    return f"{path} does not answer {option}: {why}"

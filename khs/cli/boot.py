@@ -70,6 +70,9 @@ def boot(
         accel=accel,
         live=keyboard is not None,
     )
+    guest.check()
+    if guest.doubt:
+        common.note(f"warning: {guest.doubt}")
     show = partial(_show, sys.stderr.buffer if as_json else sys.stdout.buffer)
     session = Session(guest, show, answers, until.encode() if until else None, seconds, keyboard)
     with _typing(keyboard):

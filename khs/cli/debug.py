@@ -93,6 +93,7 @@ def debug(
     serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
     asked = session.Options(files or [], serve, port, live, output)
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
+    _check_options(engine, tui, print_only, as_json)
     if engine is Engine.qemu:
         return _on_board(named, frames, overlays, trace, asked, print_only, as_json)
     if tui and (asked.files or serve or print_only or as_json or trace):
@@ -107,6 +108,17 @@ def debug(
     if print_only:
         return _print(debuggees)
     return _on_unicorn(debuggees, asked, tui, as_json)
+
+
+def _check_options(engine: Engine, tui: bool, print_only: bool, as_json: bool) -> None:
+    """Ends the command for options that the others leave no room for."""
+    if print_only and as_json:
+        common.usage("--print-only prints gdb's commands, and there is no JSON of them")
+    if tui and engine is Engine.qemu:
+        common.usage(
+            "--tui is for the unicorn engine: a board in QEMU is debugged in gdb\n"
+            "  help: leave --tui out, or --engine qemu"
+        )
 
 
 def _each(boards: Sequence[str], count: int) -> list[str | None]:

@@ -22,6 +22,7 @@ from khs.engine.qemu.session import Answer, Console, Outcome, Session
 from khs.errors import EngineError
 
 from . import images
+from .conftest import need_emulator
 
 
 @pytest.fixture
@@ -125,6 +126,74 @@ def test_what_cannot_be_booted_is_told(tmp_path: Path) -> None:
         board_named("q36")
 
 
+def elf_head(bits: int, machine: int) -> bytes:
+    return b"\x7fELF" + bytes([bits]) + bytes(13) + struct.pack("<H", machine) + bytes(99)
+
+
+KERNELS = {
+    "ELF": (elf_head(1, 40), ""),
+    "zImage": (bytes(0x24) + struct.pack("<I", 0x016F2818) + bytes(99), ""),
+    "uImage": (struct.pack(">I", 0x27051956) + bytes(99), ""),
+    "text": (b"root:x:0:0", "no ELF file, zImage or U-Boot image: it is started as raw code"),
+    "empty": (b"", "started as raw code"),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_raw_code_is_doubted(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "kernel"
+    head, words = KERNELS[name]
+    file.write_bytes(head)
+    guest = Guest(board_named("sabrelite"), kernel=file)
+    guest.check()
+    assert words in guest.doubt
+    assert bool(words) == bool(guest.doubt)
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (elf_head(2, 62), "its machine is 62, and 32-bit ARM is 40"),
+        (elf_head(2, 40), "no ELF file for sabrelite"),
+        (b"\x7fELF", "no ELF file for sabrelite"),
+        (bytes(0x202) + b"HdrS" + bytes(99), "is a Linux for PCs"),
+    ],
+)
+def test_a_kernel_of_another_architecture_is_told(head: bytes, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "kernel"
+    file.write_bytes(head)
+    with pytest.raises(EngineError, match=words):
+        Guest(board_named("sabrelite"), kernel=file).check()
+
+
+def test_kvm_is_for_pcs(tmp_path: Path) -> None:
+    file = tmp_path / "kernel"
+    file.write_bytes(elf_head(1, 40))
+    for accel in ("kvm", "kvm,kernel-irqchip=off"):
+        with pytest.raises(EngineError, match="KVM is for PCs alone: sabrelite is emulated"):
+            Guest(board_named("sabrelite"), kernel=file, accel=accel).check()
+    Guest(board_named("q35"), kernel=file, accel="kvm").check()
+
+
+def test_a_rom_of_a_wrong_size_is_told(tmp_path: Path) -> None:
+    need_emulator("q35")
+    file = tmp_path / "rom"
+    file.write_bytes(bytes(1000))
+    with pytest.raises(EngineError, match=r"could not load PC BIOS(.|\n)*a multiple of 64 KiB"):
+        boot(Guest(board_named("q35"), bios=file))
+
+
+def test_a_missing_qemu_is_told_without_options_that_there_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rom"
+    file.write_bytes(bytes(1000))
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineError) as caught:
+        boot(Guest(board_named("q35"), bios=file))
+    assert str(caught.value).endswith("help: apt-get install qemu-system-x86")
+
+
 def test_a_boot_loader_is_loaded_where_its_vector_table_says(tmp_path: Path) -> None:
     file = tmp_path / "a,b.imx"
     file.write_bytes(
@@ -162,7 +231,7 @@ def test_a_qemu_that_is_killed_is_told(guest: Guest, monkeypatch: pytest.MonkeyP
         await process.wait()
 
     monkeypatch.setattr(session, "_watch", kill)
-    with pytest.raises(EngineError, match=r"died with the guest in it \(exit status -9\)"):
+    with pytest.raises(EngineError, match=r"died with the guest in it \(killed by signal 9\)"):
         boot(guest)
 
 

@@ -186,7 +186,7 @@ def test_only_a_live_run_can_be_changed(debugged: Debugged, board: str) -> None:
 
 def test_a_qemu_that_dies_is_told_and_leaves_nothing(debugged: Debugged) -> None:
     kill = "shell kill -9 $(pgrep -P $(ps -o ppid= -p $PPID) qemu-system)\ncontinue\n"
-    with pytest.raises(EngineError, match=r"QEMU ended after frame 0.*exit status -9"):
+    with pytest.raises(EngineError, match=r"QEMU ended after frame 0.*killed by signal 9"):
         debugged(kill, live=True)
     assert children() == []
 
@@ -317,6 +317,12 @@ def test_what_cannot_be_debugged_is_told() -> None:
     done = khs("iot-gateway", "--engine", "qemu", "-x", "/nowhere/commands")
     assert done.returncode == 2
     assert "/nowhere/commands: there is no such file of gdb commands" in done.stderr
+    done = khs("iot-gateway", "--engine", "qemu", "--tui")
+    assert done.returncode == 2
+    assert "--tui is for the unicorn engine" in done.stderr
+    done = khs("iot-gateway", "--engine", "qemu", "--print-only", "--json")
+    assert (done.returncode, json.loads(done.stdout)["ok"]) == (2, False)
+    assert "--print-only prints gdb's commands, and there is no JSON of them" in done.stderr
     done = khs("iot-gateway", "--engine", "qemu", path="/nowhere")
     assert done.returncode == 2
     assert "gdb is not installed\n  help: apt-get install gdb-multiarch" in done.stderr

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from khs.engine import qemu, unicorn
 from khs.engine.qemu.board import Board
 from khs.engine.qemu.guest import board_named
+from khs.engine.qemu.process import Process
 from khs.errors import EngineError
 from khs.trace import decode, split
 from khs.trace.events import Console
 
-from .conftest import archive, firmware
+from .conftest import BOARDS, archive, changed_firmware, firmware
 
 
 def test_a_system_runs_the_same_each_time(board: str) -> None:
@@ -134,6 +137,55 @@ def test_a_qemu_that_dies_is_told_with_its_words(
 ) -> None:
     fake_qemu("echo 'no such machine' >&2; exit 1")
     assert refusal(board) == "QEMU refuses to start: no such machine"
+
+
+@pytest.mark.parametrize(
+    ("script", "why"), [("exit 3", "exit status 3"), ("kill -9 $$", "killed by signal 9")]
+)
+def test_a_qemu_that_dies_in_silence_is_told_with_its_status(
+    board: str, fake_qemu: Callable[[str], None], script: str, why: str
+) -> None:
+    fake_qemu(script)
+    assert refusal(board) == f"QEMU refuses to start: it does not say why ({why})"
+
+
+def test_a_replay_that_fails_comes_with_what_to_do() -> None:
+    process = Process(["qemu"], lines=0)
+    process._words = b"Missing character write event in the replay log\n"
+    told = str(asyncio.run(process.failure("ended after frame 3")))
+    assert told.startswith("QEMU ended after frame 3\n  QEMU says: Missing character")
+    assert "\n  help: try again; --live " in told
+
+
+def test_kvm_is_for_pcs(board: str) -> None:
+    built = archive("iot-gateway", board)
+    if board != "sabrelite":
+        qemu.Machine(built, firmware(board), accel="kvm").close()
+        return
+    with pytest.raises(EngineError, match="KVM is for PCs alone: sabrelite is emulated"):
+        qemu.Machine(built, firmware(board), accel="kvm")
+
+
+@pytest.mark.parametrize(("accel", "helped"), [("tcg", False), ("tcg,thread=single", True)])
+def test_a_clock_that_does_not_suit_is_told_once_and_with_help(
+    board: str, accel: str, helped: bool, tmp_path: Path
+) -> None:
+    """The firmware says so if a trap takes longer than its timer: here any does."""
+    change = (
+        "boards/firmware/common/run.c",
+        "call.kind != TRAP_HYPERCALL",
+        "call.kind != TRAP_TIMER",
+    )
+    wrong = changed_firmware(tmp_path, BOARDS[board], change)
+    with (
+        qemu.Machine(archive("iot-gateway", board), wrong, accel=accel) as machine,
+        pytest.raises(EngineError) as caught,
+    ):
+        machine.run(5)
+    told = str(caught.value)
+    assert told.startswith("the board does not run iot-gateway: the board's timer does not suit")
+    assert "khs:" not in told
+    assert ("help: leave --accel out" in told) == helped
 
 
 @pytest.mark.parametrize(

@@ -377,6 +377,22 @@ def test_doctor_tells_of_each_board_what_emulates_it(
     assert "cannot be run" in x86["found"]
 
 
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [("echo no library >&2; exit 127", "no library"), ("exit 3", "exit status 3")],
+)
+def test_doctor_tells_of_a_qemu_that_does_not_work(
+    khs: Khs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, why: str
+) -> None:
+    qemu = tmp_path / "qemu-system-arm"
+    qemu.write_text(f"#!/bin/sh\n{script}\n")
+    qemu.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    items = {row["name"]: row for row in json.loads(khs("doctor", "--json").out)["items"]}
+    assert not items[qemu.name]["ok"]
+    assert items[qemu.name]["found"] == f"{qemu} does not answer --version: {why}"
+
+
 def test_doctor_tells_where_things_are(khs: Khs) -> None:
     for name, part in {
         "sdk": "include/khs/khs.h",

@@ -134,18 +134,26 @@ class Board:
             ports[name] = f"chardev:line{number}"
         return [*profile.bell, *(word for to in ports.values() for word in ("-serial", to))]
 
+    def check_accelerator(self, accel: str) -> None:
+        """EngineError for one that this board never has."""
+        if self.arch is Arch.ARMV7 and accel.partition(",")[0] == "kvm":
+            raise EngineError(
+                f"KVM is for PCs alone: {self.name} is emulated\n"
+                "  help: leave --accel out, or --board q35"
+            )
+
     def find_qemu(self) -> str:
         """The emulator's path; EngineError with the command that installs what is missing."""
         if not _has_qmp():
             raise EngineError(
                 "QEMU is controlled with the 'qemu.qmp' package, which is not installed\n"
-                "  help: pip install 'khs[qemu]', or run without --engine qemu"
+                "  help: pip install 'khs[qemu]'"
             )
         found = shutil.which(self.profile.binary)
         if found is None:
             raise EngineError(
                 f"{self.profile.binary} is not installed\n"
-                f"  help: apt-get install {self.profile.package}, or run without --engine qemu"
+                f"  help: apt-get install {self.profile.package}"
             )
         return found
 

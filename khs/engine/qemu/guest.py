@@ -11,6 +11,7 @@ from pathlib import Path
 
 from khs.config import boards
 from khs.config.model import Arch
+from khs.engine.qemu import kernels
 from khs.engine.qemu.board import ICOUNT, Board
 from khs.errors import EngineError, shown
 
@@ -56,8 +57,17 @@ class Guest:
                     f"{self.board.name} starts a kernel or a boot loader, not both\n"
                     "  help: --kernel alone, or --bios with the boot loader alone"
                 )
+            if self.kernel:
+                kernels.check_arm(self.kernel, self.board.name)
         elif self.dtb:
             raise EngineError(f"{self.board.name} has no device tree\n  help: leave --dtb out")
+        self.board.check_accelerator(self.accel or "")
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against the image, though QEMU will start it; empty if nothing does."""
+        arm = self.board.arch is Arch.ARMV7
+        return kernels.raw(self.kernel) if arm and self.kernel is not None else ""
 
     @property
     def reproducible(self) -> bool:

@@ -21,13 +21,15 @@ from khs.engine.qemu.control import Control
 from khs.engine.qemu.isolation import segments
 from khs.engine.qemu.memory import LOG_HEAD, Log, Memory
 from khs.engine.qemu.paused import Inspect, Paused
-from khs.engine.qemu.process import Process
+from khs.engine.qemu.process import Process, status_words
 from khs.engine.result import Result, Tally
 from khs.engine.unicorn import Image, Progress, Sink, Taker, take_for
 from khs.errors import EngineError
 
 #: Exit codes of the firmware: enum channel_exit.
 DONE, REFUSED = 32, 33
+#: What it says of an accelerator whose timer comes when it should not.
+_CLOCK = "timer does not suit its clock"
 #: Bytes of the board's log.
 LOG = 8 << 20
 #: Bytes of the console that are kept.
@@ -86,6 +88,7 @@ class Machine:
         self.seed = seed
         self._devices = list(manifest.get("devices", ()))
         self._control = control or Control()
+        self.board.check_accelerator(accel)
         self._patience = None if self._control.pauses else patience
         self._accel = accel
         self._serial = dict(serial or {})
@@ -302,10 +305,19 @@ class Machine:
 
     async def _death(self, process: Process, status: int, run: _Run) -> EngineError:
         if status == self.board.profile.exit_status(REFUSED):
-            words = run.console.decode(errors="replace").strip().splitlines() or [""]
-            return EngineError(f"the board does not run {self._system}: {words[-1]}")
-        return await process.failure(
-            f"ended after frame {run.report.frames}, before the system did (exit status {status})"
+            return EngineError(f"the board does not run {self._system}: {self._refusal(run)}")
+        when = f"after frame {run.report.frames}, before the system did"
+        return await process.failure(f"ended {when} ({status_words(status)})")
+
+    def _refusal(self, run: _Run) -> str:
+        """The firmware's last words, and what to do about them."""
+        lines = run.console.decode(errors="replace").strip().splitlines() or [""]
+        words = lines[-1].removeprefix("khs: ")
+        if self._is_counted or _CLOCK not in words:
+            return words
+        return (
+            f"{words}\n  help: leave --accel out; where this machine is itself a guest "
+            f"(nested virtualization) {self._accel} may be no use"
         )
 
 

@@ -12,7 +12,7 @@ import ctypes
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,9 +31,13 @@ _USUAL = "warning: nic imx.enet.0 has no peer"
 _HELP = {
     "-accel": "leave --accel out: the default, tcg, runs everywhere",
     "kvm": "leave --accel out: KVM is for PCs, and this machine or this user must have /dev/kvm",
+    "BIOS": "a PC's firmware is a ROM whose size is a multiple of 64 KiB",
     "kernel": "a kernel is Linux for this board or an ELF file, on PCs a multiboot image, too",
 }
-
+#: The same of a board that is gone; QEMU's replay is at fault now and then.
+_DEATH_HELP = {
+    "replay log": "try again; --live debugs without a recording, and then stops in programs count",
+}
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -42,6 +46,15 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def _die_with_parent() -> None:
     """In the child: whatever ends this process, a kill for instance, ends QEMU (prctl(2))."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def status_words(status: int) -> str:
+    """How a process ended."""
+    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _help_for(words: str, table: Mapping[str, str]) -> str:
+    return next((f"\n  help: {text}" for word, text in table.items() if word in words), "")
 
 
 class Process:
@@ -206,15 +219,17 @@ class Process:
     async def failure(self, what: str) -> EngineError:
         """An error with QEMU's own last words."""
         words = await self._last_words()
-        return EngineError(f"QEMU {what}" + (f"\n  QEMU says: {words}" if words else ""))
+        said = f"\n  QEMU says: {words}" if words else ""
+        return EngineError(f"QEMU {what}{said}{_help_for(words, _DEATH_HELP)}")
 
     async def _not_started(self) -> EngineError:
         words = await self._last_words()
         assert self._listening is not None
         if not self._listening.done():
             return await self.failure("does not answer")
-        told = next((f"\n  help: {text}" for word, text in _HELP.items() if word in words), "")
-        return EngineError(f"QEMU refuses to start: {words or 'it does not say why'}{told}")
+        if not words:
+            words = f"it does not say why ({status_words(await self.wait())})"
+        return EngineError(f"QEMU refuses to start: {words}{_help_for(words, _HELP)}")
 
     async def _last_words(self) -> str:
         if self._listening is not None:

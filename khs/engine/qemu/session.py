@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from khs.engine.qemu.guest import Guest
-from khs.engine.qemu.process import Process
+from khs.engine.qemu.process import Process, status_words
 from khs.errors import EngineError
 
 #: Seconds between two questions whether QEMU is still there.
@@ -171,7 +171,7 @@ class Session:
             return "text", ""
         status, reason = await process.wait(), process.shutdown_reason
         if status or not reason:
-            raise await process.failure(f"died with the guest in it (exit status {status})")
+            raise await process.failure(f"died with the guest in it ({status_words(status)})")
         return "guest", reason
 
     def _listen(self, send: Callable[[bytes], None]) -> None:

@@ -8,12 +8,28 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from khs import monitor
+from khs import config, monitor
 from khs.config.model import System
-from khs.errors import KhsError
+from khs.errors import KhsError, shown
 from khs.image import load_policy
+from khs.image.open import is_description
 from khs.monitor import MonitorPolicy
 from khs.swaps import parse
+
+_HELP = "help: khs explain FOLDER TRACE N, with the folder that the system was built from"
+
+
+def of_run(
+    header: Mapping[str, Any], place: Path, overlays: Sequence[Path], swaps: Sequence[str]
+) -> Recorded:
+    """The policies of a run: `place` is the document that its system was built from, or an archive.
+    KhsError if there are no texts, or no longer."""
+    if not is_description(place):
+        raise KhsError(f"an archive has its policies compiled, without their text\n  {_HELP}")
+    if not place.is_file():
+        raise KhsError(f"{shown(place)}: the policies' texts were there, and are gone\n  {_HELP}")
+    board = str(header["manifest"]["board"])
+    return Recorded(config.load(place, overlays=overlays, board=board), header, swaps)
 
 
 class Recorded:

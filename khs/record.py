@@ -31,7 +31,7 @@ from khs.image.archive import Stamped, encode_inputs, encode_json
 from khs.swaps import Swap
 from khs.trace import events
 
-FORMAT = 2
+FORMAT = 3
 _KIND = "khs-recording"
 _RUN, _SYSTEM, _INPUTS, _BYTES = "run.json", "system.khs", "inputs.json", "inputs.bin"
 _HELP = "help: a folder that khs run --record wrote"
@@ -161,7 +161,7 @@ class Recorder:
             "engine": "unicorn",
             "frames": frames,
             "seed": seed,
-            "policy_at": [{"frame": swap.frame, "name": swap.name} for swap in swaps],
+            "policy_at": [_about_swap(swap) for swap in swaps],
             "versions": versions(),
             "trace": None if trace is None else _relative(trace, folder),
             "source": None if source is None else source.to_json(),
@@ -212,6 +212,11 @@ class Recorder:
 
 def _stem(frame: int) -> str:
     return f"policy-at-{frame}"
+
+
+def _about_swap(swap: Swap) -> dict[str, Any]:
+    file = None if swap.file is None else str(swap.file)
+    return {"frame": swap.frame, "name": swap.name, "file": file}
 
 
 def _relative(trace: Path, folder: Path) -> str:
@@ -290,6 +295,7 @@ def _check(about: Mapping[str, Any]) -> None:
     files = {_SYSTEM, _INPUTS, _BYTES}
     for row in about["policy_at"]:
         _want(_count(row["frame"]) and isinstance(row["name"], str), "policy_at has no policy")
+        _want(isinstance(row["file"], str | None), "policy_at has no path")
         files |= {f"{_stem(row['frame'])}.bin", f"{_stem(row['frame'])}.json"}
     _texts(about["files"], "files")
     _want(set(about["files"]) == files, f"files are not {', '.join(sorted(files))}")
@@ -335,7 +341,8 @@ def _swap(row: Mapping[str, Any], files: Mapping[str, bytes]) -> Swap:
     except (ValueError, RecursionError):
         names = None
     known = names if isinstance(names, dict) else {}
-    return Swap(row["frame"], row["name"], files[f"{stem}.bin"], known)
+    file = None if row["file"] is None else Path(row["file"])
+    return Swap(row["frame"], row["name"], files[f"{stem}.bin"], known, file)
 
 
 def _row(row: Any, data: bytes) -> Stamped:

@@ -19,7 +19,7 @@ from typing import Any
 
 from khs import runs
 from khs.attached import Attached
-from khs.engine.result import PartitionResult
+from khs.engine.result import PartitionResult, Result
 from khs.errors import KhsError, TraceError, shown
 from khs.image import Archive
 from khs.image.archive import encode_json
@@ -133,10 +133,10 @@ def replay(
     console: Console | None = None,
 ) -> Replayed:
     """Runs the plan and compares. EngineError or TraceError if it cannot be run or written."""
-    known = _trace(recording)
+    known = known_trace(recording)
     with _traced(plan, known is not None) as traced:
         ran = runs.run(traced, progress, console)
-        equal = _is_equal(recording, ran)
+        equal = is_equal(recording, ran.result)
         difference = None
         if equal is False and known is not None and traced.trace is not None:
             difference = diff(known, traced.trace)
@@ -146,10 +146,11 @@ def replay(
     return Replayed(ran, equal, difference, parted)
 
 
-def _is_equal(recording: Recording, ran: Ran) -> bool | None:
-    if recording.trace_sha256 is None or ran.result.interrupted:
+def is_equal(recording: Recording, result: Result) -> bool | None:
+    """Whether a run came to the recorded trace; None if one of both did not end."""
+    if recording.trace_sha256 is None or result.interrupted:
         return None
-    return ran.result.trace_sha256 == recording.trace_sha256
+    return result.trace_sha256 == recording.trace_sha256
 
 
 def judge(
@@ -165,7 +166,7 @@ def judge(
     with _traced(replace(plan, trace=None), True) as as_was, _traced(other, True) as changed:
         assert as_was.trace is not None and changed.trace is not None
         recorded = runs.run(as_was, progress)
-        if _is_equal(recording, recorded) is False:
+        if is_equal(recording, recorded.result) is False:
             raise KhsError(
                 f"{shown(recording.folder)} does not replay here, so another policy tells nothing\n"
                 f"  help: khs replay {shown(recording.folder)} tells more"
@@ -199,7 +200,7 @@ def _traced(plan: Plan, wanted: bool) -> Iterator[Plan]:
         yield replace(plan, trace=Path(folder) / "run.trace")
 
 
-def _trace(recording: Recording) -> Path | None:
+def known_trace(recording: Recording) -> Path | None:
     """The recorded run's trace file, None if it is not there or is of another run."""
     path, digest = recording.trace, hashlib.sha256()
     if path is None:

@@ -20,12 +20,14 @@ _MAGIC = b"KSSP"  # of policy.bin
 
 @dataclass(frozen=True)
 class Swap:
-    """A policy from outside that comes into force at the beginning of major frame `frame`."""
+    """A policy from outside that comes into force at the beginning of major frame `frame`. `file`:
+    where its text is, None if it came compiled or is the system's own."""
 
     frame: int
     name: str
     binary: bytes
     map: Mapping[str, Any]
+    file: Path | None = None
 
     def __str__(self) -> str:
         """As on the command line."""
@@ -99,7 +101,7 @@ def read_policy(
         )
     described = config.load(source, overlays=overlays, board=board)
     policy = load_policy(described, path.resolve(), path.stem)
-    return Swap(frame, policy.name, policy.binary, policy.map)
+    return Swap(frame, policy.name, policy.binary, policy.map, path.absolute())
 
 
 def _compiled(path: Path, option: str) -> bytes:

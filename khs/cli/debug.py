@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from khs.cli import common, options
-from khs.cli.run import Engine, Frames, TraceFile
+from khs.cli import common, options, recorded
+from khs.cli.run import Engine, Frames, PolicyAt, TraceFile
 
 if TYPE_CHECKING:
     from khs.debug.live import Debuggee, Outcome
     from khs.debug.session import Options, Session
+    from khs.engine.result import Result
     from khs.image import Archive
+    from khs.record import Recording
     from khs.runs import Plan
 
 Systems: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="SYSTEM...",
-        help="A folder with system.toml, an archive, or a shipped system; several run beside each "
-        "other in one virtual time.",
+        help="A folder with system.toml, an archive, a shipped system, or a recorded run; several "
+        "run beside each other in one virtual time.",
     ),
 ]
 Boards: TypeAlias = Annotated[
@@ -59,6 +61,7 @@ def debug(
     boards: Boards = None,
     frames: Frames = None,
     overlays: options.Overlays = None,
+    policy_at: PolicyAt = None,
     trace: TraceFile = None,
     files: CommandFiles = None,
     gdb_only: GdbOnly = False,
@@ -77,6 +80,9 @@ def debug(
     there is. Virtual time stands still at a stop, and looking changes nothing. Without a gdb on
     this machine it is the terminal's debugger.
 
+    SYSTEM may be the folder of khs run --record: it is that run then, with its inputs and policies,
+    and at its end is told whether its trace is the recorded one.
+
     With --engine qemu it is the whole board with its kernel, forwards only. Exits 1 if gdb's
     commands failed.
 
@@ -85,6 +91,7 @@ def debug(
         khs debug iot-gateway traffic-light --board q35 --board sabrelite
         khs debug iot-gateway --tui
         khs debug iot-gateway --port 0
+        khs run iot-gateway --record kept && khs debug kept
         khs debug iot-gateway --engine qemu --board q35
     """
     from khs.debug import session
@@ -93,24 +100,21 @@ def debug(
     serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
     asked = session.Options(files or [], serve, port, live, output)
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
-    _check_options(engine, tui, print_only, as_json)
+    _check_options(engine, tui, print_only, live, as_json)
+    _check_one(systems, engine, policy_at, trace)
     if engine is Engine.qemu:
         return _on_board(named, frames, overlays, trace, asked, print_only, as_json)
     if tui and (asked.files or serve or print_only or as_json or trace):
         common.usage(
             "--tui is for people at a terminal: it goes without gdb's options, --trace and --json"
         )
-    if live:
-        common.usage("--live is for QEMU: on Unicorn what gdb writes counts in any case")
-    if trace is not None and len(systems) > 1:
-        common.usage("--trace is one file, and these are several systems\n  help: leave it out")
-    debuggees = [debuggee(*each, overlays, frames, trace, as_json) for each in named]
+    debuggees = [debuggee(*each, overlays, frames, policy_at, trace, as_json) for each in named]
     if print_only:
         return _print(debuggees)
     return _on_unicorn(debuggees, asked, tui, as_json)
 
 
-def _check_options(engine: Engine, tui: bool, print_only: bool, as_json: bool) -> None:
+def _check_options(engine: Engine, tui: bool, print_only: bool, live: bool, as_json: bool) -> None:
     """Ends the command for options that the others leave no room for."""
     if print_only and as_json:
         common.usage("--print-only prints gdb's commands, and there is no JSON of them")
@@ -119,6 +123,21 @@ def _check_options(engine: Engine, tui: bool, print_only: bool, as_json: bool) -
             "--tui is for the unicorn engine: a board in QEMU is debugged in gdb\n"
             "  help: leave --tui out, or --engine qemu"
         )
+    if live and engine is Engine.unicorn:
+        common.usage("--live is for QEMU: on Unicorn what gdb writes counts in any case")
+
+
+def _check_one(
+    systems: list[str], engine: Engine, policy_at: list[str] | None, trace: Path | None
+) -> None:
+    """Ends the command if one of its options is not for these systems on that engine."""
+    on_board = engine is Engine.qemu
+    if on_board and any(map(recorded.is_recording, systems)):
+        common.usage("what was recorded on Unicorn is debugged there\n  help: without --engine")
+    if policy_at and (on_board or len(systems) > 1):
+        common.usage("--policy-at is for one system on Unicorn\n  help: khs run --record keeps it")
+    if trace is not None and len(systems) > 1:
+        common.usage("--trace is one file, and these are several systems\n  help: leave it out")
 
 
 def _each(boards: Sequence[str], count: int) -> list[str | None]:
@@ -148,38 +167,42 @@ def debuggee(
     board: str | None,
     overlays: list[Path] | None,
     frames: int | None,
+    policy_at: Sequence[str] | None,
     trace: Path | None,
     quiet: bool,
 ) -> Debuggee:
-    """A system as the debugger takes it, built if need be."""
-    from khs import runs
+    """A system as the debugger takes it, built if need be, or a recorded run."""
+    from khs import runs, swaps
     from khs.image.open import find_system
 
-    archive = _open(system, board, overlays, quiet)
-    plan = runs.plan(archive, frames=frames, trace=trace)
-    return with_texts(plan, find_system(system), common.layers(system, overlays), board, [])
+    if recorded.is_recording(system):
+        recorded.refuse(system, overlays, board, frames, policy_at)
+        return recorded.debuggee(Path(system), trace)
+    archive, layers = _open(system, board, overlays, quiet), common.layers(system, overlays)
+    given = policy_at or []
+    changes = swaps.read_swaps(given, archive, system, board=board, overlays=layers)
+    plan = runs.plan(archive, frames=frames, swaps=changes, trace=trace)
+    return with_texts(plan, find_system(system), layers, given)
 
 
 def with_texts(
-    plan: Plan, place: Path, layers: list[Path], board: str | None, policy_at: Sequence[str]
+    plan: Plan,
+    place: Path,
+    layers: Sequence[Path],
+    policy_at: Sequence[str],
+    recording: Recording | None = None,
 ) -> Debuggee:
     """The debuggee whose verdicts are explained with the policies' texts, if they are at hand."""
     from khs.debug.live import Debuggee
-    from khs.image.open import is_description
     from khs.monitor import ask
     from khs.trace.history import History
 
-    if not is_description(place):
-        return Debuggee(plan, place, layers=tuple(layers), policy_at=tuple(policy_at))
-
     def explain(found: History) -> ask.Answer:
-        from khs import config
-        from khs.policies import Recorded
+        from khs.policies import of_run
 
-        loaded = config.load(place, overlays=layers, board=board)
-        return ask.explain(Recorded(loaded, plan.header, policy_at), found)
+        return ask.explain(of_run(plan.header, place, layers, policy_at), found)
 
-    return Debuggee(plan, place, explain, tuple(layers), tuple(policy_at))
+    return Debuggee(plan, place, explain, tuple(layers), tuple(policy_at), recording)
 
 
 def _print(debuggees: list[Debuggee]) -> int:
@@ -214,29 +237,54 @@ def _in_terminal(debuggees: list[Debuggee]) -> int:
         )
     result = terminal(debuggees[0])
     if result is not None:
-        common.note(f"ended after {result.frames} of {debuggees[0].plan.frames} frames")
+        return _told(result, debuggees[0], changed=False)
     return common.OK
 
 
 def told(outcome: Outcome, debuggees: Sequence[Debuggee], as_json: bool) -> int:
     """What came of it; the exit code."""
     if as_json:
-        rows = [ran.to_json() | {"changed": outcome.changed} for ran in outcome.rans]
+        rows = [
+            ran.to_json() | {"changed": outcome.changed} | _compared(ran.result, each)
+            for ran, each in zip(outcome.rans, debuggees, strict=True)
+        ]
         common.print_json(rows[0] if len(rows) == 1 else rows)
-    for ran, each in zip(outcome.rans, debuggees, strict=True):
-        _told(ran.result.frames, each.plan.frames, ran.result.interrupted, outcome.changed)
+    pairs = zip(outcome.rans, debuggees, strict=True)
+    codes = [_told(ran.result, each, outcome.changed) for ran, each in pairs]
     if outcome.status:
         common.note(f"gdb ended with status {outcome.status}")
         return common.FINDINGS
-    return common.OK
+    return max(codes)
 
 
-def _told(done: int, wanted: int, interrupted: bool, changed: bool) -> None:
-    if interrupted:
-        common.note(f"ended after {done} of {wanted} frames")
+def _compared(result: Result, debuggee: Debuggee) -> dict[str, bool | None]:
+    from khs.replay import is_equal
+
+    recording = debuggee.recording
+    return {} if recording is None else {"equal": is_equal(recording, result)}
+
+
+def _told(result: Result, debuggee: Debuggee, changed: bool) -> int:
+    """Says how the run ended and which one it was; the exit code."""
+    recording = debuggee.recording
+    equal = _compared(result, debuggee).get("equal")
+    if result.interrupted:
+        common.note(f"ended after {result.frames} of {debuggee.plan.frames} frames")
+        return common.OK
+    if changed:
+        how = "gdb has changed the system"
+    elif recording is None:
+        how = "the trace is that of the undebugged run"
+    elif equal is None:
+        how = "and the recorded run did not end: there is no trace to compare with"
     else:
-        how = "gdb has changed the system" if changed else "the trace is that of the undebugged run"
-        common.note(f"{done} frames, {how}")
+        how = f"the trace is {'that' if equal else 'NOT that'} of the recorded run"
+    common.note(f"{result.frames} frames, {how}")
+    if recording is None or changed or equal is not False:
+        return common.OK
+    for line in recording.other_versions():
+        common.note(f"recorded with {line}")
+    return common.FINDINGS
 
 
 # ---- on a board

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from khs.cli import common
+from khs.cli import common, recorded
 
 if TYPE_CHECKING:
     from khs.runs import Plan
@@ -26,11 +26,10 @@ def explain_fault(
     from khs.config.model import Arch
     from khs.debug import fault, fault_text
 
-    recording = Path(system) / "run.json"
-    if recording.is_file():
-        if overlays or board or frames is not None or seed is not None or policy_at:
-            common.usage(f"{system} is a recorded run: it comes with its own options")
-        plan, place = _recorded(Path(system))
+    if recorded.is_recording(system):
+        recorded.refuse(system, overlays, board, frames, policy_at, seed)
+        found = recorded.debuggee(Path(system))
+        plan, place = found.plan, found.place
     else:
         plan, place = _run(system, overlays, board, frames, seed, policy_at, as_json)
     told = fault.explain(plan, place, number)
@@ -40,15 +39,6 @@ def explain_fault(
     for line in fault_text.lines(told, Arch[str(plan.archive.manifest["arch"]).upper()]):
         print(line)
     return common.OK
-
-
-def _recorded(folder: Path) -> tuple[Plan, Path]:
-    from khs import record
-    from khs import replay as replays
-
-    recording = record.read(folder)
-    source = recording.source
-    return replays.plan(recording), source.system if source else folder
 
 
 def _run(

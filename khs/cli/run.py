@@ -133,7 +133,7 @@ def run(
         )
         runs.check_devices(plan)
         if gdb is not None:
-            return _debugged(plan, gdb, system, layers, board, policy_at, as_json)
+            return _debugged(plan, gdb, system, layers, policy_at, as_json)
         ran = _ran(plan, reporter, console, as_json)
     _report(ran, as_json)
     return _end(ran, plan)
@@ -158,7 +158,6 @@ def _debugged(
     gdb: str,
     system: str,
     layers: list[Path],
-    board: str | None,
     policy_at: list[str] | None,
     as_json: bool,
 ) -> int:
@@ -174,7 +173,7 @@ def _debugged(
             "--gdb goes back in time, and what is outside cannot: no --serial, no --device\n"
             "  help: record the run with --record, and debug the recording"
         )
-    debuggee = with_texts(plan, find_system(system), layers, board, policy_at or [])
+    debuggee = with_texts(plan, find_system(system), layers, policy_at or [])
     outcome = live.serve([debuggee], address(gdb), common.note)
     (ran,) = outcome.rans
     _report(ran, as_json)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def trace(
-    file: Annotated[Path | None, typer.Argument(help="What khs run --trace wrote.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="What khs run --trace wrote, or the folder of --record.")
+    ] = None,
     diff: Annotated[
         tuple[Path, Path] | None,
         typer.Option("--diff", metavar="A B", help="The first difference of two traces."),
@@ -33,17 +35,15 @@ def trace(
     ] = False,
     perfetto: Annotated[
         Path | None,
-        typer.Option(
-            metavar="OUT",
-            help="Write it as a picture, for ui.perfetto.dev; FILE may be a recording.",
-        ),
+        typer.Option(metavar="OUT", help="Write it as a picture, for ui.perfetto.dev."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines.")] = False,
 ) -> int:
     """Print a trace, a line an event: when, who, what, and for verdicts why.
 
     With --diff, the first event in which two traces differ, and what came before it; exits 1 if
-    there is one.
+    there is one. Of a recorded run it is the trace file that was written with it; if there is none,
+    the run is made again.
 
         khs trace run.trace --denied
         khs trace run.trace --partition sensor --type hypercall --type fault
@@ -67,12 +67,17 @@ def trace(
             common.usage(
                 "--events prints all events that were judged: each may hang on those before"
             )
-        return _event_lines(file)
+        return _event_lines(file, as_json)
+    return _print(file, partition, kinds or [], denied, as_json)
+
+
+def _print(file: Path, partition: str | None, kinds: list[str], denied: bool, as_json: bool) -> int:
+    from khs.cli.recorded import trace_of
     from khs.trace import Names, Reader, format, to_json
 
-    with Reader(file) as reader:
+    with trace_of(file, quiet=as_json) as path, Reader(path) as reader:
         names = Names.from_header(reader.header)
-        for event in _selected(reader, names, partition, kinds or [], denied):
+        for event in _selected(reader, names, partition, kinds, denied):
             print(json.dumps(to_json(event, names)) if as_json else format(event, names))
     return common.OK
 
@@ -91,13 +96,14 @@ def _picture(file: Path, out: Path, as_json: bool) -> int:
     return common.OK
 
 
-def _event_lines(file: Path) -> int:
+def _event_lines(file: Path, quiet: bool) -> int:
+    from khs.cli.recorded import trace_of
     from khs.trace import Names, Reader
     from khs.trace.events import Verdict
     from khs.trace.lines import EventLines
 
     lines = EventLines()
-    with Reader(file) as reader:
+    with trace_of(file, quiet=quiet) as path, Reader(path) as reader:
         names = Names.from_header(reader.header)
         for event in reader.events():
             if isinstance(event, Verdict) and (line := lines.line(event, names)) is not None:
@@ -130,9 +136,11 @@ def _selected(
 
 
 def _diff(a: Path, b: Path, partition: str | None, as_json: bool) -> int:
+    from khs.cli.recorded import trace_of
     from khs.trace import diff
 
-    found = diff(a, b, partition=partition)
+    with trace_of(a, quiet=as_json) as one, trace_of(b, quiet=as_json) as other:
+        found = diff(one, other, partition=partition)
     if as_json:
         difference = None if found is None else found.to_json()
         common.print_json({"equal": found is None, "first_difference": difference})

@@ -7,7 +7,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from khs.config.model import Arch
@@ -18,11 +18,11 @@ from khs.debug.rsp.systems import Explain, Systems
 from khs.debug.rsp.world import World
 from khs.debug.session import Options, Say
 from khs.debug.source import sources
-from khs.debug.stops import Cause
 from khs.debug.target import Target
 from khs.engine.result import Result
 from khs.engine.unicorn import take_for
 from khs.errors import KhsError
+from khs.record import Recording
 from khs.runs import Plan, Ran, refused
 from khs.trace import Names, Writer
 from khs.trace.summary import Summary
@@ -31,13 +31,15 @@ from khs.trace.summary import Summary
 @dataclass(frozen=True)
 class Debuggee:
     """A system: what to run, the document or archive it is from, and who explains its verdicts.
-    `layers`: documents over it; `policy_at`: as given to the run."""
+    `layers`: documents over it; `policy_at`: as given to the run; `recording`: the run that it is
+    to be, if it was recorded."""
 
     plan: Plan
     place: Path
     explain: Explain | None = None
     layers: tuple[Path, ...] = ()
     policy_at: tuple[str, ...] = ()
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True)
@@ -198,5 +200,4 @@ def _ran(plan: Plan, target: Target) -> Ran:
     summary = Summary(Names.from_header(plan.header))
     with nullcontext() if plan.trace is None else Writer(plan.trace, plan.header) as writer:
         target.retell(take_for(writer, summary))
-    result = replace(target.result(), interrupted=target.stop.cause is not Cause.END)
-    return Ran(result, summary, refused=tuple(refused(plan, summary)))
+    return Ran(target.result(), summary, refused=tuple(refused(plan, summary)))

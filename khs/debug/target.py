@@ -332,7 +332,10 @@ class Target:
         tally = Tally(self.names)
         self.retell(tally.add)
         return self._course.machine.result(
-            interrupted=False, reproducible=True, wall_s=0.0, tally=tally
+            interrupted=self.stop.cause is not Cause.END,
+            reproducible=True,
+            wall_s=0.0,
+            tally=tally,
         )
 
 

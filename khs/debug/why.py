@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from khs import config
-from khs.errors import KhsError
-from khs.image.open import is_description
-from khs.policies import Recorded
+from khs.policies import Recorded, of_run
 from khs.runs import Plan
 from khs.trace.events import Event, Verdict
 from khs.trace.history import Telling
@@ -57,7 +54,6 @@ class Reasons:
         have no text to explain them with."""
         self._header = plan.header
         self._system, self._overlays = system, tuple(overlays)
-        self._board = str(plan.archive.manifest["board"])
         self._policy_at = tuple(policy_at)
         self._policies: Recorded | None = None
         self._judged: list[Event] = []
@@ -102,10 +98,7 @@ class Reasons:
 
     def _load(self) -> Recorded:
         if self._policies is None:
-            if not is_description(self._system):
-                raise KhsError("an archive has its policies compiled, without their text")
-            loaded = config.load(self._system, overlays=self._overlays, board=self._board)
-            self._policies = Recorded(loaded, self._header, self._policy_at)
+            self._policies = of_run(self._header, self._system, self._overlays, self._policy_at)
         return self._policies
 
     def excerpt(self, file: str, line: int) -> list[tuple[int, str]]:

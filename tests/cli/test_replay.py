@@ -223,10 +223,11 @@ def test_a_damaged_file_is_named(name: str, how: str, khs: Khs, kept: Path) -> N
     ("values", "words"),
     [
         ({"kind": "khs-archive"}, "this is not of a recording"),
-        ({"format": 9}, "recording format 9, this khs reads 2"),
+        ({"format": 9}, "recording format 9, this khs reads 3"),
         ({"frames": -1}, "frames and seed are no counts"),
         ({"frames": True}, "frames and seed are no counts"),
         ({"policy_at": [{"frame": 1}]}, "'name' is missing"),
+        ({"policy_at": [{"frame": 1, "name": "a", "file": 1}]}, "policy_at has no path"),
         ({"policy_at": 5}, "damaged"),
         ({"files": {}}, "files are not inputs.bin"),
         ({"files": {"../../etc/passwd": "0"}}, "files are not inputs.bin"),

@@ -41,7 +41,7 @@ def debuggee(
 
     place = ROOT / "images" / system / "system.toml"
     plan = runs.plan(archive(system, board, *overlays), frames=frames)
-    return with_texts(plan, place, [place.parent / name for name in overlays], board, [])
+    return with_texts(plan, place, [place.parent / name for name in overlays], [])
 
 
 def gdbs() -> dict[str, str | None]:

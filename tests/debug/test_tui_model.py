@@ -273,8 +273,18 @@ class TestCall:
         blind = Explaining(Reasons(run.plan, Path("some.khs")))
         text = explained(run, stream, blind, find(stream, "call setpoint = DENIED"))
         blind.close()
-        assert "no states: an archive has its policies compiled, without their text" in text
         assert any("assert (message.temperature >= 50" in line for line in text)
+        told = " ".join(" ".join(text).split())
+        assert "no states: an archive has its policies compiled, without their text; " in told
+        assert "khs explain FOLDER TRACE N, with the folder that the system was built from" in told
+
+    def test_texts_that_are_gone(self, run: Recorded, stream: Stream) -> None:
+        blind = Explaining(Reasons(run.plan, Path("gone/system.toml")))
+        text = explained(run, stream, blind, find(stream, "call setpoint = DENIED"))
+        blind.close()
+        assert "system.toml: the policies' texts were there, and are gone;" in " ".join(
+            " ".join(text).split()
+        )
 
     def test_another_policy_than_that_of_the_run(
         self, run: Recorded, stream: Stream, tmp_path: Path

@@ -8,6 +8,7 @@ from khs.abi.hypercalls import HYPERCALLS
 from khs.debug.rsp.past import Past
 from khs.debug.rsp.world import Process, World
 from khs.debug.target import Target
+from khs.errors import KhsError
 from khs.monitor.ask import Answer
 from khs.runs import Plan
 from khs.trace.history import History, history
@@ -25,7 +26,7 @@ Explain = Callable[[History], Answer]
 
 
 class Systems:
-    """`plans` and `explains` by system; an archive has no texts of policies, and None there."""
+    """`plans` and `explains` by system; who explains raises KhsError if it has no texts."""
 
     def __init__(
         self, world: World, plans: Sequence[Plan], explains: Sequence[Explain | None] = ()
@@ -77,11 +78,13 @@ class Systems:
         elif number is None:
             number = self.world.targets[system].verdicts()["denied"]
         found = history(past, max(number, 1), denied=denied)
-        explain = self._explains[system]
-        if explain is not None:
-            return explain(found).lines
-        names = past.names()
-        return (describe(found.verdict, names), "an archive has no texts of its policies")
+        explain, why = self._explains[system], ""
+        try:
+            if explain is not None:
+                return explain(found).lines
+        except KhsError as error:
+            why = f"its values are not known: {error}"
+        return (describe(found.verdict, past.names()), *why.splitlines())
 
     def call(self, process: Process, number: int) -> str:
         """The hypercall that a partition makes, with its arguments."""

@@ -25,6 +25,13 @@ class Explained:
     excerpt: Excerpt = ()
 
 
+def _words(error: KhsError) -> str:
+    """What is wrong, and what helps: of many findings, the first."""
+    what, *more = (text.strip() for text in str(error).splitlines())
+    advice = next((text for text in more if text.startswith("help: ")), "")
+    return "; ".join(filter(None, (what, advice.removeprefix("help: "))))
+
+
 class Explaining:
     """Looks for reasons on a thread of its own, for the row that was asked for last."""
 
@@ -69,7 +76,7 @@ class Explaining:
         try:
             reason = self._reasons.explain(before, going_on)
         except KhsError as error:
-            return Explained(str(error).splitlines()[0])
+            return Explained(_words(error))
         if reason is None:
             return None
         rule = reason.decisive()

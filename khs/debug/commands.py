@@ -8,6 +8,7 @@ of the same names.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from khs.abi.emit_gdb import FILES
-from khs.abi.hypercalls import HYPERCALLS
+from khs.debug.define import commands
 from khs.debug.rsp.world import Process
 
 DATA = "data"
@@ -45,7 +46,7 @@ class Commands:
             "@SOURCES@": " ".join(f'"{path}"' for path in self.sources),
             "@ATTACHED@": "set remote query-attached-packet off" if self.ends else "",
             "@CATCH@": "\n".join(self._catch()),
-            "@PARTITIONS@": "\n".join(self._partition_commands()),
+            "@COMMANDS@": "\n".join(commands(list(self._names()))),
             "@ABOUT@": _ABOUT,
         }
         text = files(__package__).joinpath("partitions.gdb").read_text(encoding="utf-8")
@@ -57,30 +58,19 @@ class Commands:
         for process in self.processes:
             yield f"  pipe inferior {process.pid} | cat > /dev/null\n  catch syscall $arg0"
 
-    def _partition_commands(self) -> Iterator[str]:
-        for row in HYPERCALLS:
-            name = row.name.removeprefix("khs_")
-            yield f"define hc {name}\n  monitor hc break {name}\nend"
+    def _names(self) -> Iterator[tuple[str, Process]]:
+        """What partitions may be called: with several systems, with their system's name, too."""
+        several = len({process.system for process in self.processes}) > 1
         for process in self.processes:
-            name, pid = process.label, process.pid
-            yield f"define hc {name}"
-            yield f"  if $argc\n    monitor hc break {name} $arg0"
-            yield f"  else\n    monitor hc break {name}\n  end\nend"
-            yield f"define partition {name}\n  inferior {pid}\nend"
-            yield f"define break-in {name}\n  break $arg0 if $_inferior == {pid}\nend"
-            yield f"define denied {name}\n  monitor break denied {name}\nend"
+            yield process.label, process
+            if several and process.label != process.full:
+                yield process.full, process
 
 
 def write_data(gdb: str, folder: Path) -> None:
-    """A data directory for gdb: its own, but with the system calls that partitions have."""
-    done = subprocess.run(
-        [gdb, "-nx", "-batch", "-ex", "show data-directory"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = re.search(r'"(.*)"', done.stdout)
-    real = Path(found[1]) if found else Path("/usr/share/gdb")
+    """A data directory for gdb: its own, or that of this machine's without a name, but with the
+    system calls that partitions have."""
+    real = _data(gdb or shutil.which("gdb-multiarch") or shutil.which("gdb"))
     data = folder / DATA
     data.mkdir()
     for each in real.iterdir() if real.is_dir() else ():
@@ -93,3 +83,11 @@ def write_data(gdb: str, folder: Path) -> None:
     schema = real / "syscalls" / "gdb-syscalls.dtd"
     if schema.is_file():
         (data / "syscalls" / schema.name).symlink_to(schema)
+
+
+def _data(gdb: str | None) -> Path:
+    """Where a gdb has its data."""
+    command = [gdb or "", "-nx", "-batch", "-ex", "show data-directory"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False) if gdb else None
+    found = re.search(r'"(.*)"', done.stdout) if done else None
+    return Path(found[1]) if found else Path("/usr/share/gdb")

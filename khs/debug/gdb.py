@@ -38,7 +38,8 @@ def find_gdb(*archs: Arch) -> str:
             return path
     what = f"{found[0]} does not know {', '.join(names)}" if found else "gdb is not installed"
     raise NoGdbError(
-        f"{what}\n  help: apt-get install gdb-multiarch, or --gdb-only for one elsewhere"
+        f"{what}\n  help: apt-get install gdb-multiarch, or --gdb-only for one elsewhere, "
+        "or --tui to debug in a terminal without"
     )
 
 

@@ -16,7 +16,7 @@ from khs.debug.gdb import Gdb, find_gdb, somebody_else
 from khs.debug.rsp.server import LOOPBACK, Server
 from khs.debug.rsp.systems import Explain, Systems
 from khs.debug.rsp.world import World
-from khs.debug.session import Options, Say
+from khs.debug.session import Options, Say, for_gdb
 from khs.debug.source import sources
 from khs.debug.target import Target
 from khs.engine.result import Result
@@ -62,10 +62,11 @@ def debug(debuggees: Sequence[Debuggee], options: Options, say: Say) -> Outcome:
         folder = Path(name)
         server = Server(systems, LOOPBACK, options.port or 0, say, attached=options.serve)
         file = folder / "commands"
-        _prepare(systems, folder, path or "gdb-multiarch")
+        _prepare(systems, folder, path)
         text = commands(systems, debuggees, folder, server.place, ends=not options.serve)
         file.write_text(text, encoding="utf-8")
-        gdb = None if options.serve else Gdb(path, file, options.files, options.output)
+        files = for_gdb(options.files, folder)
+        gdb = None if options.serve else Gdb(path, file, files, options.output)
 
         def awaited() -> None:
             say(f"gdb is awaited at {server.place}; end with Ctrl-C. Connect with")
@@ -76,11 +77,17 @@ def debug(debuggees: Sequence[Debuggee], options: Options, say: Say) -> Outcome:
 
 def serve(debuggees: Sequence[Debuggee], address: tuple[str, int], say: Say) -> Outcome:
     """`khs run --gdb`: gdb comes, looks, and may go; the run goes on to its end then."""
-    with _systems(debuggees) as systems:
-        server = Server(systems, *address, say)
+    with _systems(debuggees) as systems, tempfile.TemporaryDirectory(prefix="khs-debug-") as name:
+        server, folder = Server(systems, *address, say), Path(name)
+        file = folder / "commands"
+        _prepare(systems, folder, "")
+        text = commands(systems, debuggees, folder, server.place, ends=False)
+        file.write_text(text, encoding="utf-8")
 
         def awaited() -> None:
             say(f"gdb is awaited at {server.place}; Ctrl-C ends the run")
+            say(f"  gdb-multiarch -x {file}")
+            say("on another machine, without hc, why, denied and names of hypercalls:")
             say(f"  gdb-multiarch -ex 'target remote {server.place}' -ex 'stepi 0'")
 
         return _attended(server, systems, debuggees, None, awaited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,9 +82,10 @@ def debug(
         with _listener(folder, options.port) as listener:
             commands = folder / "commands"
             _prepare(plan, folder)
+            files = for_gdb(options.files, folder)
             text = script(plan.archive, folder, listener.place, system, options.live)
             commands.write_text(text, encoding="utf-8")
-            gdb = None if options.serve else Gdb(path, commands, options.files, options.output)
+            gdb = None if options.serve else Gdb(path, commands, files, options.output)
             if gdb is None:
                 say(f"gdb is awaited at {listener.place}; end with Ctrl-C. Connect with")
                 say(f"  gdb-multiarch -x {commands}")
@@ -120,7 +122,22 @@ def _prepare(plan: Plan, folder: Path) -> None:
 
 
 def check_files(files: Sequence[Path]) -> None:
-    """KhsError for a command file that cannot be read."""
+    """KhsError for a command file that cannot be read; a pipe can."""
     for path in files:
-        if not path.is_file():
+        if path.is_dir():
+            raise KhsError(f"{path}: this is a folder, and a file of gdb commands is wanted")
+        if not path.exists():
             raise KhsError(f"{path}: there is no such file of gdb commands")
+        if not os.access(path, os.R_OK):
+            raise KhsError(f"{path}: this file of gdb commands cannot be read")
+
+
+def for_gdb(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Command files as gdb may open them: what a pipe has is put into the folder."""
+    found = []
+    for number, path in enumerate(files):
+        if not path.is_file():
+            data, path = path.read_bytes(), folder / f"commands-{number}"
+            path.write_bytes(data)
+        found.append(path)
+    return found

@@ -203,6 +203,55 @@ def test_stops_at_faults_health_and_deadlines(debugged: Debugged) -> None:
     assert found(r"^2: health of gateway$", text)
 
 
+WORDS = """\
+hc nobody
+denied nobody
+hc sensor nothing
+hc iot-gateway.sensor port_write
+step-window x
+where-am-i x
+partition nobody
+break-in nobody main
+break-in sensor
+info os foo
+compare-sections .text
+info mem
+help hc
+help break-in sensor
+break-fault gateway
+monitor hc delete 1
+continue
+reverse-stepi
+x/i $pc
+"""
+
+
+def test_words_are_passed_on_or_refused_and_a_fault_is_led_to(gdb: str, debugged: Debugged) -> None:
+    text, done = debugged(WORDS, debuggee("iot-gateway", None, "attack.toml", frames=100))
+    assert found(r"^'(\w+)' is neither a partition nor a hypercall", text) == [
+        "nobody",
+        "nobody",
+        "nothing",
+    ]
+    assert "1: stops at khs_port_write of sensor\n" in text
+    assert "khs: step-window takes no arguments\n" in text
+    assert "time x: it is monitor time\n" in text
+    assert found(r"^khs: (\S+) is for one of sensor, controller, ", text) == [
+        "partition",
+        "break-in",
+    ]
+    assert "khs: break-in sensor PLACE: a function or FILE:LINE is wanted\n" in text
+    assert found(r"^(partitions|ports|schedule|policy) *$", text)[:2] == ["partitions", "ports"]
+    assert re.search(r"^Section \.text, range .*: matched\.$", text, re.M)
+    assert found(r"^0 +y +\t?0x40000000 \S+ (r\w)", text) == ["ro"]
+    assert found(r"^hc (port_write|sensor).* -- hc .*stops where", text) == ["port_write", "sensor"]
+    assert "User-defined" not in text
+    fault = found(r"^khs: +1511\.\d+ ms  gateway +fault .* at pc 0x(\w+)", text)
+    assert len(fault) == 1 and f"=> 0x{fault[0]} <" in text
+    assert "khs: this is behind the fault and its handling; reverse-stepi leads to it\n" in text
+    assert not done.changed
+
+
 def test_a_blocked_partition_says_on_what(debugged: Debugged) -> None:
     text, _ = debugged("hc logger\ncontinue\ncontinue\ninfo threads\n", debuggee(frames=3))
     assert found(

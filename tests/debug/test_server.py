@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -192,9 +193,12 @@ def test_a_run_that_was_only_looked_at_comes_to_its_hash() -> None:
         pytest.skip("there is no gdb-multiarch")
     said: list[str] = []
     started: list[subprocess.Popen[str]] = []
+    files: list[str] = []
 
     def say(text: str) -> None:
         said.append(text)
+        if file := re.search(r"gdb-multiarch -x (\S+)", text):
+            files.append(Path(file[1]).read_text(encoding="utf-8"))
         if place := re.search(r"target remote (\S+)'", text):
             commands = [f"target remote {place[1]}", "stepi 0", "break khs_trap", "stepi"]
             commands += ["info registers", "backtrace", "info threads", "p $_inferior"]
@@ -211,5 +215,6 @@ def test_a_run_that_was_only_looked_at_comes_to_its_hash() -> None:
     assert re.search(r"#0 +(0x\w+ in )?_start \(\)", text), "symbols came through it"
     assert "[Inferior 5 (process 5) detached]" in text
     assert said[0].startswith("gdb is awaited at 127.0.0.1:")
+    assert "define why" in files[0] and said[0].split()[4].rstrip(";") in files[0]
     assert (outcome.ended, outcome.changed) == (True, False)
     assert outcome.rans[0].result.trace_sha256 == plain(None)

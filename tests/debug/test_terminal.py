@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,11 +82,13 @@ def test_a_signal_ends_a_run_that_waits_for_a_gdb(number: signal.Signals) -> Non
         assert process.stderr is not None and process.stdout is not None
         while "gdb is awaited at 127.0.0.1:" not in (line := process.stderr.readline()):
             assert line
-        assert "target remote 127.0.0.1:" in process.stderr.readline()
+        told = [process.stderr.readline() for _ in range(3)]
         process.send_signal(number)
         assert process.wait(20) == 130
         assert "interrupted: stopped after 0 of 200 frames" in process.stderr.read()
         assert "gateway" in process.stdout.read()
+    assert "gdb-multiarch -x /" in told[0], "with hc, why, denied"
+    assert "target remote 127.0.0.1:" in told[2]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,12 @@ def test_a_signal_ends_a_run_that_waits_for_a_gdb(number: signal.Signals) -> Non
             "2 boards for 3 systems",
         ),
         (["debug", "iot-gateway", "-x", "/nowhere"], "/nowhere: there is no such file"),
+        (["debug", "iot-gateway", "-x", "/"], "/: this is a folder"),
+        (
+            ["debug", "iot-gateway", "--port", "0", "-x", __file__],
+            "-x is for a gdb that khs starts",
+        ),
+        (["debug", "iot-gateway", "--gdb-only", "-x", __file__], "-x is for a gdb that khs starts"),
     ],
 )
 def test_what_cannot_be_is_told(arguments: list[str], message: str) -> None:
@@ -125,6 +134,23 @@ def test_without_gdb_its_installation_is_told(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "gdb is not installed\n  help: apt-get install gdb-multiarch" in done.stderr
+    assert "--tui" in done.stderr
+
+
+def test_a_pipe_is_a_command_file() -> None:
+    if shutil.which("gdb-multiarch") is None:
+        pytest.skip("there is no gdb-multiarch")
+    done = subprocess.run(
+        [*KHS, "debug", "iot-gateway", "--frames", "2", "-x", "/dev/stdin"],
+        env=os.environ | ENVIRONMENT,
+        input="where-am-i\ncontinue\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the run is over" in done.stdout + done.stderr
 
 
 def test_print_only_runs_nothing() -> None:

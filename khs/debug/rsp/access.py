@@ -1,7 +1,8 @@
-"""Registers and memory: g G p P m M X."""
+"""Registers and memory: g G p P m M X qCRC."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 from khs.debug.rsp.framing import PACKET_MOST, MalformedError, number, numbers, unhex
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from khs.debug.rsp.session import Session
 
 _CALLS = (Cause.CALL, Cause.RETURN)
+_CRC_PIECE = 1 << 16
+#: Every byte with its bits in the other order.
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def layout_of(world: World, process: Process) -> Layout:
@@ -118,9 +122,31 @@ def _store(session: Session, place: bytes, data: bytes) -> bytes:
         raise MalformedError(f"{len(data)} bytes came, {size} were announced")
     process = session.general
     target = session.world.targets[process.system]
-    if size and target.write(process.partition, address, data) != size:
-        raise MalformedError(f"{process.label} has no memory there that can be written")
-    return b"OK"
+    done = target.write(process.partition, address, data) if size else 0
+    if done == size:
+        return b"OK"
+    at = address + done
+    if target.read(process.partition, at, 1):
+        raise MalformedError(
+            f"{at:#x} is read-only in {process.label}: text and constants are never written"
+        )
+    raise MalformedError(f"{process.label} has no memory at {at:#x}")
+
+
+def _crc(session: Session, rest: bytes) -> bytes:
+    """qCRC, for `compare-sections`: CRC-32 with the highest bit first, and not inverted at the end
+    (Debugging with GDB, General Query Packets). zlib's has the lowest first, and is."""
+    address, size = _range(rest)
+    process = session.general
+    target = session.world.targets[process.system]
+    crc, at = 0, address
+    while at < address + size:
+        data = target.read(process.partition, at, min(_CRC_PIECE, address + size - at))
+        if not data:
+            raise MalformedError(f"{process.label} has no memory at {at:#x}")
+        crc = zlib.crc32(data.translate(_MIRRORED), crc)
+        at += len(data)
+    return b"C%x" % int(f"{crc ^ 0xFFFFFFFF:032b}"[::-1], 2)
 
 
 def _range(text: bytes) -> tuple[int, int]:
@@ -138,4 +164,5 @@ HANDLERS = {
     b"m": _read_memory,
     b"M": _write_memory,
     b"X": _write_binary,
+    b"qCRC:": _crc,
 }

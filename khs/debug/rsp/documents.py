@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from xml.sax.saxutils import escape, quoteattr
 
-from khs.config.model import PAGE
+from khs.config.model import PAGE, Right
 from khs.debug.rsp.world import Process
 from khs.image import records
 from khs.image.outline import table
@@ -24,11 +25,15 @@ def threads(rows: Sequence[tuple[Process, str]]) -> str:
 
 
 def memory_map(configs: Sequence[bytes]) -> str:
-    """What any partition has mapped: gdb keeps one map for all of its processes."""
+    """What any partition has mapped: gdb keeps one map for all of its processes. What nobody may
+    write is ROM, where gdb's breakpoints are of its hardware kind."""
     spans = sorted(span for config in configs for span in _spans(config))
+    ram = _joined([(start, end) for start, end, writable in spans if writable])
+    mapped = _joined([(start, end) for start, end, _ in spans])
+    areas = [("ram", *span) for span in ram] + [("rom", *span) for span in _without(mapped, ram)]
     rows = [
-        f'<memory type="ram" start="{start:#x}" length="{end - start:#x}"/>'
-        for start, end in _joined(spans)
+        f'<memory type="{kind}" start="{start:#x}" length="{end - start:#x}"/>'
+        for kind, start, end in sorted(areas, key=itemgetter(1))
     ]
     kind = '<!DOCTYPE memory-map PUBLIC "+//IDN gnu.org//DTD GDB Memory Map V1.0//EN" '
     return "\n".join(
@@ -42,12 +47,13 @@ def memory_map(configs: Sequence[bytes]) -> str:
     )
 
 
-def _spans(config: bytes) -> Iterator[tuple[int, int]]:
+def _spans(config: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Begin, end, and whether it may be written."""
     header = records.Config.from_buffer_copy(config)
     regions = table(config, header.regions, records.Region)
     for each in table(config, header.maps, records.Map):
         size = -(-regions[each.region].size // PAGE) * PAGE
-        yield each.address, each.address + size
+        yield each.address, each.address + size, bool(each.rights & Right.W)
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -59,6 +65,20 @@ def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((start, end))
     return found
+
+
+def _without(
+    spans: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """What the spans have and the others have not; both ascend without overlaps."""
+    for start, end in spans:
+        for begin, stop in others:
+            if start < stop and begin < end:
+                if start < begin:
+                    yield start, begin
+                start = max(start, stop)
+        if start < end:
+            yield start, end
 
 
 def osdata(kind: str, rows: Sequence[Row]) -> str:

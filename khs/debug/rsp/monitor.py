@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
@@ -23,6 +24,8 @@ Words = Sequence[str]
 Move = Callable[[], Halt]
 _CALLS_SHOWN = 16
 _CALLS_MOST = 1000
+_HC = "hc break [PARTITION] [NAME] [denied]"
+_STEP, _BACK = "step window|frame", "back window|frame|instruction|call|denied"
 
 
 class CommandError(KhsError):
@@ -31,11 +34,12 @@ class CommandError(KhsError):
 
 @dataclass(frozen=True)
 class Command:
-    """`usage` begins with the command's name."""
+    """`usage` begins with the command's name; it takes `most` words at most."""
 
     usage: str
     about: str
     run: Callable[[Session, Words], list[str]]
+    most: int = 0
 
 
 def _rcmd(session: Session, rest: bytes) -> bytes:
@@ -53,6 +57,8 @@ def execute(session: Session, text: str) -> list[str]:
     command = COMMANDS.get(name)
     if command is None:
         return [f"there is no command {name!r}; monitor help lists them"]
+    if len(words) > 1 + command.most:
+        return [f"{' '.join(words)}: it is monitor {command.usage}"]
     try:
         return command.run(session, words[1:])
     except KhsError as error:
@@ -79,28 +85,28 @@ def _hc(session: Session, words: Words) -> list[str]:
         denied = "denied" in rest
         noted = Noted.DENIED if denied else None
         return _add(session, _wish(session, noted, [word for word in rest if word != "denied"]))
-    return _edit(session, verb, rest)
+    return _edit(session, "monitor hc break|list|delete [N]", verb, rest)
 
 
 def _break(session: Session, words: Words) -> list[str]:
     verb, *rest = words or ["list"]
     if verb in tuple(Noted):
         return _add(session, _wish(session, Noted(verb), rest))
-    return _edit(session, verb, rest)
+    usage = f"monitor break {'|'.join(Noted)} [PARTITION], or list, or delete [N]"
+    return _edit(session, usage, verb, rest)
 
 
-def _edit(session: Session, verb: str, rest: Words) -> list[str]:
-    if verb == "list":
+def _edit(session: Session, usage: str, verb: str, rest: Words) -> list[str]:
+    if verb == "list" and not rest:
         wishes = session.points.wishes.items()
         return [f"{number}: {wish}" for number, wish in wishes] or ["there are none"]
-    if verb == "delete":
+    if verb == "delete" and len(rest) < 2:
         number = _count(rest[0]) if rest else None
         gone = session.points.delete(number)
         if not gone and number is not None:
             raise CommandError(f"there is no breakpoint {number}; monitor hc list shows them")
         return [f"deleted {', '.join(map(str, gone)) or 'none'}"]
-    kinds = ", ".join(Noted)
-    raise CommandError(f"{verb!r}: monitor hc break|list|delete, monitor break {kinds}|list|delete")
+    raise CommandError(f"{' '.join((verb, *rest))!r}: it is {usage}")
 
 
 def _add(session: Session, wish: Wish) -> list[str]:
@@ -112,26 +118,28 @@ def _wish(session: Session, noted: Noted | None, words: Words) -> Wish:
     process, number = None, None
     for word in words:
         row = BY_NAME.get(word) or BY_NAME.get(f"khs_{word}")
-        if row is not None and number is None and noted in (None, Noted.DENIED):
-            number = row.number
-        elif process is None:
-            process = _process(session, word)
-        else:
+        if row is not None and noted not in (None, Noted.DENIED):
+            raise CommandError(f"{word!r} is a hypercall: monitor break {noted} [PARTITION]")
+        found = None if row else _process(session, word)
+        if (number if row else process) is not None:
             raise CommandError(f"{word!r}: one partition and one hypercall at most")
+        number = row.number if row else number
+        process = found or process
     return Wish(noted, process, number)
 
 
 def _process(session: Session, word: str) -> Process:
     world = session.world
-    found = [each for each in world.processes if word in (each.label, each.name)]
+    found = [each for each in world.processes if word in (each.label, each.name, each.full)]
     exact = [each for each in found if each.label == word] or found
     if len(exact) == 1:
         return exact[0]
     if exact:
         raise CommandError(f"{word!r} is ambiguous: {', '.join(each.label for each in exact)}")
     names = ", ".join(each.label for each in world.processes)
-    calls = ", ".join(row.name.removeprefix("khs_") for row in HYPERCALLS)
-    raise CommandError(f"{word!r} is neither a partition nor a hypercall\n  {names}\n  {calls}")
+    calls = textwrap.wrap(", ".join(row.name.removeprefix("khs_") for row in HYPERCALLS), 78)
+    rows = "\n  ".join((names, *calls))
+    raise CommandError(f"{word!r} is neither a partition nor a hypercall; there are\n  {rows}")
 
 
 # ---- what happened
@@ -198,7 +206,7 @@ def _back(session: Session, words: Words) -> list[str]:
 def _arm(session: Session, words: Words) -> list[str]:
     verb, *rest = words or [""]
     if verb not in ("step", "back"):
-        raise CommandError("monitor arm step window|frame, or what monitor back takes")
+        raise CommandError(f"it is monitor arm {_STEP}, or monitor arm {_BACK}")
     session.armed = _move(session, verb, rest)
     return []
 
@@ -225,8 +233,7 @@ def _move(session: Session, verb: str, words: Words) -> Move:
         )
 
     if key not in ahead | behind | wishes:
-        known = "window, frame" if verb == "step" else "window, frame, instruction, call, denied"
-        raise CommandError(f"monitor {verb} {where}: one of {known}")
+        raise CommandError(f"it is monitor {_STEP if verb == 'step' else _BACK}")
     return move
 
 
@@ -253,11 +260,11 @@ def _count(text: str) -> int:
 
 
 _LIST = (
-    Command("help [COMMAND]", "this list, or one command", _help),
-    Command("hc break [PARTITION] [NAME] [denied]", "stop at hypercalls, or at their denials", _hc),
-    Command(f"break {'|'.join(Noted)} [PARTITION]", "stop behind such an event", _break),
-    Command("why [N] [denied]", "explain verdict or denial N, or the last one", _why),
-    Command("calls [N]", "the last hypercalls with their verdicts", _calls),
+    Command("help [COMMAND]", "this list, or one command", _help, 1),
+    Command(_HC, "stop at hypercalls, or at their denials; hc list, hc delete [N]", _hc, 4),
+    Command(f"break {'|'.join(Noted)} [PARTITION]", "stop behind such an event", _break, 3),
+    Command("why [N] [denied]", "explain verdict or denial N, or the last one", _why, 2),
+    Command("calls [N]", "the last hypercalls with their verdicts", _calls, 1),
     Command("blocked", "what every partition does or waits for", _blocked),
     Command("partitions", "modes and counts", _table("partitions")),
     Command("ports", "who is at the other end of a port, and what is queued", _table("ports")),
@@ -265,9 +272,9 @@ _LIST = (
     Command("policy", "policies and verdicts so far", _table("policy")),
     Command("time", "virtual time, frame, whose window", _time),
     Command("snapshot", "what is kept to go back with, and the state's hash", _snapshot),
-    Command("step window|frame", "to the begin of the next one", _step),
-    Command("back window|frame|instruction|call|denied", "to the last one of anybody", _back),
-    Command("arm step|back ...", "the same, done by the next continue or reverse-continue", _arm),
+    Command(_STEP, "to the begin of the next one", _step, 1),
+    Command(_BACK, "to the last one of anybody", _back, 1),
+    Command("arm step|back ...", "the same, by the next continue or reverse-continue", _arm, 2),
 )
 #: By name, in the order of the help.
 COMMANDS = {command.usage.split()[0]: command for command in _LIST}

@@ -88,7 +88,10 @@ def _called(session: Session, halt: Halt) -> bytes:
         kind = "syscall_entry" if stop.cause is Cause.CALL else "syscall_return"
         return f"{kind}:{stop.number:x};".encode()
     if stop.record is not None:
-        session.say(f"khs: {session.systems.pasts[halt.system].told(stop.record)}")
+        past = session.systems.pasts[halt.system]
+        session.say(f"khs: {past.told(stop.record)}")
+        if past.is_fault(stop.record):
+            session.say("khs: this is behind the fault and its handling; reverse-stepi leads to it")
     else:
         session.say(f"khs: {calling(session, stop, halt)}")
     return b""

@@ -31,6 +31,7 @@ def _kind(kind: EventType) -> bytes:
 
 
 _HYPERCALL, _VERDICT = _kind(EventType.HYPERCALL), _kind(EventType.VERDICT)
+_FAULT = _kind(EventType.FAULT)
 _SWAPS = frozenset({int(EventType.POLICY)})
 
 
@@ -66,6 +67,10 @@ class Past:
         event, names = decode(record), self.names()
         names.observe(event)
         return format(event, names)
+
+    @staticmethod
+    def is_fault(record: bytes) -> bool:
+        return record[_TYPE] == _FAULT
 
     def last_verdict(self, stopped_at: bytes | None) -> int:
         """The number of the verdict that it stopped behind, else of the last one; 0 if there was

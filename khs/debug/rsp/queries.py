@@ -147,7 +147,8 @@ def _table(session: Session, annex: str) -> str:
         ]
         return documents.osdata(annex, processes)
     if annex not in tables.TABLES:
-        raise MalformedError(f"there is no table {annex!r}: {', '.join(tables.TABLES)}")
+        names = [{f"There is no table {annex!r}, but:": name} for name in tables.TABLES]
+        return documents.osdata("types", names)
     return documents.osdata(annex, list(tables.TABLES[annex][0](session.systems)))
 
 

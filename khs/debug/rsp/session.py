@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from khs.debug.rsp import access, breakpoints, files, monitor, motion, queries
-from khs.debug.rsp.framing import MalformedError, failure, number
+from khs.debug.rsp.framing import MalformedError, failure, number, shown
 from khs.debug.rsp.points import Points
 from khs.debug.rsp.systems import Systems
 from khs.debug.rsp.world import Process, World
@@ -87,19 +87,31 @@ class Session:
         return found
 
     def thread(self, text: bytes) -> Process | None:
-        """The process of `pPID.TID` or, of the current one, `TID`; None if any will do."""
+        """The process of `pPID.TID` or, of the current one, `TID`; None if any will do.
+        MalformedError if there is no such: every process has one thread, 1."""
         if not text.startswith(b"p"):
-            return None if text in (b"0", b"-1", b"") else self.general
-        pid = text[1:].partition(b".")[0]
+            if text not in (b"0", b"-1", b"", b"1"):
+                raise MalformedError(f"there is no thread {shown(text)}")
+            return self.general if text == b"1" else None
+        pid, _, thread = text[1:].partition(b".")
+        if thread not in (b"", b"0", b"-1", b"1"):
+            raise MalformedError(f"there is no thread {shown(thread)}: it is 1")
         return None if pid in (b"-1", b"0") else self.process(number(pid, 1 << 31))
 
 
 def _find(packet: bytes) -> tuple[Handler | None, bytes]:
     for size in _SIZES:
-        handler = _HANDLERS.get(packet[:size]) if len(packet) >= size else None
-        if handler is not None:
-            return handler, packet[size:]
+        name, rest = packet[:size], packet[size:]
+        if name in _HANDLERS and _is_name(name, rest):
+            return _HANDLERS[name], rest
     return None, b""
+
+
+def _is_name(name: bytes, rest: bytes) -> bool:
+    """Whether a packet that begins so is of that name: qCRC is no qC."""
+    if name in _ALONE:
+        return not rest
+    return len(name) == 1 or not (name[-1:].isalpha() and rest[:1].isalpha())
 
 
 _HANDLERS: Mapping[bytes, Handler] = {
@@ -110,4 +122,6 @@ _HANDLERS: Mapping[bytes, Handler] = {
     **monitor.HANDLERS,
     **files.HANDLERS,
 }
+#: Packets that nothing follows.
+_ALONE = frozenset((b"!", b"?", b"g", b"bc", b"bs", b"qC", b"QStartNoAckMode", b"vCont?"))
 _SIZES = sorted({len(name) for name in _HANDLERS}, reverse=True)

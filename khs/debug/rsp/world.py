@@ -22,13 +22,14 @@ _QUIET = frozenset((Cause.STEP, Cause.END, Cause.BEGIN))
 @dataclass(frozen=True, slots=True)
 class Process:
     """A partition, as gdb knows it: `pid` from 1, through all systems. `name` is the partition's,
-    `label` what nobody else in the world is called."""
+    `label` what nobody else in the world is called, `full` the same with its system's name."""
 
     pid: int
     system: int
     partition: int
     name: str
     label: str
+    full: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,9 @@ class World:
         for system, target in enumerate(self.targets):
             for partition, name in enumerate(target.names):
                 pid += 1
-                label = name if names.count(name) == 1 else f"{self.labels[system]}.{name}"
-                yield Process(pid, system, partition, name, label)
+                full = f"{self.labels[system]}.{name}"
+                label = name if names.count(name) == 1 else full
+                yield Process(pid, system, partition, name, label, full)
 
     def process(self, pid: int) -> Process | None:
         return self.processes[pid - 1] if 0 < pid <= len(self.processes) else None

@@ -55,6 +55,8 @@ def examine() -> list[Item]:
         *_files(),
         *_qemu(),
         _gdb(),
+        _package("textual", ">=8", "pip install 'khs[tui]', to debug in a terminal", optional=True),
+        _package("perfetto", ">=0.50", "pip install 'khs[dev]', to test pictures", optional=True),
     ]
 
 

@@ -107,6 +107,11 @@ class Driver:
         target, now = self.target, self.target.position.tick
         rows = (row for row in reversed(self.stream.rows) if row.tick < now and wanted(row))
         found = next(rows, None)
+        if found is not None and not calls:  # from right behind it, so that the stop is of it
+            target.go_to(Position(found.tick + 1))
+            self._arm(denied=True)
+            stop = target.back()
+            return stop if stop.cause is Cause.EVENT else target.go_to(Position(found.tick))
         if found is not None or self.stream.first == 0:
             return target.go_to(Position(found.tick if found else 0))
         self._arm(calls=calls, denied=not calls)

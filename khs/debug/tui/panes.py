@@ -121,7 +121,7 @@ class Panes(Container):
         width = self._width("code")
         self.listing("code").lines(*show.code(code, program, self._sources, points, width))
         registers = show.registers(code, self._arch, width)
-        self.listing("registers").lines(registers)
+        self.listing("registers").lines([*registers, *show.floats(code, width)])
         self.listing("registers").styles.height = "1fr" if self.narrow else len(registers) + 1
         self.listing("memory").lines(show.memory(code, self._arch, width))
         who = self._mover.target.names[code.partition]

@@ -45,19 +45,12 @@ def partition(
     sign: Span = ("▶ ", "here") if number == view.running else ("  ", "plain")
     told, role = state(row)
     counts: list[Span] = [(f"{row.hypercalls:>6} calls", "dim")]
-    for count, word in ((row.denied, "denied"), (row.faults, "faults"), (row.missed, "missed")):
-        counts.append((f"{count:>4} {word}" if count else " " * 11, "bad"))
-    if width < 100:  # all bad things in one
-        worst = next(
-            (
-                (c, w)
-                for c, w in ((row.missed, "missed"), (row.faults, "faults"), (row.denied, "denied"))
-                if c
-            ),
-            None,
-        )
-        counts = [counts[0], (f"{worst[0]:>4} {worst[1]}" if worst else "", "bad")]  # fmt: skip
-    tail = 23 if width < 100 else 45
+    if width < 100:  # where there is little room, without gaps
+        counts.append((_bad(row), "bad"))
+        tail = 12 + max(11, *(len(_bad(each)) for each in view.partitions))
+    else:
+        counts += [(_count(*each).ljust(11), "bad") for each in _troubles(row)]
+        tail = 45
     head = 2 + names + 1 + _STATES
     cells = max(width - head - tail - 2, 4)
     return (
@@ -67,6 +60,21 @@ def partition(
         *bar(schedule, number, offset, cells),
         *counts,
     )
+
+
+def _troubles(row: PartitionView) -> tuple[tuple[int, str], ...]:
+    fault = "fault" if row.faults == 1 else "faults"
+    return (row.denied, "denied"), (row.faults, fault), (row.missed, "missed")
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count:>4} {word}" if count else ""
+
+
+def _bad(row: PartitionView) -> str:
+    """Whatever went wrong, one after the other."""
+    told = [f"{count} {word}" for count, word in _troubles(row) if count]
+    return "   " + " ".join(told) if told else ""
 
 
 def code(
@@ -131,6 +139,23 @@ def registers(view: CodeView, arch: Arch, width: int) -> list[Line]:
         for name, value, changed in view.registers[row::rows]:
             role: Role = "changed" if changed else "value"
             spans += [(f"{name:<7}", "dim"), (f"{value:0{digits}x}", role), ("  ", "plain")]
+        lines.append(tuple(spans))
+    return lines
+
+
+def floats(view: CodeView, width: int) -> list[Line]:
+    """Registers of floating point and vectors in columns, below the others."""
+    cells = [(name, value[::-1].hex()) for name, value in view.floats]
+    if not cells:
+        return []
+    cell = 7 + max(len(text) for _, text in cells) + 2
+    columns = max((width + 2) // cell, 1)
+    rows = -(-len(cells) // columns)
+    lines: list[Line] = [line("")]
+    for row in range(rows):
+        spans: list[Span] = []
+        for name, text in cells[row::rows]:
+            spans += [(f"{name:<7}", "dim"), (text.ljust(cell - 7), "value")]
         lines.append(tuple(spans))
     return lines
 

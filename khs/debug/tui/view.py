@@ -3,17 +3,22 @@ the screen never waits for it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from khs.config.model import Arch
 from khs.debug.program import COUNTER, REGISTERS, STACK, Instruction, Program
+from khs.debug.registers import BY_ARCH
 from khs.debug.stops import Position, Stop
 from khs.debug.target import Target
 from khs.trace.kinds import Mode
 
 #: Instructions before and after the next one, and bytes of memory, that a view holds.
 _BEFORE, _AFTER, _MEMORY = 24, 40, 1024
+#: Registers of floating point and vectors.
+_FLOATS = frozenset(("fpscr", "mxcsr", "fctrl", "fstat"))
+_FLOAT = re.compile(r"(d|st|xmm)\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,12 @@ class PartitionView:
 @dataclass(frozen=True, slots=True)
 class CodeView:
     """The partition that is looked into. `registers`: name, value, and whether it is another one
-    than at the view before; `memory` from `address` on, up to what is not mapped."""
+    than at the view before; `floats`: those of floating point and vectors, name and bytes, lowest
+    first; `memory` from `address` on, up to what is not mapped."""
 
     partition: int
     registers: tuple[tuple[str, int, bool], ...]
+    floats: tuple[tuple[str, bytes], ...]
     counter: int | None
     instructions: tuple[Instruction, ...]
     address: int
@@ -108,7 +115,7 @@ class Looker:
             (name, now, now != then) for name, now, then in zip(names, values, before, strict=False)
         )
         if not values:
-            return CodeView(partition, (), None, (), address or 0, b"")
+            return CodeView(partition, (), (), None, (), address or 0, b"")
         counter = values[COUNTER[arch]]
         start = (values[STACK[arch]] if address is None else address) & ~0xF
 
@@ -117,4 +124,10 @@ class Looker:
 
         listing = self._programs[partition].listing(read, counter, _BEFORE, _AFTER)
         memory = read(start, _MEMORY)
-        return CodeView(partition, registers, counter, tuple(listing), start, memory)
+        floats = tuple(
+            (name, value)
+            for name in BY_ARCH[target.arch]
+            if (name in _FLOATS or _FLOAT.fullmatch(name))
+            and (value := target.read_register(partition, name)) is not None
+        )
+        return CodeView(partition, registers, floats, counter, tuple(listing), start, memory)

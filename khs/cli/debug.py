@@ -96,10 +96,8 @@ def debug(
     """
     from khs.debug import session
 
-    session.check_files(files or [])
     serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
-    if files and serve:
-        common.usage("-x is for a gdb that khs starts\n  help: give it to the gdb that connects")
+    session.check_files(files or [], serve)
     asked = session.Options(files or [], serve, port, live, output)
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
     _check_options(engine, tui, print_only, live, as_json)

@@ -121,8 +121,10 @@ def _prepare(plan: Plan, folder: Path) -> None:
     (folder / NAMES).write_text(json.dumps(plan.header), encoding="utf-8")
 
 
-def check_files(files: Sequence[Path]) -> None:
-    """KhsError for a command file that cannot be read; a pipe can."""
+def check_files(files: Sequence[Path], serve: bool) -> None:
+    """KhsError for a command file that cannot be read (a pipe can), or that nobody reads."""
+    if files and serve:
+        raise KhsError("-x is for a gdb that khs starts\n  help: give it to the gdb that connects")
     for path in files:
         if path.is_dir():
             raise KhsError(f"{path}: this is a folder, and a file of gdb commands is wanted")

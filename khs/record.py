@@ -4,6 +4,7 @@
                      and what the run came to: hashes of its trace, null if it did not get that far
     system.khs       the archive that ran
     inputs.json      tick, number of the input, offset and size of each, bytes in inputs.bin
+    changes.json     what a debugger wrote, see khs/debug/changes.py
     policy-at-N.bin  policies of --policy-at by frame, each with its .json map
 
 Nothing of what the run did is kept: these files make it again, event by event, without what they
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import khs
+from khs.debug.changes import decode, encode
+from khs.debug.course import Change
 from khs.engine.native import LIBRARY
 from khs.engine.result import Result
 from khs.errors import KhsError, shown
@@ -31,9 +34,10 @@ from khs.image.archive import Stamped, encode_inputs, encode_json
 from khs.swaps import Swap
 from khs.trace import events
 
-FORMAT = 3
+FORMAT = 4
 _KIND = "khs-recording"
 _RUN, _SYSTEM, _INPUTS, _BYTES = "run.json", "system.khs", "inputs.json", "inputs.bin"
+_CHANGES = "changes.json"
 _HELP = "help: a folder that khs run --record wrote"
 
 
@@ -61,6 +65,7 @@ class Recording:
     archive: Archive
     inputs: list[Stamped]
     swaps: tuple[Swap, ...]
+    changes: tuple[Change, ...] = ()
 
     @property
     def _result(self) -> Mapping[str, Any]:
@@ -174,8 +179,10 @@ class Recorder:
         if not live:  # all that will come is known
             self._end(archive.inputs)
 
-    def end(self, result: Result, inputs: Sequence[Stamped]) -> None:
-        """What came of the run, and all that came from outside."""
+    def end(
+        self, result: Result, inputs: Sequence[Stamped], changes: Sequence[Change] = ()
+    ) -> None:
+        """What came of the run, and all that came from outside, and from a debugger."""
         self._about["result"] = {
             "frames": result.frames,
             "ticks": result.ticks,
@@ -183,12 +190,13 @@ class Recorder:
             "trace_sha256": result.trace_sha256,
             "partitions": {name: row.trace_sha256 for name, row in result.partitions.items()},
         }
-        self._end(inputs)
+        self._end(inputs, changes)
 
-    def _end(self, inputs: Sequence[Stamped]) -> None:
+    def _end(self, inputs: Sequence[Stamped], changes: Sequence[Change] = ()) -> None:
         rows, data = encode_inputs(sorted(inputs, key=lambda row: row[0]))
         self._put(_INPUTS, rows)
         self._put(_BYTES, data)
+        self._put(_CHANGES, encode(changes))
         about = {**self._about, "files": dict(self._hashes)}
         self._put(_RUN, encode_json({**about, "sha256": _own_hash(about)}))
 
@@ -245,7 +253,12 @@ def read(folder: Path) -> Recording:
         inputs = [_row(row, files[_BYTES]) for row in json.loads(files[_INPUTS])]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder / _INPUTS, _words(error)) from error
-    return Recording(folder, about, archive, inputs, swaps)
+    arch, names = str(archive.manifest["arch"]), archive.names["partitions"]
+    try:
+        changes = decode(files[_CHANGES], arch, len(names))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(folder / _CHANGES, _words(error)) from error
+    return Recording(folder, about, archive, inputs, swaps, changes)
 
 
 def _damaged(path: Path, what: str) -> KhsError:
@@ -292,7 +305,7 @@ def _check(about: Mapping[str, Any]) -> None:
     _want(all(_count(about[key]) for key in ("frames", "seed")), "frames and seed are no counts")
     _want(about["trace"] is None or isinstance(about["trace"], str), "trace is no path")
     _texts(about["versions"], "versions")
-    files = {_SYSTEM, _INPUTS, _BYTES}
+    files = {_SYSTEM, _INPUTS, _BYTES, _CHANGES}
     for row in about["policy_at"]:
         _want(_count(row["frame"]) and isinstance(row["name"], str), "policy_at has no policy")
         _want(isinstance(row["file"], str | None), "policy_at has no path")

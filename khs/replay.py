@@ -123,7 +123,12 @@ def plan(
         attached=attached,
     )
     runs.check_devices(planned)
-    return planned
+    if recording.changes and isolate:
+        raise KhsError(
+            f"{shown(recording.folder)}: a debugger wrote to the recorded run, and writes again, "
+            "which is not for --isolate\n  help: leave --isolate out"
+        )
+    return replace(planned, changes=recording.changes)
 
 
 def replay(
@@ -135,7 +140,7 @@ def replay(
     """Runs the plan and compares. EngineError or TraceError if it cannot be run or written."""
     known = known_trace(recording)
     with _traced(plan, known is not None) as traced:
-        ran = runs.run(traced, progress, console)
+        ran = _run(traced, progress, console)
         equal = is_equal(recording, ran.result)
         difference = None
         if equal is False and known is not None and traced.trace is not None:
@@ -144,6 +149,15 @@ def replay(
     known_hashes = recording.partitions
     parted = tuple(name for name, row in rows if known_hashes.get(name) != row.trace_sha256)
     return Replayed(ran, equal, difference, parted)
+
+
+def _run(plan: Plan, progress: Progress | None, console: Console | None) -> Ran:
+    """What a debugger wrote comes again in a debugger."""
+    if not plan.changes:
+        return runs.run(plan, progress, console)
+    from khs.debug.live import run
+
+    return run(plan, progress, console)
 
 
 def is_equal(recording: Recording, result: Result) -> bool | None:
@@ -222,6 +236,11 @@ def read(recording: Recording, name: str) -> Swap:
     for the description that the recorded system was built from. KhsError, also if it describes the
     interfaces of the recorded system in another way."""
     option, source = f"--policy {name}", recording.source
+    if recording.changes:
+        raise KhsError(
+            f"{option}: a debugger wrote to the recorded run, and under another policy its writes "
+            "would meet another run\n  help: record the run without a debugger"
+        )
     system = None if source is None else str(source.system)
     board, overlays = (None, ()) if source is None else (source.board, source.overlays)
     policy = read_policy(option, 0, name, recording.archive, system, board, overlays)

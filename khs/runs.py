@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 from khs.attached import Attached, check, check_modelled, coroutines
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
+from khs.debug.course import Change
 from khs.engine import unicorn
 from khs.engine.device import Device
 from khs.engine.inputs import Inputs, Stamped
@@ -67,7 +68,7 @@ class Plan:
     `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for the
     run's recording, of a system from `source`. `inputs` come in the place of all that comes from
     outside. `control`: who lets an emulated board run, None for itself. `attached`: what devices of
-    partitions are joined to."""
+    partitions are joined to. `changes`: what a debugger wrote, for `khs.debug.live.run`."""
 
     archive: Archive
     frames: int
@@ -83,6 +84,7 @@ class Plan:
     accel: str = "tcg"
     control: Control | None = None
     attached: Attached = field(default_factory=Attached)
+    changes: Sequence[Change] = ()
     header: dict[str, Any] = field(init=False)
 
     @property
@@ -245,7 +247,7 @@ def run(
             shown = ConsoleLines(names, console)
             stack.callback(shown.close)
             summary.on_console = shown.add
-        recorder = _recorder(plan)
+        recording = recorder(plan)
         lines = stack.enter_context(opened(plan.attached.serial, say, out))
         machine = stack.enter_context(
             open_machine(plan, console=console, lines=lines, models=plan.attached.load())
@@ -270,8 +272,8 @@ def run(
             counts = machine.devices.counts() or None
         if auditor is not None:
             auditor.end(result)
-        if recorder is not None:
-            recorder.end(result, machine.inputs)
+        if recording is not None:
+            recording.end(result, machine.inputs)
     return Ran(
         result,
         summary,
@@ -283,7 +285,8 @@ def run(
     )
 
 
-def _recorder(plan: Plan) -> Recorder | None:
+def recorder(plan: Plan, live: bool = False) -> Recorder | None:
+    """Who writes the recording, if one is wanted; `live`: what comes is known at the end only."""
     if plan.record is None:
         return None
     return Recorder(
@@ -294,7 +297,7 @@ def _recorder(plan: Plan) -> Recorder | None:
         swaps=plan.swaps,
         trace=plan.trace,
         source=plan.source,
-        live=plan.machines or plan.attached.live,
+        live=live or plan.machines or plan.attached.live,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from khs.cli import common, options, recorded
-from khs.cli.run import Engine, Frames, PolicyAt, TraceFile
+from khs.cli.run import Engine, Frames, PolicyAt, Record, TraceFile
 
 if TYPE_CHECKING:
     from khs.debug.live import Debuggee, Outcome
@@ -63,6 +63,7 @@ def debug(
     overlays: options.Overlays = None,
     policy_at: PolicyAt = None,
     trace: TraceFile = None,
+    record: Record = None,
     files: CommandFiles = None,
     gdb_only: GdbOnly = False,
     port: Port = None,
@@ -81,7 +82,7 @@ def debug(
     this machine it is the terminal's debugger.
 
     SYSTEM may be the folder of khs run --record: it is that run then, with its inputs and policies,
-    and at its end is told whether its trace is the recorded one.
+    and its end tells whether its trace is the recorded one. --record keeps what gdb writes, too.
 
     With --engine qemu it is the whole board with its kernel, forwards only. Exits 1 if gdb's
     commands failed.
@@ -101,14 +102,14 @@ def debug(
     asked = session.Options(files or [], serve, port, live, output)
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
     _check_options(engine, tui, print_only, live, as_json)
-    _check_one(systems, engine, policy_at, trace)
+    _check_one(systems, engine, policy_at, trace, record)
     if engine is Engine.qemu:
         return _on_board(named, frames, overlays, trace, asked, print_only, as_json)
-    if tui and (asked.files or serve or print_only or as_json or trace):
-        common.usage(
-            "--tui is for people at a terminal: it goes without gdb's options, --trace and --json"
-        )
-    debuggees = [debuggee(*each, overlays, frames, policy_at, trace, as_json) for each in named]
+    if tui and (asked.files or serve or print_only or as_json or trace or record):
+        common.usage("--tui is for people at a terminal: no gdb's options, no files, no JSON")
+    debuggees = [
+        debuggee(*each, overlays, frames, policy_at, trace, record, as_json) for each in named
+    ]
     if print_only:
         return _print(debuggees)
     return _on_unicorn(debuggees, asked, tui, as_json)
@@ -128,7 +129,11 @@ def _check_options(engine: Engine, tui: bool, print_only: bool, live: bool, as_j
 
 
 def _check_one(
-    systems: list[str], engine: Engine, policy_at: list[str] | None, trace: Path | None
+    systems: list[str],
+    engine: Engine,
+    policy_at: list[str] | None,
+    trace: Path | None,
+    record: Path | None,
 ) -> None:
     """Ends the command if one of its options is not for these systems on that engine."""
     on_board = engine is Engine.qemu
@@ -136,6 +141,8 @@ def _check_one(
         common.usage("what was recorded on Unicorn is debugged there\n  help: without --engine")
     if policy_at and (on_board or len(systems) > 1):
         common.usage("--policy-at is for one system on Unicorn\n  help: khs run --record keeps it")
+    if record is not None and (on_board or len(systems) > 1):
+        common.usage("--record is for one system on Unicorn\n  help: leave it out")
     if trace is not None and len(systems) > 1:
         common.usage("--trace is one file, and these are several systems\n  help: leave it out")
 
@@ -169,19 +176,28 @@ def debuggee(
     frames: int | None,
     policy_at: Sequence[str] | None,
     trace: Path | None,
+    record: Path | None,
     quiet: bool,
 ) -> Debuggee:
     """A system as the debugger takes it, built if need be, or a recorded run."""
     from khs import runs, swaps
+    from khs.cli.run import source_of
     from khs.image.open import find_system
 
     if recorded.is_recording(system):
         recorded.refuse(system, overlays, board, frames, policy_at)
-        return recorded.debuggee(Path(system), trace)
+        return recorded.debuggee(Path(system), trace, record)
     archive, layers = _open(system, board, overlays, quiet), common.layers(system, overlays)
     given = policy_at or []
     changes = swaps.read_swaps(given, archive, system, board=board, overlays=layers)
-    plan = runs.plan(archive, frames=frames, swaps=changes, trace=trace)
+    plan = runs.plan(
+        archive,
+        frames=frames,
+        swaps=changes,
+        trace=trace,
+        record=record,
+        source=source_of(system, board, layers),
+    )
     return with_texts(plan, find_system(system), layers, given)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -46,17 +47,19 @@ def refuse(
         )
 
 
-def debuggee(folder: Path, trace: Path | None = None) -> Debuggee:
+def debuggee(folder: Path, trace: Path | None = None, record: Path | None = None) -> Debuggee:
     """A recorded run as the debugger takes it, explained by the description that its system was
     built from."""
-    from khs import record
+    from khs import record as records
     from khs import replay as replays
     from khs.cli.debug import with_texts
 
-    recording = record.read(folder)
-    source = recording.source
+    recording = records.read(folder)
+    source, plan = recording.source, replays.plan(recording, trace=trace)
+    if record is not None:
+        records.prepare(record)
     return with_texts(
-        replays.plan(recording, trace=trace),
+        replace(plan, record=record, source=source),
         folder / "system.khs" if source is None else source.system,
         [] if source is None else list(source.overlays),
         [f"{swap.frame}={swap.file}" for swap in recording.swaps if swap.file is not None],

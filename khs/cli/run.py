@@ -127,7 +127,7 @@ def run(
             trace=trace,
             audit=audit,
             record=record,
-            source=_source(system, board, layers),
+            source=source_of(system, board, layers),
             accel=accel,
             attached=outside,
         )
@@ -182,7 +182,8 @@ def _debugged(
     return _end(ran, plan)
 
 
-def _source(system: str, board: str | None, layers: list[Path]) -> Source | None:
+def source_of(system: str, board: str | None, layers: list[Path]) -> Source | None:
+    """What SYSTEM is built from, None if it is an archive."""
     from khs.image.open import find_system, is_description
     from khs.record import Source
 

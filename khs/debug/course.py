@@ -9,16 +9,18 @@ the way. Going back is going to a moment that was kept, and forwards from there.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from khs.debug.log import Log
-from khs.debug.registers import BY_ARCH
+from khs.debug.registers import BY_ARCH, Register
 from khs.debug.snapshots import BUDGET_BYTES, Moments
 from khs.debug.stops import Position
 from khs.engine.native import NEVER, NONE
 from khs.engine.stepping import Cause, Move, Stepper, goal
 from khs.engine.structures import Halt
 from khs.engine.unicorn import Machine
+from khs.errors import EngineError
 
 BEGIN = Position(0)
 
@@ -37,13 +39,18 @@ class Course:
     """A booted system and where it stands."""
 
     def __init__(
-        self, machine: Machine, arch: str, frames: int, budget: int = BUDGET_BYTES
+        self,
+        machine: Machine,
+        arch: str,
+        frames: int,
+        budget: int = BUDGET_BYTES,
+        changes: Sequence[Change] = (),
     ) -> None:
         self.machine, self.host, self.frames = machine, machine.host, frames
         self.stepper = Stepper(machine.host)
         self.log = Log()
         self.moments = Moments(self.stepper, budget)
-        self.changes: list[Change] = []
+        self.changes = list(changes)  # those to come, too
         self.position = BEGIN
         #: Somebody asked for a stop while it went past all stops.
         self.asked = threading.Event()
@@ -55,6 +62,7 @@ class Course:
         self.host.boot()
         self._run(0, Position(0, False), NONE, Move.PASSING)
         self._keep()
+        self._apply()
 
     def close(self) -> None:
         self.moments.close()
@@ -161,12 +169,23 @@ class Course:
         """Makes the changes of this position."""
         while self._applied < len(self.changes):
             change = self.changes[self._applied]
-            if change.position != self.position:
+            if change.position > self.position:
                 return
+            if change.position < self.position:
+                raise EngineError(
+                    f"a recorded change is of a hypercall at tick {change.position.tick}, and this "
+                    "run has none there\n  help: record the run again"
+                )
             self._applied += 1
             if isinstance(change.what, int):
                 self.stepper.write(change.partition, change.what, change.value)
             else:
-                number = self._registers[change.what].number
-                value = int.from_bytes(change.value, "little")
-                self.stepper.set_register(change.partition, number, value)
+                self._set(change.partition, self._registers[change.what], change.value)
+
+    def _set(self, partition: int, register: Register, value: bytes) -> None:
+        """Without the bits that are no guest's to change: changes may come from a file."""
+        old = self.stepper.register(partition, register.number)
+        if old is not None:
+            given = int.from_bytes(value, "little")
+            new = (old & ~register.mask | given & register.mask) & (1 << 8 * register.size) - 1
+            self.stepper.set_register(partition, register.number, new)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from khs import runs
 from khs.config.model import Arch
 from khs.debug.commands import Commands, write_data
 from khs.debug.gdb import Gdb, find_gdb, somebody_else
@@ -18,13 +19,15 @@ from khs.debug.rsp.systems import Explain, Systems
 from khs.debug.rsp.world import World
 from khs.debug.session import Options, Say, for_gdb
 from khs.debug.source import sources
+from khs.debug.stops import Cause
 from khs.debug.target import Target
 from khs.engine.result import Result
 from khs.engine.unicorn import take_for
 from khs.errors import KhsError
 from khs.record import Recording
-from khs.runs import Plan, Ran, refused
+from khs.runs import Plan, Progress, Ran, refused
 from khs.trace import Names, Writer
+from khs.trace.console import ConsoleLines
 from khs.trace.summary import Summary
 
 
@@ -147,11 +150,7 @@ def _check(plan: Plan) -> None:
             "--gdb is for the unicorn engine\n"
             "  help: khs debug SYSTEM --engine qemu debugs the system on its emulated board"
         )
-    refused = {
-        "--isolate": plan.isolate,
-        "--audit": plan.audit is not None,
-        "--record": plan.record is not None,
-    }
+    refused = {"--isolate": plan.isolate, "--audit": plan.audit is not None}
     for option, asked in refused.items():
         if asked:
             raise KhsError(f"{option} is not for a debugged run\n  help: leave one of both out")
@@ -177,8 +176,11 @@ def _attended(
 ) -> Outcome:
     ended = asyncio.run(_both(server, gdb, awaited))
     targets = systems.world.targets
-    rans = tuple(_ran(each.plan, target) for each, target in zip(debuggees, targets, strict=True))
-    changed = any(target.changes() for target in targets)
+    pairs = list(zip(debuggees, targets, strict=True))
+    rans = tuple(_ran(each.plan, target) for each, target in pairs)
+    for ran, (each, target) in zip(rans, pairs, strict=True):
+        _record(each.plan, ran, target)
+    changed = any(target.changes() != list(each.plan.changes) for each, target in pairs)
     return Outcome(rans, changed, ended, gdb.status if gdb else None)
 
 
@@ -202,9 +204,36 @@ async def _both(server: Server, gdb: Gdb | None, awaited: Callable[[], None]) ->
     return await serving
 
 
-def _ran(plan: Plan, target: Target) -> Ran:
+def run(
+    plan: Plan, progress: Progress | None = None, console: Callable[[str], object] | None = None
+) -> Ran:
+    """`khs.runs.run` of a run that a debugger has changed: its writes come again. `console` is told
+    at the end."""
+    _check(plan)
+    with Target(plan) as target:
+        while target.step_frame().cause is not Cause.END:
+            if progress is not None:
+                progress(target.status().frames, plan.frames)
+        return _ran(plan, target, console)
+
+
+def _record(plan: Plan, ran: Ran, target: Target) -> None:
+    """With what was written, which is known at the end."""
+    recorder = runs.recorder(plan, live=True)
+    if recorder is not None:
+        inputs = plan.archive.inputs if plan.inputs is None else plan.inputs
+        recorder.end(ran.result, inputs, target.changes())
+
+
+def _ran(plan: Plan, target: Target, console: Callable[[str], object] | None = None) -> Ran:
     """What `khs run` tells of a run; its trace is written now."""
-    summary = Summary(Names.from_header(plan.header))
+    names = Names.from_header(plan.header)
+    summary = Summary(names)
+    shown = None if console is None else ConsoleLines(names, console)
+    if shown is not None:
+        summary.on_console = shown.add
     with nullcontext() if plan.trace is None else Writer(plan.trace, plan.header) as writer:
         target.retell(take_for(writer, summary))
+    if shown is not None:
+        shown.close()
     return Ran(target.result(), summary, refused=tuple(refused(plan, summary)))

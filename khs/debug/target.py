@@ -59,7 +59,7 @@ class Target:
         self._registers = BY_ARCH[self.arch]
         machine = runs.open_machine(replace(plan, isolate=False))
         assert isinstance(machine, Machine)
-        self._course = Course(machine, self.arch, plan.frames, budget)
+        self._course = Course(machine, self.arch, plan.frames, budget, plan.changes)
         self._host, self._stepper = machine.host, self._course.stepper
         self._conditions = Conditions(self._course, len(self.names))
         self.stop = Stop(Cause.BEGIN, BEGIN, self.running())

@@ -66,7 +66,8 @@ def test_a_recording_is_all_that_a_replay_takes(khs: Khs, system: Path, kept: Pa
 
 
 def test_it_holds_inputs_and_no_results(kept: Path) -> None:
-    names = {"run.json", "system.khs", "inputs.json", "inputs.bin", "run.trace"}
+    files = {"run.json", "system.khs", "inputs.json", "inputs.bin", "changes.json"}
+    names = files | {"run.trace"}
     assert {path.name for path in kept.iterdir()} == names
     small = sum(path.stat().st_size for path in kept.iterdir() if path.suffix in (".json", ".bin"))
     assert small < 4096
@@ -203,7 +204,9 @@ def test_what_is_no_recording_is_refused(khs: Khs, kept: Path, tmp_path: Path) -
         assert "help: a folder that khs run --record wrote" in done.err
 
 
-@pytest.mark.parametrize("name", ["run.json", "system.khs", "inputs.json", "inputs.bin"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "system.khs", "inputs.json", "inputs.bin", "changes.json"]
+)
 @pytest.mark.parametrize("how", ["flipped", "cut", "gone", "empty"])
 def test_a_damaged_file_is_named(name: str, how: str, khs: Khs, kept: Path) -> None:
     path = kept / name
@@ -223,14 +226,14 @@ def test_a_damaged_file_is_named(name: str, how: str, khs: Khs, kept: Path) -> N
     ("values", "words"),
     [
         ({"kind": "khs-archive"}, "this is not of a recording"),
-        ({"format": 9}, "recording format 9, this khs reads 3"),
+        ({"format": 9}, "recording format 9, this khs reads 4"),
         ({"frames": -1}, "frames and seed are no counts"),
         ({"frames": True}, "frames and seed are no counts"),
         ({"policy_at": [{"frame": 1}]}, "'name' is missing"),
         ({"policy_at": [{"frame": 1, "name": "a", "file": 1}]}, "policy_at has no path"),
         ({"policy_at": 5}, "damaged"),
-        ({"files": {}}, "files are not inputs.bin"),
-        ({"files": {"../../etc/passwd": "0"}}, "files are not inputs.bin"),
+        ({"files": {}}, "files are not changes.json, inputs.bin"),
+        ({"files": {"../../etc/passwd": "0"}}, "files are not changes.json, inputs.bin"),
         ({"result": {"frames": 1}}, "'interrupted' is missing"),
         ({"source": {"system": 1, "with": [], "board": None}}, "source has no paths"),
         ({"trace": 7}, "trace is no path"),

@@ -37,6 +37,7 @@ class Made:
     isolate: bool = False
     audit: None = None
     inputs: None = None
+    changes: tuple[Any, ...] = ()
     machines: bool = False
 
     @property

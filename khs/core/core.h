@@ -89,8 +89,8 @@ typedef struct khs_return {
 } khs_return;
 
 /* The partition that khs_next named came back. The next khs_next deals with it, behind what became
- * due for others in the meantime. */
-void khs_returned(khs_core *core, const khs_return *why);
+ * due for others in the meantime. Returns the tick at which it came back. */
+uint64_t khs_returned(khs_core *core, const khs_return *why);
 
 /* Unread records, whole and contiguous; returns their length in bytes. */
 size_t khs_events(const khs_core *core, const uint8_t **records);

@@ -163,7 +163,7 @@ static void fault(khs_core *core, uint32_t self, const khs_return *why)
         p->wait = (khs_waiting){.kind = WAIT_FAULT, .number = KHS_NONE, .until = KHS_NEVER};
 }
 
-void khs_returned(khs_core *core, const khs_return *why)
+uint64_t khs_returned(khs_core *core, const khs_return *why)
 {
     khs_state *s = core->state;
     s->entered_at = s->now + why->ticks;
@@ -171,6 +171,7 @@ void khs_returned(khs_core *core, const khs_return *why)
     s->entered.number = why->number;
     if (why->kind == KHS_RET_FAULT)
         s->entered.fault = why->fault;
+    return s->entered_at;
 }
 
 void khs_enter(khs_core *core, uint32_t partition)

@@ -32,13 +32,12 @@ bool khs_host_is_due(const khs_host *host)
 static void tell(khs_host *host, khs_cpu *cpu, const khs_return *why)
 {
     bool faulted = why->kind == KHS_RET_FAULT;
-    uint64_t tick = khs_now(host->core) + why->ticks;
+    uint64_t tick = khs_returned(host->core, why);
     if (cpu != NULL && (why->ticks > 0 || faulted))
         cpu->last = tick + faulted;
     if (faulted)
         host->debug.fault_at = tick;
     host->spent += why->ticks + ACTION_COST;
-    khs_returned(host->core, why);
 }
 
 bool khs_host_trap(khs_cpu *cpu, uc_engine *uc)

@@ -460,6 +460,6 @@ class TestWaiting:
                 await screen.pilot.pause(0)
             await screen.press("escape")
             assert screen.title.endswith("interrupted   denials pass")
-            assert 0 < screen.tick < 50_000_000 * 2_500_000
+            assert screen.tick < 50_000_000 * 2_500_000
 
         play(long, steps)

@@ -1,14 +1,20 @@
 """Compiles the client of board partitions for Linux guests: boards/client, static, with musl.
 
-python -m scripts.board_client armv7        # prints where it is
+python -m scripts.board_client armv7                            # prints where it is
+python -m scripts.board_client x64 --add-to initrd.gz new.gz    # as its /bin/khs
+python -m scripts.board_client x64 --add-to initrd.gz new.gz --start calls.sh
 """
 
 from __future__ import annotations
 
+import argparse
+import gzip
 import sys
 from pathlib import Path
 
+from khs.errors import KhsError
 from khs.toolchain import cache, zig
+from scripts import initramfs
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("boards/client/khs.c", "partitions/board-proxy/channel.h")
@@ -36,11 +42,35 @@ def build(arch: str) -> Path:
     return cache.product("board-client", cache.key(parts), make) / "khs"
 
 
+def added(initrd: bytes, arch: str, start: bytes | None = None) -> bytes:
+    """An initial RAM file system with the client in it: Linux unpacks archives one behind another.
+    `start` is a script for the init of `initramfs.shell` to run before its shell."""
+    files = {"bin/khs": build(arch).read_bytes()}
+    if start is not None:
+        files["khs/start"] = start
+    return initrd + gzip.compress(initramfs.newc(files), mtime=0)
+
+
 def main() -> int:
-    if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:
-        print(f"one of {', '.join(TARGETS)}", file=sys.stderr)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("arch", choices=TARGETS)
+    parser.add_argument("--add-to", nargs=2, type=Path, metavar=("INITRD", "OUT"))
+    parser.add_argument("--start", type=Path, metavar="SCRIPT", help="a script to begin with")
+    options = parser.parse_args()
+    if options.start and not options.add_to:
+        parser.error("--start goes with --add-to")
+    try:
+        if not options.add_to:
+            print(build(options.arch))
+            return 0
+        initrd, out = options.add_to
+        start = options.start.read_bytes() if options.start else None
+        out.write_bytes(added(initrd.read_bytes(), options.arch, start))
+    except (OSError, KhsError) as error:
+        print(f"board_client: {error}", file=sys.stderr)
         return 2
-    print(build(sys.argv[1]))
     return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from khs import record, replay, runs
 from khs.image import open_system
 from khs.new.scaffold import scaffold
-from scripts import board_client, initramfs
+from scripts import board_client
 
 DEVICES = {"q35": "ttyS1", "sabrelite": "ttymxc0"}
 CONSOLES = {"q35": "ttyS0", "sabrelite": "ttymxc1,115200"}
@@ -56,12 +56,9 @@ def system(place: Path, board: str, guest: Path) -> Path:
         (place / "board.dtb").write_bytes((guest / "board.dtb").read_bytes())
     (place / "system.toml").write_text(head + machine + rest, encoding="utf-8")
     (place / "vmlinuz").write_bytes((guest / "vmlinuz").read_bytes())
-    more = {
-        "bin/khs": board_client.build(ARCHES[board]).read_bytes(),
-        "khs/start": START.replace("DEVICE\n", f"{DEVICES[board]}\n").encode(),
-    }
-    busybox = (guest / "busybox").read_bytes()
-    (place / "initrd.gz").write_bytes(initramfs.shell(busybox, more))
+    start = START.replace("DEVICE\n", f"{DEVICES[board]}\n").encode()
+    shell = (guest / "initrd.gz").read_bytes()
+    (place / "initrd.gz").write_bytes(board_client.added(shell, ARCHES[board], start))
     return place
 
 

@@ -205,13 +205,13 @@ def test_ctrl_c_is_no_comparison(engine: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Reporter, "step", lambda self, text: steps.append(text))
     monkeypatch.setattr(Reporter, "frames", pressed)
-    done = khs("compare", "iot-gateway", "--board", "q35", "--frames", "3000", "--json")
+    done = khs("compare", "iot-gateway", "--board", "q35", "--frames", "30000", "--json")
     assert done.exit_code == 130
     found = json.loads(done.stdout)
     assert (found["equal"], found["interrupted"]) == (False, True)
     assert found["reached"]["engine"] == engine
-    assert 0 < found["reached"]["frames"] < found["reached"]["of"] == 3000
-    assert ("running 3000 frames on qemu" in steps) == (engine == "qemu")
+    assert 0 < found["reached"]["frames"] < found["reached"]["of"] == 30000
+    assert ("running 30000 frames on qemu" in steps) == (engine == "qemu")
     assert f"frames on {engine}: nothing compared" in done.stderr
 
 

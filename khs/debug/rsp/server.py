@@ -10,6 +10,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,8 @@ LOOPBACK = "127.0.0.1"
 _READ = 1 << 16
 _PATIENCE = 20.0  # seconds for a client to take what it is sent
 _GLANCE = 0.01  # seconds between two looks while the systems move
+_IDLE = 100  # such looks at nothing
+_AT_ONCE = 0.0003  # seconds
 _TURNED_MOST = 16
 _BUSY = frame(failure("another debugger is connected"))
 
@@ -89,6 +92,7 @@ class Server:
         watcher.start()
         try:
             while not self._closing:
+                self._expect()
                 while not self._work and not self._closing:
                     self._look(None)
                 if self._closing or not self._serve(*self._work.popleft()):
@@ -102,9 +106,13 @@ class Server:
         return all(each.stop.cause is Cause.END for each in self._systems.world.targets)
 
     def _watch(self) -> None:
-        """Looks after the sockets while one move takes its time."""
-        seen = -1
-        while self._moving.wait() and not self._ended.wait(_GLANCE):
+        """Looks after the sockets while one move takes its time. It is not woken for each move,
+        which would hold up steps: it sleeps only once nothing has moved for a while."""
+        seen, idle = -1, 0
+        while not self._ended.wait(_GLANCE):
+            idle = 0 if self._moving.is_set() or seen != self._moves else idle + 1
+            if idle > _IDLE:
+                self._moving.wait()
             if seen == self._moves:
                 with self._reading:
                     if self._moving.is_set():
@@ -189,6 +197,12 @@ class Server:
         return False
 
     # ---- sockets
+
+    def _expect(self) -> None:
+        """Who steps sends the next packet at once: waking up for it takes longer than a step."""
+        begin = time.perf_counter()
+        while not self._work and not self._closing and time.perf_counter() - begin < _AT_ONCE:
+            self._look(0)
 
     def _look(self, patience: float | None) -> None:
         """Takes what has come, or waits for it."""

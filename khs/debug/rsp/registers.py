@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 _CORE = ("rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags", "eax ecx edx "
          "ebx esp ebp esi edi eip eflags")  # fmt: skip
@@ -47,13 +47,12 @@ class Layout:
     expedited: Sequence[Register]
     pc: int
 
-    def __post_init__(self) -> None:
-        by_number = {row.number: row for _, rows, _ in self.features for row in rows}
-        object.__setattr__(self, "_by_number", by_number)
+    @cached_property
+    def _by_number(self) -> dict[int, Register]:
+        return {row.number: row for row in self.registers}
 
     def register(self, number: int) -> Register | None:
-        known: dict[int, Register] = self._by_number  # type: ignore[attr-defined]
-        return known.get(number)
+        return self._by_number.get(number)
 
     @property
     def registers(self) -> Iterator[Register]:

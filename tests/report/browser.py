@@ -20,7 +20,8 @@ class Browser:
     """A page in it. Everything that the page says on its console or asks of the network is kept."""
 
     def __init__(self, program: str, page: Path) -> None:
-        self._home = tempfile.TemporaryDirectory()
+        # Its own children may still write there when it has ended.
+        self._home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._numbers = itertools.count(1)
         self._buffer = b""
         self.logged: list[str] = []

@@ -12,7 +12,10 @@ from khs.engine.structures import DeviceCounts, HostDevice
 from khs.errors import EngineError
 
 #: Kinds of the boards' files that libkhs has models of: enum khs_host_model.
-MODELS = {"imx-uart": 1, "16550": 2}
+MODELS = {
+    "imx-uart": 1,
+    "16550": 2,
+}
 
 
 def lacking(manifest: Mapping[str, Any], models: Container[str]) -> list[str]:

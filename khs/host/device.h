@@ -44,7 +44,9 @@ typedef struct khs_device_state {
     bool line;      /* what its interrupt line says */
     bool raised;    /* and its owner was told, and has not returned from its handler */
     uint64_t accesses, received, sent, overruns;
-    khs_uart uart;
+    union { /* of its model, which is the only one to look at it */
+        khs_uart uart;
+    };
 } khs_device_state;
 
 typedef struct khs_model {

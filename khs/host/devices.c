@@ -43,7 +43,10 @@ static void drop(khs_device *d)
 uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const khs_host_device_calls *calls)
 {
     static const khs_model *const models[] = {
-        [KHS_HOST_OUTSIDE] = &khs_model_outside, [KHS_HOST_IMX_UART] = &khs_model_imx_uart, [KHS_HOST_16550] = &khs_model_16550};
+        [KHS_HOST_OUTSIDE] = &khs_model_outside,
+        [KHS_HOST_IMX_UART] = &khs_model_imx_uart,
+        [KHS_HOST_16550] = &khs_model_16550,
+    };
     if (host->device_states != NULL || host->device_count == DEVICES_MOST || (about->model == KHS_HOST_OUTSIDE) != (calls != NULL))
         return KHS_NONE;
     khs_device **devices = realloc(host->devices, (host->device_count + 1u) * sizeof *devices);

@@ -21,7 +21,7 @@ from khs import runs
 from khs.bench.figures import Figure
 from khs.bench.load import BOARDS, Load
 from khs.debug.rsp.framing import Framer, Packet, Signal, frame
-from khs.debug.rsp.server import LOOPBACK, Server
+from khs.debug.rsp.server import Server
 from khs.debug.rsp.systems import Systems
 from khs.debug.rsp.world import World
 from khs.debug.target import Target
@@ -123,8 +123,9 @@ def stepping() -> Iterator[Figure]:
 
 def _ours(archive: Archive) -> float:
     plan = runs.plan(archive, frames=1000, seed=1)
-    with Target(plan) as target:
-        server = Server(Systems(World([target]), [plan]), LOOPBACK, 0, lambda text: None)
+    with Target(plan) as target, tempfile.TemporaryDirectory(prefix="khs-bench-") as work:
+        systems = Systems(World([target]), [plan])
+        server = Server(systems, Path(work) / "gdb", lambda text: None)
         serving = threading.Thread(target=server.run)
         serving.start()
         try:
@@ -136,7 +137,7 @@ def _ours(archive: Archive) -> float:
 
 def _qemu(archive: Archive) -> float:
     """The same on the board: its firmware, from its first instruction. On TCP it would wait for
-    acknowledgements of the network's, 40 ms a step; so its socket is one in the file system."""
+    acknowledgements of the network's, 40 ms a step; so both have sockets in the file system."""
     found = list[float]()
 
     def measure() -> None:

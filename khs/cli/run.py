@@ -72,7 +72,9 @@ ShowConsole: TypeAlias = Annotated[
 GdbPort: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--gdb", metavar="[HOST:]PORT", help="Wait for a gdb there before it begins; 0: any port."
+        "--gdb",
+        metavar="[HOST:]PORT|./SOCKET",
+        help="Wait for a gdb there before it begins; 0: any port.",
     ),
 ]
 

@@ -14,7 +14,7 @@ from khs import runs
 from khs.config.model import Arch
 from khs.debug.commands import Commands, write_data
 from khs.debug.gdb import Gdb, find_gdb, somebody_else
-from khs.debug.rsp.server import LOOPBACK, Server
+from khs.debug.rsp.server import LOOPBACK, Address, Server
 from khs.debug.rsp.systems import Explain, Systems
 from khs.debug.rsp.world import World
 from khs.debug.session import Options, Say, for_gdb
@@ -63,7 +63,8 @@ def debug(debuggees: Sequence[Debuggee], options: Options, say: Say) -> Outcome:
     path = "" if options.serve else find_gdb(*archs)
     with _systems(debuggees) as systems, tempfile.TemporaryDirectory(prefix="khs-debug-") as name:
         folder = Path(name)
-        server = Server(systems, LOOPBACK, options.port or 0, say, attached=options.serve)
+        place = folder / "gdb" if options.port is None else (LOOPBACK, options.port)
+        server = Server(systems, place, say, attached=options.serve)
         file = folder / "commands"
         _prepare(systems, folder, path)
         text = commands(systems, debuggees, folder, server.place, ends=not options.serve)
@@ -78,10 +79,10 @@ def debug(debuggees: Sequence[Debuggee], options: Options, say: Say) -> Outcome:
         return _attended(server, systems, debuggees, gdb, awaited)
 
 
-def serve(debuggees: Sequence[Debuggee], address: tuple[str, int], say: Say) -> Outcome:
+def serve(debuggees: Sequence[Debuggee], address: Address, say: Say) -> Outcome:
     """`khs run --gdb`: gdb comes, looks, and may go; the run goes on to its end then."""
     with _systems(debuggees) as systems, tempfile.TemporaryDirectory(prefix="khs-debug-") as name:
-        server, folder = Server(systems, *address, say), Path(name)
+        server, folder = Server(systems, address, say), Path(name)
         file = folder / "commands"
         _prepare(systems, folder, "")
         text = commands(systems, debuggees, folder, server.place, ends=False)

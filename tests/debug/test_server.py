@@ -14,7 +14,7 @@ import pytest
 
 from khs.debug.live import serve
 from khs.debug.rsp.framing import Framer, Packet, frame
-from khs.debug.rsp.server import LOOPBACK, Server, address
+from khs.debug.rsp.server import LOOPBACK, Address, Server, address
 from khs.debug.stops import Cause
 from khs.errors import KhsError
 
@@ -29,8 +29,12 @@ class Client:
     """A debugger that says what the test wants."""
 
     def __init__(self, place: str) -> None:
-        host, _, port = place.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), PATIENCE)
+        host, colon, port = place.rpartition(":")
+        if colon:
+            self.socket = socket.create_connection((host, int(port)), PATIENCE)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(place)
         self._framer, self._items = Framer(), list[object]()
 
     def send(self, *payloads: bytes) -> None:
@@ -57,10 +61,12 @@ class Client:
 
 
 @contextmanager
-def serving(*toys: Toy) -> Iterator[tuple[Server, list[str], threading.Thread]]:
+def serving(
+    *toys: Toy, at: Address = (LOOPBACK, 0)
+) -> Iterator[tuple[Server, list[str], threading.Thread]]:
     """A server of toys in a thread of its own."""
     said: list[str] = []
-    server = Server(systems(*toys), LOOPBACK, 0, said.append)
+    server = Server(systems(*toys), at, said.append)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -86,7 +92,23 @@ def test_it_listens_on_this_machine_alone() -> None:
     with serving(endless()) as (server, _, _):
         assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d+", server.place)
         with pytest.raises(KhsError, match=r"cannot be served at 127\.0\.0\.1:\d+: .*in use"):
-            Server(systems(endless()), LOOPBACK, int(server.place.rpartition(":")[2]), print)
+            Server(systems(endless()), (LOOPBACK, int(server.place.rpartition(":")[2])), print)
+
+
+def test_it_listens_on_a_socket_in_the_file_system(tmp_path: Path) -> None:
+    place = tmp_path / "gdb"
+    assert address(str(place)) == place
+    assert address("./x:1") == Path("x:1")
+    with serving(endless(), at=place) as (server, _, _):
+        assert server.place == str(place)
+        client = Client(server.place)
+        assert client.ask(b"?").startswith(b"T05")
+        client.close()
+        with pytest.raises(KhsError, match=f"cannot be served at {place}: .*in use"):
+            Server(systems(endless()), place, print)
+    assert not place.exists()
+    with pytest.raises(KhsError, match="too long"):
+        Server(systems(endless()), tmp_path / ("x" * 200), print)
 
 
 def test_a_second_client_is_told_and_the_first_is_not_disturbed() -> None:

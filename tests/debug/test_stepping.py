@@ -16,7 +16,7 @@ from .toy import Toy, systems
 def test_the_client_steps_one_instruction_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stepping, "STEPS", 30)
     toy = Toy(["a", "b"], 1000, 1000)
-    server = Server(systems(toy), LOOPBACK, 0, print)
+    server = Server(systems(toy), (LOOPBACK, 0), print)
     serving = threading.Thread(target=server.run)
     serving.start()
     client = stepping.Client(server.place)

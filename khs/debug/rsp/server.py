@@ -1,4 +1,5 @@
-"""Serves one gdb at a time on a TCP socket, of this machine alone unless told otherwise.
+"""Serves one gdb at a time, on a TCP port of this machine alone unless told otherwise, or on a
+socket in the file system, which its folder's owner alone can reach.
 
 The thread that calls `run` does everything while nothing moves: it reads, turns others away, and
 does what packets ask for. While the systems move a second thread looks after the sockets now and
@@ -15,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from khs.debug.rsp.framing import Framer, Packet, Signal, failure, frame
 from khs.debug.rsp.motion import MOVES
@@ -24,6 +27,8 @@ from khs.debug.stops import Cause
 from khs.errors import KhsError
 
 LOOPBACK = "127.0.0.1"
+#: Where to listen: a host and a port, 0 for any, or a socket's path.
+Address = tuple[str, int] | Path
 _READ = 1 << 16
 _PATIENCE = 20.0  # seconds for a client to take what it is sent
 _GLANCE = 0.01  # seconds between two looks while the systems move
@@ -67,12 +72,11 @@ class Server:
     on. KhsError if there is no such address."""
 
     def __init__(
-        self, systems: Systems, host: str, port: int, say: Say, attached: bool = True
+        self, systems: Systems, address: Address, say: Say, attached: bool = True
     ) -> None:
         self._systems, self._say, self._attached = systems, say, attached
-        self._listener = _listen(host, port)
-        name = self._listener.getsockname()
-        self.place = f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+        self._listener, self.place = _listen(address)
+        self._address = address
         self._work: deque[tuple[_Client, bytes | None]] = deque()
         self._wake, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -125,6 +129,8 @@ class Server:
         for each in sockets:
             each.close()
         self._selector.close()
+        if isinstance(self._address, Path):
+            self._address.unlink(missing_ok=True)
 
     def leave(self) -> None:
         """gdb is gone for good: ends `run`, unless it let the systems go on to their end."""
@@ -214,7 +220,7 @@ class Server:
             accepted, _ = listener.accept()
         except OSError:
             return
-        with suppress(OSError):
+        with suppress(OSError):  # not for a socket in the file system
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.settimeout(_PATIENCE)
         if self._client is None:
@@ -272,27 +278,43 @@ class Server:
             client.send(Signal.NAK.value)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(address: Address) -> tuple[socket.socket, str]:
+    """A socket that listens, and what gdb calls its address."""
+    if isinstance(address, Path):
+        return _bound(socket.socket(socket.AF_UNIX), str(address), str(address)), str(address)
+    host, port = address
+    shown = f"{host}:{port}"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
+        family, kind, protocol, _, place = found[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise KhsError(f"gdb cannot be served at {host}:{port}: {error}") from error
+        raise KhsError(f"gdb cannot be served at {shown}: {error}") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    name = _bound(listener, place, shown).getsockname()
+    return listener, f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _bound(listener: socket.socket, place: Any, shown: str) -> socket.socket:
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener.bind(place)
         listener.listen(8)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise KhsError(f"gdb cannot be served at {host}:{port}: {error}") from error
+        raise KhsError(f"gdb cannot be served at {shown}: {error}") from error
     return listener
 
 
-def address(text: str) -> tuple[str, int]:
-    """[HOST:]PORT, of this machine alone without HOST; KhsError if it is not that."""
+def address(text: str) -> Address:
+    """[HOST:]PORT, of this machine alone without HOST, or the path of a socket, which has a slash
+    in it; KhsError if it is none of them."""
+    if "/" in text:
+        return Path(text)
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not port.isdecimal() or int(port) > 65535:
-        raise KhsError(f"'{text}' is no [HOST:]PORT\n  help: --gdb 1234, or --gdb 0 for any port")
+        raise KhsError(
+            f"'{text}' is no [HOST:]PORT and no path of a socket\n"
+            "  help: --gdb 1234, --gdb 0 for any port, or --gdb ./gdb.sock"
+        )
     return host or LOOPBACK, int(port)

@@ -25,7 +25,7 @@ from typing import Any
 
 import khs
 from khs.debug.changes import decode, encode
-from khs.debug.course import Change
+from khs.engine.changes import Change
 from khs.engine.native import LIBRARY
 from khs.engine.result import Result
 from khs.errors import KhsError, shown

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Protocol, Self
 from khs.attached import Attached, check, check_modelled, coroutines
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
-from khs.debug.course import Change
 from khs.engine import unicorn
+from khs.engine.changes import Change
 from khs.engine.device import Device
 from khs.engine.inputs import Inputs, Stamped
 from khs.engine.lines import Line

@@ -1,6 +1,6 @@
 """What a debugger changed in a run, as a recording keeps it.
 
-    [{"tick", "settled", "partition", "what": register's name or address, "bytes": in hex}]
+    [{"tick", "settled", "partition", "what": register's name, "mode" or address, "bytes": in hex}]
 
 in the order in which it was done. What is no guest's to change is not changed by a file either, see
 `Course`.
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from khs.debug.course import BEGIN, Change
 from khs.debug.registers import BY_ARCH
-from khs.debug.stops import Position
+from khs.engine.changes import BEGIN, MODE, Change, Position
 from khs.image.archive import encode_json
+from khs.trace.kinds import Mode
 
 
 def encode(changes: Sequence[Change]) -> bytes:
@@ -51,7 +51,10 @@ def _change(row: Any, arch: str, partitions: int) -> Change:
         raise ValueError("a position is none")
     if not _count(partition, partitions):
         raise ValueError(f"partition {partition!r} is none of the system")
-    if isinstance(what, str):
+    if what == MODE:
+        if int.from_bytes(value, "little") >= Mode.NORMAL or len(value) != 4 or not settled:
+            raise ValueError("a mode is none that is set from outside")
+    elif isinstance(what, str):
         if what not in BY_ARCH[arch] or len(value) != BY_ARCH[arch][what].size:
             raise ValueError(f"{what!r} is no register of {len(value)} bytes")
     elif not _count(what, 1 << 64):

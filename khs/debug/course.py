@@ -10,29 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from khs.debug.log import Log
 from khs.debug.registers import BY_ARCH, Register
 from khs.debug.snapshots import BUDGET_BYTES, Moments
-from khs.debug.stops import Position
+from khs.engine.changes import BEGIN, MODE, Change, Position
+from khs.engine.log import Log
 from khs.engine.native import NEVER, NONE
 from khs.engine.stepping import Cause, Move, Stepper, goal
 from khs.engine.structures import Halt
 from khs.engine.unicorn import Machine
 from khs.errors import EngineError
-
-BEGIN = Position(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a debugger changed: a register, by its name, or memory, by its address."""
-
-    position: Position
-    partition: int
-    what: str | int
-    value: bytes
 
 
 class Course:
@@ -179,6 +166,10 @@ class Course:
             self._applied += 1
             if isinstance(change.what, int):
                 self.stepper.write(change.partition, change.what, change.value)
+            elif change.what == MODE:
+                self.stepper.set_mode(change.partition, int.from_bytes(change.value, "little"))
+                while (batch := self.stepper.drain()).count:
+                    self.log.add(batch)
             else:
                 self._set(change.partition, self._registers[change.what], change.value)
 

@@ -11,8 +11,8 @@ import bisect
 import time
 from dataclasses import dataclass
 
-from khs.debug.log import Mark
 from khs.debug.stops import Position
+from khs.engine.log import Mark
 from khs.engine.native import NEVER
 from khs.engine.stepping import Stepper
 

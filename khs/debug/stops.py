@@ -1,9 +1,5 @@
 """What a debugger of a system on Unicorn speaks of: points in its order, where to stop, and why it
 stopped. `khs.debug.target.Target` moves a system between such points.
-
-There is one order of all that happens in a system: a tick is one instruction of one partition, or
-a tick of somebody's debt or idleness. A hypercall that was made and is not dealt with yet is a
-point of its own, before what comes of it at the same tick.
 """
 
 from __future__ import annotations
@@ -11,13 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """After `tick` ticks; `settled`: what became due or was asked for at that tick is done."""
-
-    tick: int
-    settled: bool = True
+from khs.engine.changes import Position as Position
 
 
 class Cause(StrEnum):

@@ -23,10 +23,11 @@ from typing import Self
 
 from khs import runs
 from khs.debug.conditions import Conditions
-from khs.debug.course import BEGIN, Change, Course
+from khs.debug.course import Course
 from khs.debug.registers import BY_ARCH
 from khs.debug.snapshots import BUDGET_BYTES
 from khs.debug.stops import Calls, Cause, Events, Position, Stop, Watch
+from khs.engine.changes import BEGIN, Change
 from khs.engine.native import NEVER, NONE
 from khs.engine.result import Result, Tally
 from khs.engine.stepping import ANY

@@ -69,7 +69,7 @@ class Adapter:
 
     def __init__(self, host: Host, name: str, model: Device) -> None:
         self.failure: EngineError | None = None
-        self._host, self._name, self._model = host, name, model
+        self._host, self._name, self.model = host, name, model
         self._said = DeviceSaid(NEVER, 0)
         kinds: dict[str, Any] = dict(DeviceCalls._fields_)
         made = {
@@ -86,12 +86,12 @@ class Adapter:
         self.calls.said = pointer(self._said)
 
     def _reset(self) -> None:
-        self._model.irq = False
-        self._model.reset()
+        self.model.irq = False
+        self.model.reset()
 
     def _tell(self) -> Callable[[], None]:
         """Tells libkhs of the line and the next event; the latter, if the model has any."""
-        model, said = self._model, self._said
+        model, said = self.model, self._said
         if type(model).next_event is Device.next_event:
 
             def line() -> None:
@@ -121,7 +121,7 @@ class Adapter:
         return guarded
 
     def _reader(self) -> Callable[..., int]:
-        tell, read = self._tell(), self._model.read
+        tell, read = self._tell(), self.model.read
 
         def reader(number: int, offset: int, size: int, now: int) -> int:
             if self.failure is not None:

@@ -99,6 +99,18 @@ class Devices:
             if port.adapter is not None and port.adapter.failure is not None:
                 raise port.adapter.failure
 
+    def save(self) -> dict[str, Any]:
+        """The state of models in Python, for a snapshot; libkhs keeps that of its own."""
+        models = {name: port.adapter.model for name, port in self.ports.items() if port.adapter}
+        return {name: model.save() for name, model in models.items()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Takes them back to what `save` gave."""
+        for name, state in saved.items():
+            adapter = self.ports[name].adapter
+            assert adapter is not None
+            adapter.model.restore(state)
+
     def fetch(self) -> dict[str, bytes]:
         """What devices have sent to the outside since the last time; nothing for most."""
         taken = {name: self._host.device_output(port.number) for name, port in self.ports.items()}

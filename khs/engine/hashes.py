@@ -51,6 +51,13 @@ class StreamHashes:
         """Of the whole stream, and by partition; after `settle`."""
         return self._whole.hexdigest(), [part.hexdigest() for part in self._parts]
 
+    def copy(self) -> StreamHashes:
+        """As far as this one is; after `settle`."""
+        other = StreamHashes(0)
+        other._whole = self._whole.copy()
+        other._parts = [part.copy() for part in self._parts]
+        return other
+
     def _start(self) -> None:
         self._queue = Queue(WAITING)
         self._thread = threading.Thread(target=self._work, args=(self._queue,), daemon=True)

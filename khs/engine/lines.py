@@ -62,16 +62,30 @@ class Exchange:
             self._add(self._declared.pop(0))
         return self._until
 
-    def end(self, sent: Mapping[str, bytes]) -> None:
-        """After a run, which may not have got that far."""
+    def send(self, sent: Mapping[str, bytes]) -> None:
+        """What devices sent."""
         for name, data in sent.items():
             if name in self._lines:
                 self._lines[name].put(data)
+
+    def end(self, sent: Mapping[str, bytes]) -> None:
+        """After a run, which may not have got that far."""
+        self.send(sent)
         tick = int(self._host.status().tick)
         if tick < self._until:
             return
         self._wait(tick)
         self._take_in(tick)
+
+    def save(self) -> list[Stamped]:
+        """What is still to come of the declared inputs, for a snapshot."""
+        return list(self._declared)
+
+    def restore(self, saved: list[Stamped]) -> None:
+        """The host went back to where that was."""
+        self._declared = list(saved)
+        del self.inputs[self._host.inputs :]
+        self._began = time.monotonic() - int(self._host.status().tick) / self._hz
 
     def _take_in(self, tick: int) -> None:
         for name, line in self._lines.items():

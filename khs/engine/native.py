@@ -198,6 +198,15 @@ class Host:
         """False if the tick is before that of an earlier input or over, or there is no target."""
         return bool(self._lib.khs_host_input(self.handle, tick, target, data, len(data)))
 
+    @property
+    def inputs(self) -> int:
+        """How many there are."""
+        return int(self._lib.khs_host_inputs(self.handle))
+
+    def cut_inputs(self, count: int) -> None:
+        """Forgets those from number `count` on, which a restored system has not got."""
+        self._lib.khs_host_cut_inputs(self.handle, count)
+
     def policy_at(self, frame: int, policy: int) -> bool:
         """Swaps the policy at the beginning of a major frame, from 1 on. False if it has begun or
         has a policy already, or there is no such policy."""

@@ -76,6 +76,15 @@ class Tally:
         self.denied += drained.denied
         self.stop_cause = self.stop_cause or drained.stop_cause
 
+    def copy(self) -> Tally:
+        """As far as this one is."""
+        other = Tally(self.names)
+        other.granted, other.denied = self.granted, self.denied
+        other.stop_cause = self.stop_cause
+        self.hashes.settle()
+        other.hashes = self.hashes.copy()
+        return other
+
     @property
     def stopped(self) -> StopCause | None:
         return StopCause(self.stop_cause) if self.stop_cause else None

@@ -122,6 +122,11 @@ class Stepper:
         """Bytes that `write` would write."""
         return int(self._lib.khs_host_write(self.host.handle, partition, address, None, size))
 
+    def set_mode(self, partition: int, mode: int) -> bool:
+        """Restarts or stops a partition, as the health monitor does; False if it cannot be. Events
+        are to be drained before, and come of it."""
+        return bool(self._lib.khs_host_set_mode(self.host.handle, partition, mode))
+
     # ------------------------------------------------------------ snapshots
 
     def snapshot(self) -> int:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from khs.engine.device import Device
 from khs.engine.devices import Devices
+from khs.engine.inputs import Stamped
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
 from khs.engine.lines import Exchange, Line
 from khs.engine.native import NEVER, Drained, End, Host, LoadError, Options
 from khs.engine.result import Result, Tally
+from khs.engine.stepping import Cause, Move, Stepper, goal
 from khs.engine.structures import Status, View
 from khs.errors import EngineError
 
@@ -38,6 +41,18 @@ class Image(Protocol):
     def manifest(self) -> Mapping[str, Any]: ...
     @property
     def inputs(self) -> list[tuple[int, int, bytes]]: ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A point of a machine's run to go on from again: libkhs' snapshot, what was known of the
+    events, how many inputs there were, and what of Python's state went with it."""
+
+    kept: int
+    tally: Tally
+    inputs: int
+    exchange: list[Stamped]
+    devices: dict[str, Any]
 
 
 class Machine:
@@ -235,14 +250,12 @@ class Machine:
     ) -> End:
         """Up to so many major frames since tick 0, or up to a tick; events are tallied and given
         to `take`, then `reached` is called, now and then."""
-        tally = self.boot()
+        self.boot()
         while True:
             target = min(frames, self.host.status().frames + self._step)
             stride = until if self._exchange is None else min(until, self._exchange.begin())
             end = self.host.run(target, stride)
-            for drained in self.host.drain():
-                tally.add(drained)
-                take(drained)
+            self._drain(take)
             self.devices.check_models()
             sent = self.devices.fetch()
             if self._exchange is not None:
@@ -252,6 +265,51 @@ class Machine:
             partly = end is End.REACHED and status.frames < frames and status.tick < until
             if end not in (End.YIELDED, End.DRAIN) and not partly:
                 return end
+
+    # ------------------------------------------------------------ going back
+
+    def settle(self, take: Taker) -> None:
+        """Deals with all that is due at the tick where the system stands: what it takes for a
+        snapshot, and for a change from outside to have its place (khs.engine.changes)."""
+        tick = self.host.status().tick
+        wanted = goal(until=tick, start=(tick, False), move=Move.PASSING)
+        while Stepper(self.host).run(wanted).cause in (Cause.CONTINUES, Cause.INTERRUPT):
+            self._drain(take)
+        self._drain(take)
+        sent = self.devices.fetch()
+        if self._exchange is not None:
+            self._exchange.send(sent)
+
+    def snapshot(self, take: Taker) -> Snapshot:
+        """Of a system that runs here; to `forget` before it is closed. EngineError if there is no
+        room for it."""
+        tally = self.boot()
+        self.settle(take)
+        try:
+            kept = Stepper(self.host).snapshot()
+        except MemoryError as error:
+            raise EngineError("there is no room for a snapshot") from error
+        exchange = self._exchange.save() if self._exchange is not None else []
+        return Snapshot(kept, tally.copy(), self.host.inputs, exchange, self.devices.save())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes on from there; what came from outside since never did."""
+        stepper = Stepper(self.host)
+        stepper.restore(snapshot.kept)
+        self.host.cut_inputs(snapshot.inputs)
+        self._tally = snapshot.tally.copy()
+        self.devices.restore(snapshot.devices)
+        if self._exchange is not None:
+            self._exchange.restore(snapshot.exchange)
+
+    def forget(self, snapshot: Snapshot) -> None:
+        """Frees it."""
+        Stepper(self.host).forget(snapshot.kept)
+
+    def _drain(self, take: Taker) -> None:
+        for drained in self.host.drain():
+            self.boot().add(drained)
+            take(drained)
 
     def _run_isolated(
         self, frames: int, take: Taker, progress: Progress | None

@@ -42,6 +42,15 @@ bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq)
     return true;
 }
 
+bool khs_set_mode(khs_core *core, uint32_t partition, uint32_t mode)
+{
+    bool too_early = mode == KHS_MODE_WARM_START && core->partitions[partition].mode == KHS_MODE_COLD_START;
+    if (mode >= KHS_MODE_NORMAL || too_early || core->state->stop_cause)
+        return false;
+    khs_partition_mode(core, partition, mode, khs_einit(core), KHS_START_HM_RESTART);
+    return true;
+}
+
 uint32_t khs_queued(const khs_core *core, uint32_t channel, uint32_t reader)
 {
     if (channel >= core->cfg->channels.count || reader >= core->cfg_channels[channel].readers.count ||

@@ -18,6 +18,9 @@ void khs_deliver(khs_core *core);
 
 /* Makes a virtual interrupt pending, now. Nothing for a partition that is idle, and false. */
 bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq);
+/* A restart or a stop from outside, under the policy, as the health monitor does it. False for NORMAL, and for a
+ * warm start where there was no cold one to its end. Its events need room in the ring. */
+bool khs_set_mode(khs_core *core, uint32_t partition, uint32_t mode);
 /* Messages in the queue of a channel's reader, who are numbered from 0; 0 if it has none. */
 uint32_t khs_queued(const khs_core *core, uint32_t channel, uint32_t reader);
 

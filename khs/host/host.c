@@ -213,6 +213,17 @@ bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *
     return true;
 }
 
+uint64_t khs_host_inputs(const khs_host *host)
+{
+    return host->input_count;
+}
+
+void khs_host_cut_inputs(khs_host *host, uint64_t count)
+{
+    while (host->input_count > count)
+        free((void *)host->inputs[--host->input_count].data);
+}
+
 bool khs_host_policy_at(khs_host *host, uint64_t frame, uint32_t policy)
 {
     uint64_t begun = host->booted ? khs_frames(host->core) : 0;

@@ -72,6 +72,11 @@ KHS_API void khs_host_close(khs_host *host);
  * one or has already passed, or its target does not exist. */
 KHS_API bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *data, uint32_t size);
 
+/* How many inputs there are, and forgets those from number `count` on: who goes back to a snapshot that was
+ * made before they came goes on without them. */
+KHS_API uint64_t khs_host_inputs(const khs_host *host);
+KHS_API void khs_host_cut_inputs(khs_host *host, uint64_t count);
+
 /* Lets a policy come into force at the beginning of major frame `frame`, from 1 on. False if
  * that frame has begun or has a policy already, or there is no such policy. */
 KHS_API bool khs_host_policy_at(khs_host *host, uint64_t frame, uint32_t policy);
@@ -218,6 +223,11 @@ KHS_API bool khs_host_set_register(khs_host *host, uint32_t partition, int numbe
  * bytes written; without `data` those that would be. */
 KHS_API uint64_t khs_host_write(khs_host *host, uint32_t partition, uint64_t address, const void *data,
                                 uint64_t size);
+
+/* Restarts or stops a partition between two ticks, as the health monitor does; `mode` is one of ARINC 653. False
+ * if it cannot be: NORMAL, which a partition enters itself; a warm start before it was NORMAL. Drain events
+ * before. An input that nobody recorded, too. */
+KHS_API bool khs_host_set_mode(khs_host *host, uint32_t partition, uint32_t mode);
 
 #define KHS_HOST_NEVER UINT64_MAX
 #define KHS_HOST_ANY 0xfffffffeu /* any partition */

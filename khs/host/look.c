@@ -47,6 +47,16 @@ uint64_t khs_host_last(const khs_host *host, uint32_t partition)
     return last;
 }
 
+bool khs_host_set_mode(khs_host *host, uint32_t partition, uint32_t mode)
+{
+    if (!host->booted || partition >= host->config->partitions.count)
+        return false;
+    if (host->taken)
+        khs_drained(host->core);
+    host->taken = false;
+    return khs_set_mode(host->core, partition, mode);
+}
+
 /* ------------------------------------------------------------ registers */
 
 /* A CPU whose registers mean something. */

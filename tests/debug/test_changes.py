@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from khs.debug.course import Change, Course
+from khs.debug.course import Course
 from khs.debug.stops import Calls, Cause, Position
 from khs.debug.target import Target
 from khs.engine import stepping
+from khs.engine.changes import Change
 from khs.engine.native import Options
 from khs.engine.unicorn import Machine
 from khs.errors import EngineError

@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 
 from khs import runs
-from khs.debug.log import Log
 from khs.debug.rsp.past import Past
 from khs.debug.stops import Position
 from khs.debug.target import Target
+from khs.engine.log import Log
 from khs.engine.stepping import Batch
 from khs.image import open_system
 from khs.resources import shipped

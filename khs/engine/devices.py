@@ -15,6 +15,11 @@ from khs.errors import EngineError
 MODELS = {
     "imx-uart": 1,
     "16550": 2,
+    "imx-epit": 3,
+    "i8254": 4,
+    "imx-gpio": 5,
+    "imx-wdog": 6,
+    "ib700": 7,
 }
 
 

@@ -88,8 +88,11 @@ static bool wants(const khs_device *d)
 
 static void tell_owner(khs_device *d)
 {
-    if (wants(d))
-        d->state->raised = khs_raise(d->host->core, d->about.partition, d->about.irq);
+    if (!wants(d))
+        return;
+    d->state->raised = khs_raise(d->host->core, d->about.partition, d->about.irq);
+    if (d->state->raised && d->model->taken != NULL)
+        d->model->taken(d);
 }
 
 uint64_t khs_devices_look(khs_host *host, uint64_t limit)
@@ -110,11 +113,16 @@ uint64_t khs_devices_look(khs_host *host, uint64_t limit)
 
 void khs_devices_return(khs_host *host, uint32_t partition)
 {
-    for (uint32_t i = 0; i < host->device_count; i++)
-        if (host->devices[i]->about.partition == partition) {
-            host->devices[i]->state->raised = false;
-            tell_owner(host->devices[i]);
-        }
+    uint64_t now = khs_now(host->core);
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        khs_device *d = host->devices[i];
+        if (d->about.partition != partition)
+            continue;
+        if (now > d->state->now)
+            catch_up(d, now);
+        d->state->raised = false;
+        tell_owner(d);
+    }
 }
 
 void khs_devices_start(khs_host *host, uint32_t partition)

@@ -4,6 +4,7 @@
 #define KHS_HOST_DEVICE_H
 
 #include "internal.h"
+#include "models.h"
 
 #define KHS_AT_NO_TIME UINT64_MAX
 
@@ -46,6 +47,10 @@ typedef struct khs_device_state {
     uint64_t accesses, received, sent, overruns;
     union { /* of its model, which is the only one to look at it */
         khs_uart uart;
+        khs_epit epit;
+        khs_pit pit;
+        khs_gpio gpio;
+        khs_watchdog watchdog;
     };
 } khs_device_state;
 
@@ -56,9 +61,11 @@ typedef struct khs_model {
     void (*write)(khs_device *device, uint32_t offset, uint32_t size, uint32_t value);
     void (*advance)(khs_device *device); /* its event's tick, state.next, has come: it is state.now */
     void (*input)(khs_device *device);   /* more has come from outside */
+    void (*taken)(khs_device *device);   /* its owner was told of its interrupt; NULL: nothing comes of that */
 } khs_model;
 
-extern const khs_model khs_model_imx_uart, khs_model_16550, khs_model_outside;
+extern const khs_model khs_model_imx_uart, khs_model_16550, khs_model_outside, khs_model_imx_epit, khs_model_pit,
+    khs_model_imx_gpio, khs_model_imx_wdog, khs_model_ib700;
 
 struct khs_device {
     khs_host *host;

@@ -46,6 +46,11 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
         [KHS_HOST_OUTSIDE] = &khs_model_outside,
         [KHS_HOST_IMX_UART] = &khs_model_imx_uart,
         [KHS_HOST_16550] = &khs_model_16550,
+        [KHS_HOST_IMX_EPIT] = &khs_model_imx_epit,
+        [KHS_HOST_PIT] = &khs_model_pit,
+        [KHS_HOST_IMX_GPIO] = &khs_model_imx_gpio,
+        [KHS_HOST_IMX_WDOG] = &khs_model_imx_wdog,
+        [KHS_HOST_IB700] = &khs_model_ib700,
     };
     if (host->device_states != NULL || host->device_count == DEVICES_MOST || (about->model == KHS_HOST_OUTSIDE) != (calls != NULL))
         return KHS_NONE;

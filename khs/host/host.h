@@ -91,6 +91,11 @@ enum khs_host_model {
     KHS_HOST_OUTSIDE = 0, /* the caller, see khs_host_device_calls */
     KHS_HOST_IMX_UART,
     KHS_HOST_16550,
+    KHS_HOST_IMX_EPIT,
+    KHS_HOST_PIT,
+    KHS_HOST_IMX_GPIO,
+    KHS_HOST_IMX_WDOG,
+    KHS_HOST_IB700,
 };
 
 typedef struct khs_host_device {

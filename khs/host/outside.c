@@ -41,4 +41,11 @@ static void outside_input(khs_device *d)
     hear(d);
 }
 
-const khs_model khs_model_outside = {4, outside_reset, outside_read, outside_write, outside_advance, outside_input};
+const khs_model khs_model_outside = {
+    .widest = 4,
+    .reset = outside_reset,
+    .read = outside_read,
+    .write = outside_write,
+    .advance = outside_advance,
+    .input = outside_input,
+};

@@ -217,4 +217,4 @@ static void input(khs_device *d)
     set_line(d);
 }
 
-const khs_model khs_model_16550 = {1, reset, read_part, write_part, advance, input};
+const khs_model khs_model_16550 = {.widest = 1, .reset = reset, .read = read_part, .write = write_part, .advance = advance, .input = input};

@@ -148,9 +148,9 @@ static uint32_t read_register(khs_device *d, uint32_t offset)
 /* Registers have 32 bits; parts of them read as such, and are written as the whole. */
 static uint32_t read_part(khs_device *d, uint32_t offset, uint32_t size)
 {
-    uint32_t value = read_register(d, offset & ~3u) >> 8 * (offset & 3);
+    uint32_t value = khs_part_of(read_register(d, offset & ~3u), offset, size);
     set_line(d);
-    return size == 4 ? value : value & ((1u << 8 * size) - 1);
+    return value;
 }
 
 static void write_register(khs_device *d, uint32_t offset, uint32_t value)
@@ -196,4 +196,4 @@ static void input(khs_device *d)
     set_line(d);
 }
 
-const khs_model khs_model_imx_uart = {4, reset, read_part, write_part, advance, input};
+const khs_model khs_model_imx_uart = {.widest = 4, .reset = reset, .read = read_part, .write = write_part, .advance = advance, .input = input};

@@ -245,7 +245,7 @@ def test_nobody_else_reaches_it(arch: Arch) -> None:
         HostDevice(0, 1, False, 3, WINDOW, 0),
         HostDevice(0, 1, False, 3, (1 << 32) - 8, 16),
         HostDevice(0, 1, True, 3, PORT, 8),
-        HostDevice(0, 9, False, 3, WINDOW, 16),
+        HostDevice(0, 99, False, 3, WINDOW, 16),
         HostDevice(0, 0, False, 3, WINDOW, 16),
     ],
 )

@@ -48,7 +48,7 @@ static volatile uint32_t *dog;
 static void bark(uint32_t irq) { khs_print("bark %u\\n", (unsigned)irq); dog[1] = 0; }
 void main(void)
 {
-    dog = (volatile uint32_t *)(uintptr_t)khs_device("epit1")->address;
+    dog = (volatile uint32_t *)(uintptr_t)khs_device("i2c1")->address;
     khs_interrupts(bark, 0);
     dog[0] = 2500000; /* 20 ms */
     khs_ready();
@@ -75,7 +75,7 @@ def watchdog(tmp_path: Path) -> Path:
 
 def guarded(folder: Path) -> Path:
     uart = ROOT / "images" / "uart"
-    text = SYSTEM.format(uart=uart, board="sabrelite", device="epit1")
+    text = SYSTEM.format(uart=uart, board="sabrelite", device="i2c1")
     text = text.replace(f'policy = "{uart}/security.psl"', 'policy = "security.psl"')
     text = text.replace(
         'windows = [{ partition = "driver", start = "0ms", length = "5ms" }]',
@@ -91,7 +91,7 @@ def guarded(folder: Path) -> Path:
 
 def test_the_example_of_the_page(khs, tmp_path: Path, watchdog: Path) -> None:  # type: ignore[no-untyped-def]
     system = guarded(tmp_path)
-    attached = f"driver.epit1={watchdog}"
+    attached = f"driver.i2c1={watchdog}"
     done = khs("run", system, "--console", "--device", attached, "--record", tmp_path / "kept")
     assert done.code == 0, done.err
     # kicked last in the window that begins at 30 ms, or in the first: 20 ms later it barks
@@ -100,7 +100,7 @@ def test_the_example_of_the_page(khs, tmp_path: Path, watchdog: Path) -> None:  
     assert done.out.count("bark 3") == 1
     refused = khs("run", system)
     assert refused.code == 2
-    assert "no model of driver.epit1" in refused.err
+    assert "no model of driver.i2c1" in refused.err
     again = khs("replay", tmp_path / "kept", "--device", attached)
     assert again.code == 0, again.err
     assert "equal: the trace is the recorded one" in again.out

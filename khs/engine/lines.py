@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from khs.engine.devices import Devices
 from khs.engine.inputs import Stamped
 from khs.engine.native import Host
 from khs.errors import EngineError
 
-#: Exchanges for each second of virtual time.
+#: Exchanges of lines for each second of virtual time.
 RATE = 1000
 
 
 class Line(Protocol):
     """What a device is joined to. `live`: somebody is there who needs time, so that virtual time
-    does not run ahead of the clock on the wall."""
+    is not to run ahead of the clock on the wall (khs.hil.pace)."""
 
     live: bool
 
@@ -30,77 +29,129 @@ class Line(Protocol):
         ...
 
 
+class Party(Protocol):
+    """Somebody outside whom the run meets at ticks of its choice, 0 the first. What it gives to the
+    exchange then, the system gets at that tick."""
+
+    def next(self, tick: int) -> int:
+        """The next tick to meet at, behind this one; asked between two runs."""
+        ...
+
+    def hear(self, name: str, data: bytes) -> None:
+        """What a device, PARTITION.DEVICE, has sent."""
+        ...
+
+    def meet(self, tick: int) -> None: ...
+    def save(self) -> Any:
+        """For a snapshot of the system."""
+        ...
+
+    def restore(self, saved: Any, tick: int) -> None:
+        """The system went back to where that was."""
+        ...
+
+
 class Exchange:
-    """Takes bytes in and out between two runs, every millisecond of virtual time. What comes in is
-    an outside input with the tick of that moment: kept with the declared ones in `inputs`, it gives
-    the same run again without any line."""
+    """Takes bytes in and out between two runs. What comes in is an outside input with the tick of
+    that moment: kept with the declared ones in `inputs`, it gives the same run again without
+    anybody outside."""
 
     def __init__(
-        self,
-        host: Host,
-        devices: Devices,
-        lines: Mapping[str, Line],
-        declared: list[Stamped],
-        clock_hz: int,
+        self, host: Host, devices: Devices, declared: list[Stamped], clock_hz: int
     ) -> None:
-        self._host, self._devices, self._lines = host, devices, lines
-        self._hz = clock_hz
-        self._stride = max(self._hz // RATE, 1)
+        self.host, self.devices, self.clock_hz = host, devices, clock_hz
+        self.parties: Sequence[Party] = ()
         self._declared = list(declared)
+        self._due: list[int] = []
         self._until = 0
-        self._began: float | None = None
         self.inputs: list[Stamped] = []
 
     def begin(self) -> int:
-        """How far the system may run until the next exchange."""
-        if self._began is None:
-            self._began = time.monotonic()
-            self._take_in(0)
-        tick = int(self._host.status().tick)
-        self._until = (tick // self._stride + 1) * self._stride
+        """How far the system may run until the next meeting."""
+        tick = int(self.host.status().tick)
+        if not self._due:
+            self._due = [tick] * len(self.parties)
+            self._meet(tick)
+        self._until = min(self._due)
         while self._declared and self._declared[0][0] <= self._until:
-            self._add(self._declared.pop(0))
+            self.add(*self._declared.pop(0))
         return self._until
 
     def send(self, sent: Mapping[str, bytes]) -> None:
         """What devices sent."""
         for name, data in sent.items():
-            if name in self._lines:
-                self._lines[name].put(data)
+            for party in self.parties:
+                party.hear(name, data)
 
     def end(self, sent: Mapping[str, bytes]) -> None:
         """After a run, which may not have got that far."""
         self.send(sent)
-        tick = int(self._host.status().tick)
-        if tick < self._until:
-            return
-        self._wait(tick)
-        self._take_in(tick)
+        self._meet(int(self.host.status().tick))
 
-    def save(self) -> list[Stamped]:
-        """What is still to come of the declared inputs, for a snapshot."""
-        return list(self._declared)
+    def _meet(self, tick: int) -> None:
+        for number, party in enumerate(self.parties):
+            if self._due[number] <= tick:
+                party.meet(tick)
+                self._due[number] = party.next(tick)
 
-    def restore(self, saved: list[Stamped]) -> None:
+    def window(self) -> tuple[int, int]:
+        """The ends of the window, or of the gap between two, and of the major frame; behind now."""
+        end, frame_end = c_uint64(), c_uint64()
+        tick = int(self.host.status().tick)
+        self._look(end, frame_end)
+        if end.value <= tick:  # before the first window
+            self.host.run(until=tick)
+            self._look(end, frame_end)
+        return max(end.value, tick + 1), frame_end.value
+
+    def _look(self, end: c_uint64, frame_end: c_uint64) -> None:
+        self.host.library.khs_host_window(self.host.handle, byref(end), byref(frame_end))
+
+    def put(self, name: str, tick: int, data: bytes) -> None:
+        """Bytes to a device, PARTITION.DEVICE."""
+        self.add(tick, self.devices.ports[name].target, data)
+
+    def add(self, tick: int, target: int, data: bytes) -> None:
+        """An input. EngineError if it cannot be."""
+        if not self.host.add_input(tick, target, data):
+            raise EngineError(f"the input at tick {tick} does not fit the system")
+        self.inputs.append((tick, target, data))
+
+    def save(self) -> Any:
+        """For a snapshot: what is still to come of the declared inputs, and what parties keep."""
+        return list(self._declared), list(self._due), [party.save() for party in self.parties]
+
+    def restore(self, saved: Any) -> None:
         """The host went back to where that was."""
-        self._declared = list(saved)
-        del self.inputs[self._host.inputs :]
-        self._began = time.monotonic() - int(self._host.status().tick) / self._hz
+        declared, due, kept = saved
+        self._declared, self._due = list(declared), list(due)
+        del self.inputs[self.host.inputs :]
+        tick = int(self.host.status().tick)
+        for party, each in zip(self.parties, kept, strict=True):
+            party.restore(each, tick)
 
-    def _take_in(self, tick: int) -> None:
+
+class Lines:
+    """All lines, as one who comes by every millisecond of virtual time."""
+
+    def __init__(self, exchange: Exchange, lines: Mapping[str, Line]) -> None:
+        self._exchange, self._lines = exchange, lines
+        self._stride = max(exchange.clock_hz // RATE, 1)
+
+    def next(self, tick: int) -> int:
+        return (tick // self._stride + 1) * self._stride
+
+    def hear(self, name: str, data: bytes) -> None:
+        if name in self._lines:
+            self._lines[name].put(data)
+
+    def meet(self, tick: int) -> None:
         for name, line in self._lines.items():
             if data := line.take():
-                self._add((tick, self._devices.ports[name].target, data))
+                self._exchange.put(name, tick, data)
 
-    def _add(self, row: Stamped) -> None:
-        if not self._host.add_input(*row):
-            raise EngineError(f"the input at tick {row[0]} does not fit the system")
-        self.inputs.append(row)
+    def save(self) -> None:
+        pass
 
-    def _wait(self, tick: int) -> None:
-        """Virtual time is never ahead of the clock on the wall."""
-        if self._began is None or not any(line.live for line in self._lines.values()):
-            return
-        ahead = tick / self._hz - (time.monotonic() - self._began)
-        if ahead > 0:
-            time.sleep(min(ahead, 1.0))
+    def restore(self, saved: None, tick: int) -> None:
+        """What has come in since stays for afterwards."""

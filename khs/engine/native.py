@@ -309,6 +309,20 @@ class Host:
         self._lib.khs_host_device_count(self.handle, device, counts)
         return counts
 
+    # ------------------------------------------------------------ regions
+
+    def region_target(self, region: int) -> int | None:
+        """The target for `add_input`, whose bytes are an offset (u64) and what to write there; None
+        if there is no such region, or it holds code."""
+        target = int(self._lib.khs_host_region_target(self.handle, region))
+        return None if target == NONE else target
+
+    def read_region(self, region: int, offset: int, size: int) -> bytes | None:
+        """None if that does not lie in a region."""
+        buffer = ctypes.create_string_buffer(size)
+        fine = self._lib.khs_host_region_read(self.handle, region, offset, buffer, size)
+        return buffer.raw if fine else None
+
     # ------------------------------------------------------------ looking
 
     def status(self) -> Status:

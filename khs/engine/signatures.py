@@ -38,6 +38,8 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "device_output": (_U64, [_HOST, _U32, c_void_p, _U64]),
     "device_put": (c_bool, [_HOST, _U32, c_char_p, _U64]),
     "device_count": (c_bool, [_HOST, _U32, POINTER(DeviceCounts)]),
+    "region_target": (_U32, [_HOST, _U32]),
+    "region_read": (c_bool, [_HOST, _U32, _U64, c_void_p, _U64]),
     "boot": (_U32, [_HOST]),
     "run": (_U32, [_HOST, _U64, _U64]),
     "stop": (None, [_HOST]),

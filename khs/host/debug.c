@@ -164,6 +164,8 @@ static bool settle(khs_host *host)
         while (next.kind == KHS_PAUSE && khs_now(host->core) < debug->target);
     if (next.kind == KHS_DRAIN)
         return false;
+    if (debug->halt.settled)
+        khs_region_write(host);
     if (debug->halt.settled && next.kind == KHS_PAUSE && khs_frames(host->core) < debug->goal.frames) {
         khs_devices_look(host, debug->target);
         khs_deliver(host->core);

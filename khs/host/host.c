@@ -182,9 +182,9 @@ void khs_host_close(khs_host *host)
 
 /* ------------------------------------------------------------ inputs */
 
-static bool acceptable(const khs_host *host, const khs_input *input)
+static bool acceptable(khs_host *host, const khs_input *input)
 {
-    if (input->target >= host->config->inputs.count + host->device_count)
+    if (input->target >= host->config->inputs.count + host->device_count && !khs_region_accepts(host, input))
         return false;
     if (host->booted && input->tick < khs_now(host->core))
         return false;
@@ -193,7 +193,7 @@ static bool acceptable(const khs_host *host, const khs_input *input)
 
 bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *data, uint32_t size)
 {
-    khs_input input = {.tick = tick, .target = target, .size = size};
+    khs_input input = {.tick = tick, .target = target, .size = size, .data = data};
     if (!acceptable(host, &input))
         return false;
     if (host->input_count == host->input_room) {
@@ -246,6 +246,7 @@ uint32_t khs_host_boot(khs_host *host)
     if (!khs_devices_reset(host))
         return KHS_NO_MEMORY;
     host->taken = false;
+    host->written = 0;
     host->debug.fault_at = KHS_HOST_NEVER;
     host->debug.halt.cause = 0;
     for (uint32_t i = 0; i < host->config->partitions.count; i++)

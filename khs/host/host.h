@@ -148,6 +148,18 @@ typedef struct khs_host_device_counts {
 } khs_host_device_counts;
 KHS_API bool khs_host_device_count(const khs_host *host, uint32_t device, khs_host_device_counts *counts);
 
+/* ------------------------------------------------------------ regions */
+
+/* Regions as targets of outside inputs: this bit and their number. The bytes are the offset to write
+ * at, 8 bytes little-endian, and what to write there. */
+#define KHS_HOST_REGION 0x80000000u
+/* KHS_NONE if there is no such region, or it holds code, which never changes. */
+KHS_API uint32_t khs_host_region_target(khs_host *host, uint32_t region);
+/* False if it does not lie in a region. */
+KHS_API bool khs_host_region_read(const khs_host *host, uint32_t region, uint64_t offset, void *buffer, uint64_t size);
+
+/* ------------------------------------------------------------ running */
+
 enum khs_host_end {
     KHS_HOST_REACHED = 0, /* the frames or ticks asked for have passed */
     KHS_HOST_DRAIN,       /* the event ring is full */

@@ -46,6 +46,15 @@ bool khs_memory_view(khs_memory *memory);
 /* Takes a region back to its initial content. */
 void khs_memory_reset(khs_memory *memory, uint32_t region);
 
+/* ------------------------------------------------------------ region.c */
+
+/* Whether the input writes into a region, and may. */
+bool khs_region_accepts(khs_host *host, const khs_input *input);
+/* The tick of the next such input that was not made. */
+uint64_t khs_region_next(khs_host *host);
+/* Makes those that are due. After KHS_PAUSE alone: what the kernel does at the tick is done. */
+void khs_region_write(khs_host *host);
+
 /* ------------------------------------------------------------ guard.c */
 
 /* Around guest code: an abort or a crash of the CPU engine comes back as a signal number. */
@@ -399,6 +408,7 @@ struct khs_host {
     khs_input *inputs; /* their data too */
     uint64_t input_count;
     uint64_t input_room;
+    uint64_t written; /* those before it that go to regions were made */
     khs_policy_swap *swaps; /* from outside */
     uint64_t swap_count;
     khs_debug debug;

@@ -72,6 +72,8 @@ khs_action khs_host_next(khs_host *host)
     while (KHS_RARE(host->debug.notes) && !khs_debug_notes(host) && next.kind == KHS_PAUSE &&
            khs_now(host->core) < host->limit)
         next = khs_next(host->core, host->limit); /* see hold.h */
+    if (next.kind == KHS_PAUSE)
+        khs_region_write(host);
     return next;
 }
 
@@ -87,7 +89,9 @@ void khs_host_settle(khs_host *host)
 void khs_host_find(khs_host *host, uint64_t until)
 {
     uint64_t frame_end = khs_frame_end(host->core);
+    uint64_t written = khs_region_next(host);
     host->limit = until < frame_end ? until : frame_end;
+    host->limit = written < host->limit ? written : host->limit;
     if (host->device_count > 0)
         host->limit = khs_devices_look(host, host->limit);
     host->next = khs_host_next(host);

@@ -51,6 +51,7 @@ struct khs_snapshot {
     khs_kept_cpu *cpus;
     uint32_t abandoned;
     uint64_t fault_at;
+    uint64_t written;
 };
 
 /* ------------------------------------------------------------ areas */
@@ -269,6 +270,7 @@ static bool keep(khs_host *host, khs_snapshot *snapshot)
     memcpy(snapshot->core, host->core, khs_core_size());
     snapshot->abandoned = host->abandoned;
     snapshot->fault_at = host->debug.fault_at;
+    snapshot->written = host->written;
     for (uint32_t area = 0; area <= host->memory.count + 1u; area++)
         if (!keep_area(host, snapshot, area, &at))
             return false;
@@ -399,6 +401,7 @@ bool khs_host_restore(khs_host *host, khs_snapshot *snapshot)
         fine = put_cpu(host, host->cpus[i], &snapshot->cpus[i]) && fine;
     host->taken = host->is_next_known = false;
     host->debug.fault_at = snapshot->fault_at;
+    host->written = snapshot->written;
     host->debug.halt.cause = 0;
     host->recent = snapshot;
     return fine;

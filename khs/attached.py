@@ -7,21 +7,34 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from khs.config.units import Duration, UnitError
 from khs.engine.device import Device
 from khs.engine.devices import lacking
 from khs.engine.lines import Line
 from khs.errors import KhsError
 from khs.hil import models
+from khs.hil.bench import Bench
 
 _LOOK_S = 0.005
+PACES = ("fast", "real")
 
 
 @dataclass(frozen=True)
 class Attached:
-    """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python."""
+    """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python.
+    `pace`: "fast" or "real", None for what suits; `most_slip_ns`: a frame that is later fails the
+    run; `bench`: plants."""
 
     serial: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    pace: str | None = None
+    most_slip_ns: int | None = None
+    bench: Bench | None = None
+
+    @property
+    def plants(self) -> bool:
+        """Whether there are plants."""
+        return self.bench is not None and bool(self.bench.document.plant)
 
     @property
     def live(self) -> bool:
@@ -33,12 +46,50 @@ class Attached:
         return models.load(self.models)
 
 
-def attached(serial: Iterable[str] = (), devices: Iterable[str] = ()) -> Attached:
-    """From the options --serial and --device. KhsError for what is none."""
-    return Attached(
+def attached(
+    serial: Iterable[str] = (),
+    devices: Iterable[str] = (),
+    *,
+    pace: str | None = None,
+    max_slip: str | None = None,
+    bench: Bench | None = None,
+) -> Attached:
+    """From the options --serial, --device, --pace and --max-slip, and what a bench says beside
+    them. KhsError for what is none."""
+    made = Attached(
         models.pairs("--serial", "PARTITION.DEVICE=URL", serial),
         models.pairs("--device", "PARTITION.DEVICE=FILE[:CLASS]", devices),
+        _pace("--pace", pace),
+        None if max_slip is None else _slip(max_slip),
     )
+    return made if bench is None else _with_bench(made, bench)
+
+
+def _with_bench(given: Attached, bench: Bench) -> Attached:
+    """Options come before what the bench says."""
+    document = bench.document
+    files = {name: bench.path(place) for name, place in document.device.items()}
+    slip = document.bench.max_slip
+    return Attached(
+        {**document.serial, **given.serial},
+        {**files, **given.models},
+        given.pace or _pace(bench.place(("bench", "pace")), document.bench.pace),
+        given.most_slip_ns or (None if slip is None else slip.value),
+        bench,
+    )
+
+
+def _pace(where: str, pace: str | None) -> str | None:
+    if pace is not None and pace not in PACES:
+        raise KhsError(f"{where}: there is no pace {pace}\n  help: one of {', '.join(PACES)}")
+    return pace
+
+
+def _slip(text: str) -> int:
+    try:
+        return Duration.parse(text).value
+    except UnitError as error:
+        raise KhsError(f"--max-slip {text}: {error}\n  help: {error.help}") from error
 
 
 def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool) -> None:
@@ -48,6 +99,10 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
             _check_name(manifest, option, name)
         if isolate and names:
             raise KhsError(f"{option} is not for --isolate: isolated guests have no way out")
+    for what, asked in (("plants", attached.plants), ("--pace", attached.pace is not None)):
+        if asked and (isolate or engine == "qemu"):
+            where = "--isolate" if isolate else "QEMU"
+            raise KhsError(f"{what}: not for {where}\n  help: the unicorn engine in this process")
     if engine == "qemu" and attached.models:
         raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
 

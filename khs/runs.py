@@ -20,6 +20,7 @@ from khs.engine.lines import Line
 from khs.engine.qemu.control import Control
 from khs.engine.result import Result
 from khs.errors import KhsError
+from khs.hil.around import Around
 from khs.hil.serial import opened
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
@@ -206,7 +207,8 @@ class Ran:
     """What came of a run. `audit` is what became of its audit trail, None without one; `stopped`
     tells that the trail ended the run, and why; `refused` are the policies of `Plan.swaps` that did
     not come into force, each with the reason. `machines`: how those of partitions of kind "board"
-    ran. `devices`: what went in and out of each, by PARTITION.DEVICE."""
+    ran. `devices`: what went in and out of each, by PARTITION.DEVICE. `plants`: the steps of each;
+    `pace`: how late frames were, of a run locked to real time."""
 
     result: Result
     summary: Summary
@@ -215,6 +217,8 @@ class Ran:
     refused: tuple[str, ...] = ()
     machines: dict[str, Any] | None = None
     devices: dict[str, Any] | None = None
+    plants: dict[str, Any] | None = None
+    pace: dict[str, Any] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -225,7 +229,8 @@ class Ran:
     def to_json(self) -> dict[str, Any]:
         """The document of `khs run --json`."""
         document = self.result.to_json() | {"policies": self.summary.swaps()}
-        more = {"audit": self.audit, "machines": self.machines, "devices": self.devices}
+        more = {"audit": self.audit, "machines": self.machines, "devices": self.devices,
+                "plants": self.plants, "pace": self.pace}  # fmt: skip
         return document | {key: value for key, value in more.items() if value is not None}
 
 
@@ -249,8 +254,15 @@ def run(
             summary.on_console = shown.add
         recording = recorder(plan)
         lines = stack.enter_context(opened(plan.attached.serial, say, out))
+        around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest))
         machine = stack.enter_context(
-            open_machine(plan, console=console, lines=lines, models=plan.attached.load())
+            open_machine(
+                plan,
+                console=console,
+                lines=lines,
+                models=plan.attached.load(),
+                outside=around.meet if around else None,
+            )
         )
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
@@ -278,10 +290,12 @@ def run(
         result,
         summary,
         auditor.to_json() if auditor else None,
-        auditor.why if auditor and auditor.stopped else "",
+        auditor.why if auditor and auditor.stopped else around.failure,
         tuple(refused(plan, summary)),
         _machines(machine),
         counts,
+        around.plants(),
+        around.slip(),
     )
 
 
@@ -297,7 +311,7 @@ def recorder(plan: Plan, live: bool = False) -> Recorder | None:
         swaps=plan.swaps,
         trace=plan.trace,
         source=plan.source,
-        live=live or plan.machines or plan.attached.live,
+        live=live or plan.machines or plan.attached.live or plan.attached.plants,
     )
 
 
@@ -331,6 +345,7 @@ def open_machine(
     console: Callable[[str], object] | None = None,
     lines: Mapping[str, Line] | None = None,
     models: Mapping[str, Device] | None = None,
+    outside: unicorn.Outside | None = None,
 ) -> Machine:
     """The plan's system on its engine; `console` gets what machines beside it say. EngineError or
     ImageError if it cannot be had."""
@@ -350,6 +365,7 @@ def open_machine(
             prompt=prompt,
             models=models,
             lines=lines,
+            outside=outside,
         )
     from khs.engine import qemu
 

@@ -14,6 +14,7 @@ from khs.cli import common, options
 
 if TYPE_CHECKING:
     from khs.cli.progress import Reporter
+    from khs.hil.bench import Bench
     from khs.record import Source
     from khs.runs import Plan, Ran
 
@@ -66,6 +67,17 @@ DeviceModels: TypeAlias = Annotated[
         metavar="PARTITION.DEVICE=FILE", help="A model of the device in Python; repeatable."
     ),
 ]
+BenchFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A bench.toml: plants, and what devices are joined to."),
+]
+PaceName: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="fast|real", help="Default: real with live lines, else fast.")
+]
+MaxSlip: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="A frame that ends later than that fails the run: 1ms."),
+]
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
@@ -80,7 +92,10 @@ GdbPort: TypeAlias = Annotated[
 
 
 def run(
-    system: options.System,
+    system: Annotated[
+        str | None,
+        typer.Argument(help="A folder with system.toml, an archive, or a shipped system."),
+    ] = None,
     board: options.Board = None,
     engine: RunsOn = Engine.unicorn,
     frames: Frames = None,
@@ -95,6 +110,9 @@ def run(
     accel: Accel = None,
     serial: Serial = None,
     device: DeviceModels = None,
+    bench: BenchFile = None,
+    pace: PaceName = None,
+    max_slip: MaxSlip = None,
     gdb: GdbPort = None,
     as_json: options.Json = False,
 ) -> int:
@@ -110,13 +128,19 @@ def run(
         khs run mysystem --trace run.trace --audit audit.jsonl
         khs run mysystem --policy-at 100=stricter.psl --record kept
         khs run iot-gateway --gdb 1234
+        khs run --bench bench.toml --pace real
     """
     from khs import runs, swaps
     from khs.attached import attached
     from khs.cli.progress import Reporter
+    from khs.hil.bench import read
     from khs.image import open_system
 
-    layers, outside = common.layers(system, overlays), attached(serial or [], device or [])
+    joined = None if bench is None else read(bench)
+    if system is None:
+        system = _system(joined)
+    outside = attached(serial or [], device or [], pace=pace, max_slip=max_slip, bench=joined)
+    layers = common.layers(system, overlays)
     with Reporter(quiet=as_json, live=not (console or serial)) as reporter:
         archive = open_system(system, layers, board, progress=reporter.step)
         plan = runs.plan(
@@ -139,6 +163,13 @@ def run(
         ran = _ran(plan, reporter, console, as_json)
     _report(ran, as_json)
     return _end(ran, plan)
+
+
+def _system(bench: Bench | None) -> str:
+    """Of the bench, if none is named."""
+    if bench is None:
+        raise typer.BadParameter("which system? a folder, an archive, or --bench FILE")
+    return bench.system
 
 
 def _ran(plan: Plan, reporter: Reporter, console: bool, as_json: bool) -> Ran:
@@ -170,9 +201,10 @@ def _debugged(
     from khs.errors import KhsError
     from khs.image.open import find_system
 
-    if plan.attached.serial or plan.attached.models:
+    attached = plan.attached
+    if attached.serial or attached.models or attached.plants or attached.pace == "real":
         raise KhsError(
-            "--gdb goes back in time, and what is outside cannot: no --serial, no --device\n"
+            "--gdb goes back in time, and what is outside cannot: no lines, models, plants, pace\n"
             "  help: record the run with --record, and debug the recording"
         )
     debuggee = with_texts(plan, find_system(system), layers, policy_at or [])

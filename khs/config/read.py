@@ -95,6 +95,10 @@ class Reader:
                 return self._wrong(dict, value, path)
             items = {k: self._value(args[1], v, (*path, k), {}) for k, v in value.items()}
             return BAD if any(item is BAD for item in items.values()) else items
+        if hint is object:
+            return value  # whatever TOML has
+        if hint is float and type(value) is int:
+            return float(value)
         if issubclass(hint, Table):
             is_table = isinstance(value, dict)
             return self._table(hint, value, path) if is_table else self._wrong(dict, value, path)

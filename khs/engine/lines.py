@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import byref, c_uint64
 from typing import Any, Protocol
 
 from khs.engine.devices import Devices
@@ -61,6 +62,8 @@ class Exchange:
     ) -> None:
         self.host, self.devices, self.clock_hz = host, devices, clock_hz
         self.parties: Sequence[Party] = ()
+        #: Ends the run at the next tick boundary.
+        self.stop: Callable[[], object] = host.stop
         self._declared = list(declared)
         self._due: list[int] = []
         self._until = 0

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from khs.engine.device import Device
 from khs.engine.devices import Devices
-from khs.engine.inputs import Stamped
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
-from khs.engine.lines import Exchange, Line
+from khs.engine.lines import Exchange, Line, Lines, Party
 from khs.engine.native import NEVER, Drained, End, Host, LoadError, Options
 from khs.engine.result import Result, Tally
 from khs.engine.stepping import Cause, Move, Stepper, goal
 from khs.engine.structures import Status, View
-from khs.errors import EngineError
+from khs.errors import EngineError, KhsError
 
 #: Called with raw event records as they are drained; the view is only good during the call.
 Sink = Callable[[memoryview], None]
@@ -26,6 +25,8 @@ Sink = Callable[[memoryview], None]
 Taker = Callable[[Drained], None]
 #: Called now and then with the major frames completed and wanted.
 Progress = Callable[[int, int], None]
+#: Who is met during the run.
+Outside = Callable[[Exchange], Sequence[Party]]
 
 
 class Image(Protocol):
@@ -51,7 +52,7 @@ class Snapshot:
     kept: int
     tally: Tally
     inputs: int
-    exchange: list[Stamped]
+    exchange: Any
     devices: dict[str, Any]
 
 
@@ -62,8 +63,9 @@ class Machine:
     from 1 on. `isolate`: guests run in a child process that can do nothing else. `prompt`: events
     are drained at the end of every major frame, so that a sink that stops the run ends it there;
     isolated guests are ahead of their sink by what the ring and the pipe hold. `models`: devices in
-    Python, by PARTITION.DEVICE; `lines`: what devices are joined to, likewise. Machines with either
-    run here, not isolated. What comes in through lines joins `inputs`.
+    Python, by PARTITION.DEVICE; `lines`: what devices are joined to, likewise; `outside`: who else
+    is met during the run. Machines with any of these run here, not isolated. What comes in joins
+    `inputs`.
     """
 
     engine = "unicorn"
@@ -78,6 +80,7 @@ class Machine:
         prompt: bool = False,
         models: Mapping[str, Device] | None = None,
         lines: Mapping[str, Line] | None = None,
+        outside: Outside | None = None,
         options: Options | None = None,
     ) -> None:
         """Raises EngineError if the archive cannot be run."""
@@ -93,30 +96,27 @@ class Machine:
             self.host = Host(archive.config, archive.memory, policies, options)
         except LoadError as error:
             raise EngineError(self._refusal(error)) from error
-        if isolate and (models or lines):
+        if isolate and (models or lines or outside):
             self.host.close()
             raise EngineError(
-                "isolated guests have neither models in Python nor lines to the outside"
+                "isolated guests have neither models in Python nor anybody outside"
             )
         if self.host.partitions != len(self._names):
             raise EngineError("the archive's manifest names other partitions than config.bin holds")
         #: What comes from outside, in the order of its ticks.
         self.inputs = sorted(archive.inputs, key=lambda row: row[0])
+        self._exchange: Exchange | None = None
+        self._live = any(line.live for line in (lines or {}).values())
         try:
             self.devices = Devices(self.host, manifest, models or {})
             self.devices.check(lines or {})
-        except EngineError:
+            if lines or outside:
+                self._exchange = self._open_exchange(manifest, lines or {}, outside)
+            else:
+                self._add_inputs()
+        except KhsError:
             self.host.close()
             raise
-        self._exchange: Exchange | None = None
-        self._live = any(line.live for line in (lines or {}).values())
-        if lines:
-            self._exchange = Exchange(
-                self.host, self.devices, lines, self.inputs, int(manifest["clock_hz"])
-            )
-            self.inputs = self._exchange.inputs
-        else:
-            self._add_inputs()
         for number, (frame, _) in enumerate(swaps, len(archive.policies)):
             if not self.host.policy_at(frame, number):
                 raise EngineError(f"no policy can come into force at major frame {frame}")
@@ -129,6 +129,18 @@ class Machine:
         if error.partition is None or error.partition >= len(self._names):
             return f"{self._system} is refused: {error}"
         return f"{self._system} is refused: partition {self._names[error.partition]}: {error}"
+
+    def _open_exchange(
+        self, manifest: Mapping[str, Any], lines: Mapping[str, Line], outside: Outside | None
+    ) -> Exchange:
+        made = Exchange(self.host, self.devices, self.inputs, int(manifest["clock_hz"]))
+        made.stop = self.stop
+        made.parties = [
+            *([Lines(made, lines)] if lines else []),
+            *(outside(made) if outside is not None else []),
+        ]
+        self.inputs = made.inputs
+        return made
 
     def _add_inputs(self) -> None:
         """Inputs are taken in the order of their ticks."""
@@ -289,7 +301,7 @@ class Machine:
             kept = Stepper(self.host).snapshot()
         except MemoryError as error:
             raise EngineError("there is no room for a snapshot") from error
-        exchange = self._exchange.save() if self._exchange is not None else []
+        exchange = None if self._exchange is None else self._exchange.save()
         return Snapshot(kept, tally.copy(), self.host.inputs, exchange, self.devices.save())
 
     def restore(self, snapshot: Snapshot) -> None:

@@ -1,7 +1,8 @@
-"""Hardware in the loop: models of devices, and what emulated devices are joined to."""
+"""Hardware in the loop: models of devices, what emulated devices are joined to, and plants."""
 
 from __future__ import annotations
 
 from khs.engine.device import Device
+from khs.hil.plant import Plant
 
-__all__ = ["Device"]
+__all__ = ["Device", "Plant"]

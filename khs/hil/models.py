@@ -1,4 +1,4 @@
-"""Models of devices from people's own files: `--device PARTITION.DEVICE=FILE[:CLASS]`."""
+"""Models of devices and plants from people's own files: FILE[:CLASS]."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from khs.engine.device import Device
 from khs.errors import KhsError, shown
+
+
+T = TypeVar("T")
 
 
 def pairs(option: str, form: str, given: Iterable[str]) -> dict[str, str]:
@@ -28,7 +32,10 @@ def pairs(option: str, form: str, given: Iterable[str]) -> dict[str, str]:
 def load(given: Mapping[str, str]) -> dict[str, Device]:
     """Makes a model for each device from its FILE[:CLASS]. KhsError, with the place, if there is no
     such class, or it cannot be made."""
-    return {name: _make(name, *_split(place)) for name, place in given.items()}
+    return {
+        name: make(place, Device, f"--device {name}={_split(place)[0]}:CLASS")
+        for name, place in given.items()
+    }
 
 
 def _split(place: str) -> tuple[Path, str]:
@@ -36,24 +43,27 @@ def _split(place: str) -> tuple[Path, str]:
     return (Path(head), tail) if colon and tail.isidentifier() else (Path(place), "")
 
 
-def _make(name: str, path: Path, wanted: str) -> Device:
+def make(place: str, base: type[T], example: str) -> T:
+    """One of the class derived from `base` in FILE[:CLASS]; `example` is how to name one of
+    several. KhsError."""
+    path, wanted = _split(place)
     module = _module(path)
     found = [
         value
         for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Device) and value is not Device
+        if isinstance(value, type) and issubclass(value, base) and value is not base
         and (key == wanted if wanted else value.__module__ == module.__name__)
     ]  # fmt: skip
     if len(found) != 1:
         what = f"no class {wanted}" if wanted else f"{len(found)} classes" if found else "no class"
         raise KhsError(
-            f"{shown(path)}: {what} derived from khs.hil.Device\n"
-            f"  help: --device {name}={path}:CLASS names one of several"
+            f"{shown(path)}: {what} derived from khs.hil.{base.__name__}\n"
+            f"  help: {example} names one of several"
         )
     try:
-        made: Device = found[0]()
+        made: T = found[0]()
     except Exception as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
     return made
 
 
@@ -67,11 +77,12 @@ def _module(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
     return module
 
 
-def _failed(path: Path, error: BaseException) -> KhsError:
+def failed(path: Path, error: BaseException) -> KhsError:
+    """The error of code in a file, with the line."""
     line = next(
         (f.lineno for f in reversed(traceback.extract_tb(error.__traceback__))
          if f.filename == str(path)), getattr(error, "lineno", None),

@@ -1,0 +1,185 @@
+"""The plants of a bench, stepped by virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from khs.config.rules import suggest
+from khs.engine.lines import Exchange
+from khs.errors import ConfigError
+from khs.hil import models
+from khs.hil.bench import Bench, step_of
+from khs.hil.document import PlantTable
+from khs.hil.plant import Causality, Model, Plant, PlantError, PythonModel, Value
+from khs.hil.wires import Wire, connect
+
+#: Wires the plants to a system, of which there is a manifest.
+Wired = Callable[[Exchange, Mapping[str, Any]], "list[PlantLoop]"]
+_NOUN = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}
+
+
+class PlantLoop:
+    """One plant: at each of its ticks its inputs are read, it does the step that ends there, and
+    its outputs are written. `failure`: why it does no more."""
+
+    def __init__(
+        self, bench: Bench, name: str, model: Model, exchange: Exchange, manifest: Mapping[str, Any]
+    ) -> None:
+        table = bench.document.plant[name]
+        self.name = name
+        self.failure = ""
+        self.steps = 0
+        self._exchange, self._model = exchange, model
+        self._bench, self._table = bench, table
+        self._step = _step(bench, table, exchange.clock_hz)
+        self._at: int | None = None
+        self._start = {key: self._parameter(key, value) for key, value in table.start.items()}
+        self._inputs = self._wires("input", manifest)
+        self._outputs = self._wires("output", manifest)
+
+    def _parameter(self, key: str, value: object) -> Value:
+        path = (*self._table.path, "start", key)
+        kind = self._kind(key, "parameter", path)
+        fits = type(value) is kind or (kind is float and type(value) is int)
+        if not fits or not isinstance(value, Value):
+            raise self._bench.error(path, f"{key} is {_NOUN[kind]}", f"{key} = ...")
+        return float(value) if kind is float else value
+
+    def _kind(self, name: str, causality: Causality, path: tuple[str | int, ...]) -> type:
+        known = self._model.names(causality)
+        if name not in known:
+            help = suggest(name, known, f"{causality}s")
+            what = f'the plant has no {causality} "{name}"'
+            raise self._bench.error(path, what, help)
+        kind = self._model.kind(name)
+        if kind not in _NOUN:
+            help = "wired are float, int, bool and str"
+            raise self._bench.error(path, f"{name} is of type {kind.__name__}", help)
+        return kind
+
+    def _wires(self, causality: Causality, manifest: Mapping[str, Any]) -> dict[str, Wire]:
+        tables = self._table.inputs if causality == "input" else self._table.outputs
+        return {
+            name: connect(
+                self._bench, wire, self._exchange, manifest, self._kind(name, causality, wire.path)
+            )
+            for name, wire in tables.items()
+        }
+
+    # ------------------------------------------------------------ as a party
+
+    def next(self, tick: int) -> int:
+        if isinstance(self._step, int):
+            return (tick // self._step + 1) * self._step
+        window_end, frame_end = self._exchange.window()
+        return frame_end if self._step == "frame" else window_end
+
+    def hear(self, name: str, data: bytes) -> None:
+        for wire in self._inputs.values():
+            wire.hear(name, data)
+
+    def meet(self, tick: int) -> None:
+        if self.failure:
+            return
+        try:
+            self._meet(tick)
+        except PlantError as error:
+            self.failure = str(error)
+            self._exchange.stop()
+
+    def save(self) -> Any:
+        wires = (*self._inputs.values(), *self._outputs.values())
+        return self._at, self.steps, self._model.save(), [wire.state for wire in wires]
+
+    def restore(self, saved: Any, tick: int) -> None:
+        self._at, self.steps, model, states = saved
+        self._model.restore(model)
+        wires = (*self._inputs.values(), *self._outputs.values())
+        for wire, state in zip(wires, states, strict=True):
+            wire.state = state
+
+    def _meet(self, tick: int) -> None:
+        hz = self._exchange.clock_hz
+        if self._at is None:
+            self._model.begin(self._start)
+            self._take()
+        else:
+            self._take()
+            self._model.step(self._at / hz, (tick - self._at) / hz)
+            self.steps += 1
+        self._at = tick
+        for name, wire in self._outputs.items():
+            value = self._model.get(name)
+            try:
+                wire.write(tick, value)
+            except PlantError as error:
+                place = self._bench.place((*self._table.path, "outputs", name))
+                raise PlantError(f"{place}: {name} is {value!r}: {error}") from error
+
+    def _take(self) -> None:
+        for name, wire in self._inputs.items():
+            value = wire.read()
+            if value is not None:
+                self._model.set(name, _cast(value, self._model.kind(name)))
+
+
+def _cast(value: Value, kind: type) -> Value:
+    """As a variable of that type has it; inputs are never texts."""
+    if kind is bool:
+        return value != 0
+    if kind is int:
+        try:
+            return round(float(value))
+        except (ValueError, OverflowError):
+            raise PlantError(f"{value!r} is no integer") from None
+    return str(value) if kind is str else float(value)
+
+
+def _step(bench: Bench, table: PlantTable, clock_hz: int) -> str | int:
+    """ "frame", "window" or whole ticks."""
+    step = step_of(table)
+    if isinstance(step, str):
+        return step
+    ticks, rest = divmod(step * clock_hz, 1_000_000_000)
+    if rest:
+        message = f"{table.step} is no whole number of ticks of {clock_hz} Hz"
+        raise bench.error((*table.path, "step"), message, "a multiple of a tick")
+    return ticks
+
+
+def _open(bench: Bench, name: str, table: PlantTable) -> Model:
+    if table.python is not None:
+        example = f'python = "{table.python.partition(":")[0]}:CLASS"'
+        plant: Plant = models.make(bench.path(table.python), Plant, example)  # type: ignore[type-abstract]
+        return PythonModel(name, plant)
+    from khs.hil.fmu import FmuModel
+
+    return FmuModel(bench, name, table)
+
+
+@contextmanager
+def opened(bench: Bench) -> Iterator[Wired]:
+    """Makes the plants, which end with the run; gives what wires them. KhsError if one cannot be
+    had, ConfigError if it cannot be wired."""
+    with ExitStack() as stack:
+        made: dict[str, Model] = {}
+        for name, table in bench.document.plant.items():
+            made[name] = _open(bench, name, table)
+            stack.callback(made[name].close)
+
+        def wired(exchange: Exchange, manifest: Mapping[str, Any]) -> list[PlantLoop]:
+            loops, findings = [], []
+            for name, model in made.items():
+                try:
+                    loops.append(PlantLoop(bench, name, model, exchange, manifest))
+                except ConfigError as error:
+                    findings += error.findings
+            if findings:
+                raise ConfigError(findings)
+            return loops
+
+        yield wired
+
+

@@ -253,17 +253,9 @@ def run(
             stack.callback(shown.close)
             summary.on_console = shown.add
         recording = recorder(plan)
-        lines = stack.enter_context(opened(plan.attached.serial, say, out))
         around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest))
-        machine = stack.enter_context(
-            open_machine(
-                plan,
-                console=console,
-                lines=lines,
-                models=plan.attached.load(),
-                outside=around.meet if around else None,
-            )
-        )
+        lines = stack.enter_context(opened(plan.attached.serial, say, out))
+        machine = stack.enter_context(_with(plan, console, lines, around))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
@@ -279,9 +271,6 @@ def run(
         result = machine.run(
             plan.frames, sink=sink if sinks else None, notable=summary, progress=progress
         )
-        counts = None
-        if isinstance(machine, unicorn.Machine) and not plan.isolate:
-            counts = machine.devices.counts() or None
         if auditor is not None:
             auditor.end(result)
         if recording is not None:
@@ -293,7 +282,7 @@ def run(
         auditor.why if auditor and auditor.stopped else around.failure,
         tuple(refused(plan, summary)),
         _machines(machine),
-        counts,
+        _counts(machine, plan),
         around.plants(),
         around.slip(),
     )
@@ -313,6 +302,22 @@ def recorder(plan: Plan, live: bool = False) -> Recorder | None:
         source=plan.source,
         live=live or plan.machines or plan.attached.live or plan.attached.plants,
     )
+
+
+def _with(
+    plan: Plan,
+    console: Callable[[str], object] | None,
+    lines: Mapping[str, Line],
+    around: Around,
+) -> Machine:
+    models, outside = plan.attached.load(), around.meet if around else None
+    return open_machine(plan, console=console, lines=lines, models=models, outside=outside)
+
+
+def _counts(machine: Machine, plan: Plan) -> dict[str, Any] | None:
+    if not isinstance(machine, unicorn.Machine) or plan.isolate:
+        return None
+    return machine.devices.counts() or None
 
 
 def _machines(machine: Machine) -> dict[str, Any] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -130,43 +132,53 @@ def run(
         khs run iot-gateway --gdb 1234
         khs run --bench bench.toml --pace real
     """
-    from khs import runs, swaps
+    from khs import runs
     from khs.attached import attached
     from khs.cli.progress import Reporter
-    from khs.hil.bench import read
-    from khs.image import open_system
+    from khs.hil import bench as benches
 
-    joined = None if bench is None else read(bench)
-    if system is None:
-        system = _system(joined)
+    joined = None if bench is None else benches.read(bench)
     outside = attached(serial or [], device or [], pace=pace, max_slip=max_slip, bench=joined)
-    layers = common.layers(system, overlays)
-    with Reporter(quiet=as_json, live=not (console or serial)) as reporter:
-        archive = open_system(system, layers, board, progress=reporter.step)
-        plan = runs.plan(
-            archive,
-            frames=frames,
-            seed=seed,
-            engine=engine.value,
-            swaps=swaps.read_swaps(policy_at or [], archive, system, board=board, overlays=layers),
-            isolate=isolate,
-            trace=trace,
-            audit=audit,
-            record=record,
-            source=source_of(system, board, layers),
-            accel=accel,
-            attached=outside,
-        )
-        runs.check_devices(plan)
+    planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
+    planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
+    what = What(_system(system, joined), board, overlays, policy_at)
+    plain = console or bool(outside.serial)  # others write to the terminal meanwhile
+    with Reporter(quiet=as_json, live=not plain) as reporter:
+        plan = _planned(what, partial(planned, attached=outside), reporter)
         if gdb is not None:
-            return _debugged(plan, gdb, system, layers, policy_at, as_json)
+            return _debugged(plan, gdb, what, as_json)
         ran = _ran(plan, reporter, console, as_json)
     _report(ran, as_json)
     return _end(ran, plan)
 
 
-def _system(bench: Bench | None) -> str:
+@dataclass(frozen=True)
+class What:
+    """The system, as named, and what replaces parts of it."""
+
+    system: str
+    board: str | None
+    overlays: list[Path] | None
+    policy_at: list[str] | None
+
+
+def _planned(what: What, planned: Callable[..., Plan], reporter: Reporter) -> Plan:
+    """Builds it, and plans its run."""
+    from khs import runs, swaps
+    from khs.image import open_system
+
+    system, board, layers = what.system, what.board, common.layers(what.system, what.overlays)
+    archive = open_system(system, layers, board, progress=reporter.step)
+    later = swaps.read_swaps(what.policy_at or [], archive, system, board=board, overlays=layers)
+    plan = planned(archive, swaps=later, source=source_of(system, board, layers))
+    runs.check_devices(plan)
+    return plan
+
+
+def _system(named: str | None, bench: Bench | None) -> str:
     """Of the bench, if none is named."""
+    if named is not None:
+        return named
     if bench is None:
         raise typer.BadParameter("which system? a folder, an archive, or --bench FILE")
     return bench.system
@@ -186,14 +198,7 @@ def _show(as_json: bool) -> partial[None]:
     return partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
 
 
-def _debugged(
-    plan: Plan,
-    gdb: str,
-    system: str,
-    layers: list[Path],
-    policy_at: list[str] | None,
-    as_json: bool,
-) -> int:
+def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     """Under a gdb from elsewhere; it ends like a run that nobody has looked at."""
     from khs.cli.debug import with_texts
     from khs.debug import live
@@ -207,7 +212,8 @@ def _debugged(
             "--gdb goes back in time, and what is outside cannot: no lines, models, plants, pace\n"
             "  help: record the run with --record, and debug the recording"
         )
-    debuggee = with_texts(plan, find_system(system), layers, policy_at or [])
+    layers = common.layers(what.system, what.overlays)
+    debuggee = with_texts(plan, find_system(what.system), layers, what.policy_at or [])
     outcome = live.serve([debuggee], address(gdb), common.note)
     (ran,) = outcome.rans
     _report(ran, as_json)

@@ -98,9 +98,7 @@ class Machine:
             raise EngineError(self._refusal(error)) from error
         if isolate and (models or lines or outside):
             self.host.close()
-            raise EngineError(
-                "isolated guests have neither models in Python nor anybody outside"
-            )
+            raise EngineError("isolated guests have neither models in Python nor anybody outside")
         if self.host.partitions != len(self._names):
             raise EngineError("the archive's manifest names other partitions than config.bin holds")
         #: What comes from outside, in the order of its ticks.

@@ -1,7 +1,7 @@
 """bench.toml: a system, what its devices are joined to, and the plants around it.
 
-    bench = read(path)      the document, or a ConfigError with everything wrong in it
-    bench.error(path, ...)  an error at the place of one of its values
+bench = read(path)      the document, or a ConfigError with everything wrong in it
+bench.error(path, ...)  an error at the place of one of its values
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from khs.config import toml
-from khs.config.document import Keys, Table
+from khs.config.document import Keys
 from khs.config.read import Reader, dotted
 from khs.config.rules import Problem, Rule, finding, suggest
 from khs.config.toml import Source
@@ -24,8 +24,12 @@ FORMAT = 1
 _RULE = Rule("BENCH-001", "error", "A bench names what there is.")
 _KINDS = ("region", "gpio", "can", "serial")
 #: What of a wire belongs to which kind.
-_OWN = {"region": ("offset", "type", "scale", "bias"), "gpio": ("pin",), "can": ("message", "signal"),
-        "serial": ("format", "pattern")}  # fmt: skip
+_OWN = {
+    "region": ("offset", "type", "scale", "bias"),
+    "gpio": ("pin",),
+    "can": ("message", "signal"),
+    "serial": ("format", "pattern"),
+}
 
 
 @dataclass(frozen=True)

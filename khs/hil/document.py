@@ -1,4 +1,4 @@
-"""What may stand in a bench.toml: one class a table, one field a key (see khs/config/document.py)."""
+"""What may stand in a bench.toml: one class a table, one field a key; see khs.config.document."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 from khs.engine.device import Device
 from khs.errors import KhsError, shown
 
-
 T = TypeVar("T")
 
 

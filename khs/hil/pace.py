@@ -1,7 +1,7 @@
 """How virtual time goes with the clock on the wall.
 
-    fast    as fast as the machine can
-    real    frames end when the clock says so; what comes in meanwhile comes in on time
+fast    as fast as the machine can
+real    frames end when the clock says so; what comes in meanwhile comes in on time
 """
 
 from __future__ import annotations

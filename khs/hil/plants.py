@@ -8,7 +8,7 @@ from typing import Any
 
 from khs.config.rules import suggest
 from khs.engine.lines import Exchange
-from khs.errors import ConfigError
+from khs.errors import ConfigError, Finding
 from khs.hil import models
 from khs.hil.bench import Bench, step_of
 from khs.hil.document import PlantTable
@@ -152,7 +152,7 @@ def _step(bench: Bench, table: PlantTable, clock_hz: int) -> str | int:
 def _open(bench: Bench, name: str, table: PlantTable) -> Model:
     if table.python is not None:
         example = f'python = "{table.python.partition(":")[0]}:CLASS"'
-        plant: Plant = models.make(bench.path(table.python), Plant, example)  # type: ignore[type-abstract]
+        plant: Plant = models.make(bench.path(table.python), Plant, example)
         return PythonModel(name, plant)
     from khs.hil.fmu import FmuModel
 
@@ -170,7 +170,8 @@ def opened(bench: Bench) -> Iterator[Wired]:
             stack.callback(made[name].close)
 
         def wired(exchange: Exchange, manifest: Mapping[str, Any]) -> list[PlantLoop]:
-            loops, findings = [], []
+            loops: list[PlantLoop] = []
+            findings: list[Finding] = []
             for name, model in made.items():
                 try:
                     loops.append(PlantLoop(bench, name, model, exchange, manifest))
@@ -181,5 +182,3 @@ def opened(bench: Bench) -> Iterator[Wired]:
             return loops
 
         yield wired
-
-

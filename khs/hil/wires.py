@@ -61,7 +61,9 @@ class RegionWire:
         target = exchange.host.region_target(self._number)
         if target is None:
             help = "a region without code"
-            raise bench.error((*wire.path, "region"), f"{name} holds code, which never changes", help)
+            raise bench.error(
+                (*wire.path, "region"), f"{name} holds code, which never changes", help
+            )
         self._target = target
         if self._bytes() is None:
             message = f"{name} ends before offset {wire.offset} + {self._format.size}"
@@ -93,7 +95,11 @@ class RegionWire:
         if math.isnan(number):
             raise PlantError("it is not a number, and memory is to hold an integer")
         bits = 8 * self._format.size
-        low, high = (0, 2**bits - 1) if self._wire.type_[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        low, high = (
+            (0, 2**bits - 1)
+            if self._wire.type_[0] == "u"
+            else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        )
         clipped = low if number <= low else high if number >= high else round(number)
         return self._format.pack(clipped)
 
@@ -198,7 +204,9 @@ def connect(
     what = kind_of(wire)
     if what == "region":
         if kind is str:
-            raise bench.error(wire.path, "memory holds numbers, and this is a text", "a serial line")
+            raise bench.error(
+                wire.path, "memory holds numbers, and this is a text", "a serial line"
+            )
         return RegionWire(bench, wire, exchange, manifest["names"]["regions"])
     name = str(getattr(wire, what))
     if what == "can":

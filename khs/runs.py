@@ -271,6 +271,7 @@ def run(
         result = machine.run(
             plan.frames, sink=sink if sinks else None, notable=summary, progress=progress
         )
+        counts = _counts(machine, plan)
         if auditor is not None:
             auditor.end(result)
         if recording is not None:
@@ -282,7 +283,7 @@ def run(
         auditor.why if auditor and auditor.stopped else around.failure,
         tuple(refused(plan, summary)),
         _machines(machine),
-        _counts(machine, plan),
+        counts,
         around.plants(),
         around.slip(),
     )

@@ -106,6 +106,7 @@ CONSTANTS: dict[str, int] = {
     "HEALTH_DEADLINE_MISSED": 0x0,
     "HEALTH_APPLICATION": 0x1,
     "HEALTH_INPUT_OVERFLOW": 0x7,
+    "HEALTH_DEVICE_FAULT": 0x9,
 }
 
 BY_NAME = {row.name: row for row in HYPERCALLS}

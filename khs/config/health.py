@@ -3,7 +3,7 @@
 Level and action of a cell each come from the first of these rows that gives one:
     [health.partition.P] "error.state", then error,
     [health.errors] "error.state", then error,
-    [health] default.
+    [health] default; of device-fault, which is none of the code's, partition level and log.
 A level is passed over if it does not go with an action that a less general row gives.
 """
 
@@ -17,6 +17,8 @@ from khs.config.model import ACTIONS, ERRORS, LEVELS, STATES, Error, Response, S
 
 _ERROR_NAMES = {error: name for name, error in ERRORS.items()}
 _STATE_NAMES = {state: name for name, state in STATES.items()}
+#: A line that somebody unplugs stops nothing, unless a row says so.
+_LOGGED = RowTable(path=("health", "default"), level="partition", action="log")
 
 #: The actions that go with a level.
 FITTING = {
@@ -32,8 +34,9 @@ def _rows(health: HealthTable, partition: str, error: Error, state: State) -> It
     own = health.partition.get(partition)
     for rows in (own.rows if own else {}, health.errors):
         yield from (rows[key] for key in keys if key in rows)
-    if health.default is not None:
-        yield health.default
+    if health.default is None:
+        return
+    yield _LOGGED if error is Error.DEVICE_FAULT else health.default
 
 
 class Deciding(NamedTuple):

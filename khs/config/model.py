@@ -84,6 +84,7 @@ class Error(IntEnum):
     START_DENIED = 6
     INPUT_OVERFLOW = 7
     HARDWARE_FAULT = 8
+    DEVICE_FAULT = 9
 
 
 class State(IntEnum):

@@ -202,7 +202,8 @@ static bool region(reader *r, const khs_cfg_region *g)
 /* The partition goes on after such an error, so that its own handler can deal with it. */
 static bool goes_on(uint32_t error)
 {
-    return error == KHS_ERROR_DEADLINE_MISSED || error == KHS_ERROR_APPLICATION || error == KHS_ERROR_INPUT_OVERFLOW;
+    return 1u << error & (1u << KHS_ERROR_DEADLINE_MISSED | 1u << KHS_ERROR_APPLICATION | 1u << KHS_ERROR_INPUT_OVERFLOW |
+                          1u << KHS_ERROR_DEVICE_FAULT);
 }
 
 /* Level and action have to go together. At process level a handler is told, and the action

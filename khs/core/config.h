@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define KHS_CONFIG_MAGIC 0x4346534bu /* "KSFC" */
-#define KHS_CONFIG_VERSION 2u
+#define KHS_CONFIG_VERSION 3u
 #define KHS_NONE UINT32_MAX
 
 enum khs_arch { KHS_ARMV7 = 1, KHS_X86 = 2, KHS_X64 = 3 };
@@ -43,7 +43,8 @@ enum khs_error {
     KHS_ERROR_START_DENIED = 6,
     KHS_ERROR_INPUT_OVERFLOW = 7,
     KHS_ERROR_HARDWARE_FAULT = 8, /* the engine, not the guest, failed */
-    KHS_ERRORS = 9,
+    KHS_ERROR_DEVICE_FAULT = 9,   /* a device of the partition, or what is behind it, failed */
+    KHS_ERRORS = 10,
 };
 enum khs_system_state { KHS_INITIALISING = 0, KHS_RUNNING = 1, KHS_STATES = 2 };
 enum khs_level { KHS_LEVEL_PROCESS = 0, KHS_LEVEL_PARTITION = 1, KHS_LEVEL_MODULE = 2, KHS_LEVELS = 3 };

@@ -25,7 +25,7 @@ enum khs_event_type {
     KHS_EV_VERDICT = 6,   /* judged: code reason, value granted; arg: see khs_verdict_arg; data: the message */
     KHS_EV_FAULT = 7,     /* code enum khs_fault, arg: pc, address, detail */
     KHS_EV_HEALTH = 8,    /* code error id, value action; arg: level, state, number of the application
-                             error or of the partition's input that overflowed; data: text */
+                             error, of the partition's input that overflowed or its device; data: text */
     KHS_EV_INTERRUPT = 9, /* delivered: code irq */
     KHS_EV_INPUT = 10,    /* outside bytes reach the queue of input `code`; value 1 = overflow; data: bytes */
     KHS_EV_CONSOLE = 11,  /* data: text */

@@ -28,12 +28,11 @@ static bool limit_passed(khs_core *core, uint32_t partition)
 
 static void act(khs_core *core, uint32_t partition, uint32_t action)
 {
+    uint32_t mode = action == KHS_WARM_RESTART ? KHS_MODE_WARM_START : KHS_MODE_COLD_START;
     switch (action) {
     case KHS_WARM_RESTART:
-        khs_partition_mode(core, partition, KHS_MODE_WARM_START, khs_einit(core), KHS_START_HM_RESTART);
-        break;
     case KHS_COLD_RESTART:
-        khs_partition_mode(core, partition, KHS_MODE_COLD_START, khs_einit(core), KHS_START_HM_RESTART);
+        khs_partition_mode(core, partition, mode, khs_einit(core), KHS_START_HM_RESTART);
         break;
     case KHS_IDLE_PARTITION:
         khs_partition_mode(core, partition, KHS_MODE_IDLE, khs_einit(core), 0);
@@ -41,9 +40,7 @@ static void act(khs_core *core, uint32_t partition, uint32_t action)
     case KHS_MODULE_STOP:
         khs_module_stop(core, KHS_STOP_HEALTH);
         break;
-    default: /* ignore, log */
-        break;
-    }
+    } /* ignore, log: nothing else */
 }
 
 /* Only errors that leave the partition able to run are of process level: see check.c. */
@@ -58,9 +55,8 @@ static bool restarts(uint32_t action)
     return action == KHS_WARM_RESTART || action == KHS_COLD_RESTART;
 }
 
-_Static_assert(KHS_HEALTH_DEADLINE_MISSED == KHS_ERROR_DEADLINE_MISSED, "ABI");
-_Static_assert(KHS_HEALTH_APPLICATION == KHS_ERROR_APPLICATION, "ABI");
-_Static_assert(KHS_HEALTH_INPUT_OVERFLOW == KHS_ERROR_INPUT_OVERFLOW, "ABI");
+_Static_assert(KHS_HEALTH_DEADLINE_MISSED == KHS_ERROR_DEADLINE_MISSED && KHS_HEALTH_APPLICATION == KHS_ERROR_APPLICATION, "ABI");
+_Static_assert(KHS_HEALTH_INPUT_OVERFLOW == KHS_ERROR_INPUT_OVERFLOW && KHS_HEALTH_DEVICE_FAULT == KHS_ERROR_DEVICE_FAULT, "ABI");
 
 /* Keeps an error for the partition's handler, and interrupts for it. */
 static void tell_inside(khs_core *core, uint32_t partition, uint32_t error, uint32_t detail,
@@ -118,8 +114,8 @@ void khs_health(khs_core *core, uint32_t partition, uint32_t error, uint32_t det
     bool inside = handled_inside(core, partition, health->level);
     if (inside)
         action = KHS_LOG;
-    else if (denied_start && restarts(action))
-        action = KHS_IDLE_PARTITION; /* another start would be denied again, for ever */
+    else if (restarts(action) && (denied_start || p->mode == KHS_MODE_IDLE))
+        action = KHS_IDLE_PARTITION; /* denied again, for ever; who was stopped is not started by a device */
     else if (restarts(action) && limit_passed(core, partition))
         action = core->cfg_partitions[partition].restart_then;
     uint64_t arg[] = {health->level, state, detail};

@@ -86,6 +86,7 @@
 #define KHS_HEALTH_DEADLINE_MISSED  0u
 #define KHS_HEALTH_APPLICATION      1u
 #define KHS_HEALTH_INPUT_OVERFLOW   7u
+#define KHS_HEALTH_DEVICE_FAULT     9u
 
 /* Kernel services as security events: endpoint ids in class kl.core.Core, method ids. */
 #define KHS_RIID_PARTITION 0u /* partition.Partition */

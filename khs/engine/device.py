@@ -7,6 +7,7 @@ import ctypes
 import traceback
 from collections.abc import Callable
 from ctypes import pointer
+from enum import IntEnum
 from typing import Any
 
 from khs.engine.native import NEVER, Host
@@ -14,6 +15,17 @@ from khs.engine.structures import DeviceCalls, DeviceSaid
 from khs.errors import EngineError
 
 _MASK = 0xFFFF_FFFF
+
+
+class Fault(IntEnum):
+    """What a device, or the line behind it, may suffer, enum khs_host_fault: the health monitor's
+    error device-fault of its owner."""
+
+    LINE_LOST = 0
+    LINE_FULL = 1
+    OVERRUN = 2
+    WATCHDOG = 3
+    BUS_OFF = 4
 
 
 class Device:
@@ -26,6 +38,9 @@ class Device:
     """
 
     irq: bool = False
+
+    #: Tells the health monitor; set by the engine. For calls out of the methods below.
+    fail: Callable[[Fault], object] = staticmethod(lambda fault: None)
 
     #: Bytes to the outside (`--serial`, or nowhere); set by the engine.
     send: Callable[[bytes], object] = staticmethod(lambda data: None)
@@ -53,15 +68,17 @@ class Device:
 
     def save(self) -> Any:
         """All that changes, for a snapshot."""
-        return copy.deepcopy({key: value for key, value in vars(self).items() if key != "send"})
+        return copy.deepcopy({key: value for key, value in vars(self).items() if key not in _SET})
 
     def restore(self, saved: Any) -> None:
         """Takes it back to what `save` gave."""
-        kept = vars(self).get("send")
+        kept = {key: value for key, value in vars(self).items() if key in _SET}
         vars(self).clear()
-        vars(self).update(copy.deepcopy(saved))
-        if kept is not None:
-            self.send = kept
+        vars(self).update(copy.deepcopy(saved) | kept)
+
+
+#: What the engine sets of a model.
+_SET = ("send", "fail")
 
 
 class Adapter:
@@ -70,7 +87,8 @@ class Adapter:
     def __init__(self, host: Host, name: str, model: Device) -> None:
         self.failure: EngineError | None = None
         self._host, self._name, self.model = host, name, model
-        self._said = DeviceSaid(NEVER, 0)
+        self._said = DeviceSaid(NEVER, 0, 0)
+        model.fail = self._note
         kinds: dict[str, Any] = dict(DeviceCalls._fields_)
         made = {
             "reset": self._guarded(lambda number: self._reset()),
@@ -84,6 +102,9 @@ class Adapter:
         functions: dict[str, Any] = {key: kinds[key](each) for key, each in made.items()}
         self.calls = DeviceCalls(**functions)
         self.calls.said = pointer(self._said)
+
+    def _note(self, fault: Fault) -> None:
+        self._said.faults |= 1 << fault
 
     def _reset(self) -> None:
         self.model.irq = False

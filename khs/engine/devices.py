@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,10 +57,13 @@ class Devices:
         self._host = host
         self.ports: dict[str, Port] = {}
         names = manifest["names"]["partitions"]
+        places: Counter[int] = Counter()
         for about in manifest.get("devices", ()):
             name = _name(names, about)
+            place = places[about["partition"]]
+            places[about["partition"]] += 1
             if name in models or about["kind"] in MODELS:
-                self.ports[name] = self._add(name, about, models.get(name))
+                self.ports[name] = self._add(name, place, about, models.get(name))
         self.check(models)
 
     def check(self, names: Mapping[str, Any]) -> None:
@@ -71,17 +75,19 @@ class Devices:
                     f"no partition has a device {name} on this engine\n  help: {known}"
                 )
 
-    def _add(self, name: str, about: Mapping[str, Any], model: Device | None) -> Port:
+    def _add(self, name: str, place: int, about: Mapping[str, Any], model: Device | None) -> Port:
         adapter = None if model is None else Adapter(self._host, name, model)
-        place = HostDevice(
+        device = HostDevice(
             about["partition"],
             0 if adapter is not None else MODELS[about["kind"]],
             about["bus"] == "io",
             about["irq"],
             about["address"],
             about["size"],
+            place,
+            about["name"].encode()[:27],
         )
-        number = self._host.add_device(place, adapter.calls if adapter is not None else None)
+        number = self._host.add_device(device, adapter.calls if adapter is not None else None)
         if number is None:
             raise EngineError(f"{name} cannot be where the archive has it")
         if model is not None:
@@ -93,7 +99,8 @@ class Devices:
             raise EngineError(f"{name} sends more than there is room for")
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Per device: accesses, bytes received, waiting, sent, and characters lost in overruns."""
+        """Per device: accesses, bytes received, waiting, sent, characters lost in overruns, and
+        faults told to the health monitor."""
         fields = [name for name, _ in DeviceCounts._fields_]
         told = {name: self._host.device_counts(port.number) for name, port in self.ports.items()}
         return {name: {f: int(getattr(row, f)) for f in fields} for name, row in told.items()}

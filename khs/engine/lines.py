@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref, c_uint64
 from typing import Any, Protocol
 
+from khs.engine.device import Fault
 from khs.engine.devices import Devices
 from khs.engine.inputs import Stamped
 from khs.engine.native import Host
 from khs.errors import EngineError
 
+#: Of an input's target: that it is a fault, KHS_HOST_FAULT.
+FAULT = 1 << 31
 #: Exchanges of lines for each second of virtual time.
 RATE = 1000
 
@@ -27,6 +30,11 @@ class Line(Protocol):
 
     def put(self, data: bytes) -> None:
         """What the device has sent; never waits for long."""
+        ...
+
+    def fault(self) -> Fault | None:
+        """What has happened to the line since the last time: told once, behind all that came in
+        before it."""
         ...
 
 
@@ -150,8 +158,12 @@ class Lines:
 
     def meet(self, tick: int) -> None:
         for name, line in self._lines.items():
+            fault = line.fault()
             if data := line.take():
                 self._exchange.put(name, tick, data)
+            if fault is not None:
+                target = self._exchange.devices.ports[name].target
+                self._exchange.add(tick, target | FAULT, bytes([fault]))
 
     def save(self) -> None:
         pass

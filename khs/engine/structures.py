@@ -110,13 +110,15 @@ class HostDevice(Structure):
         ("irq", c_uint32),
         ("address", c_uint64),
         ("size", c_uint64),
+        ("place", c_uint32),
+        ("name", c_char * 28),
     )
 
 
 class DeviceSaid(Structure):
     """khs_host_device_said."""
 
-    _fields_ = (("next", c_uint64), ("line", c_uint64))
+    _fields_ = (("next", c_uint64), ("line", c_uint64), ("faults", c_uint64))
 
 
 class DeviceCalls(Structure):
@@ -141,6 +143,7 @@ class DeviceCounts(Structure):
         ("waiting", c_uint64),
         ("sent", c_uint64),
         ("overruns", c_uint64),
+        ("faults", c_uint64),
     )
 
 

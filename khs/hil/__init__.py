@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from khs.engine.device import Device
+from khs.engine.device import Device, Fault
 from khs.hil.plant import Plant
 
-__all__ = ["Device", "Plant"]
+__all__ = ["Device", "Fault", "Plant"]

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from khs.engine.device import Fault
 from khs.engine.lines import Line
 from khs.errors import KhsError, shown
 
@@ -68,6 +69,9 @@ class FileLine:
             except OSError as error:
                 raise KhsError(f"{self._out.name}: cannot be written: {error.strerror}") from error
 
+    def fault(self) -> Fault | None:
+        return None
+
     def close(self) -> None:
         if self._out is not None:
             self._out.close()
@@ -82,6 +86,7 @@ class LiveLine:
     def __init__(self, name: str, wire: _Wire, say: Say) -> None:
         self.gone = ""
         self.lost = 0
+        self._fault: Fault | None = None
         self._name, self._wire, self._say = name, wire, say
         self._came, self._waiting = bytearray(), bytearray()
         self._changed = threading.Condition()
@@ -102,12 +107,17 @@ class LiveLine:
     def put(self, data: bytes) -> None:
         with self._changed:
             if not self.gone and len(self._waiting) + len(data) > PATIENCE:
-                self._lose("the peer takes no more bytes")
+                self._lose("the peer takes no more bytes", Fault.LINE_FULL)
             if self.gone:
                 self.lost += len(data)
                 return
             self._waiting += data
             self._changed.notify_all()
+
+    def fault(self) -> Fault | None:
+        with self._changed:
+            fault, self._fault = self._fault, None
+        return fault
 
     def close(self) -> None:
         """What is still to be written has a moment for it."""
@@ -131,10 +141,10 @@ class LiveLine:
             with self._changed:
                 self._lose(str(error) or type(error).__name__)
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: str, fault: Fault = Fault.LINE_LOST) -> None:
         if self.gone or self._closing:
             return
-        self.gone = why
+        self.gone, self._fault = why, fault
         self.lost += len(self._waiting)
         self._waiting.clear()
         self._say(f"{self._name}: the line is gone, the run goes on without it: {why}")

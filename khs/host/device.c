@@ -2,7 +2,7 @@
  * lags behind until somebody looks at it, which nobody can tell: what comes from outside has its tick,
  * and its own events theirs. It is looked at when it is accessed, and in its owner's windows at each
  * of its events, since its interrupt comes there and nowhere else. So no device takes time of another
- * partition. */
+ * partition. Faults of lines, and whatever a watchdog does, come at their tick in any window. */
 #include "device.h"
 #include "hold.h"
 
@@ -102,11 +102,15 @@ uint64_t khs_devices_look(khs_host *host, uint64_t limit)
     limit = least(limit, khs_window_end(host->core));
     for (uint32_t i = 0; i < host->device_count; i++) {
         khs_device *d = host->devices[i];
-        if (d->about.partition != partition)
-            continue;
-        catch_up(d, now);
-        tell_owner(d);
-        limit = least(limit, due(d));
+        bool owns = d->about.partition == partition;
+        if (owns || d->model->is_prompt) {
+            catch_up(d, now);
+            limit = least(limit, due(d));
+        }
+        if (owns)
+            tell_owner(d);
+        khs_device_tell_faults(d, now);
+        limit = least(limit, khs_device_next_fault(d));
     }
     return limit;
 }
@@ -163,7 +167,7 @@ static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t 
     uint64_t read = transfer(d, offset, size, value);
     if (d->state->next <= now)
         d->state->next = now + 1;
-    uint64_t again = wants(d) ? now + 1 : due(d);
+    uint64_t again = wants(d) || d->state->faults ? now + 1 : due(d);
     host->limit = least(host->limit, again);
     khs_access_cut(cpu, uc, behind, again - now - 1);
     host->guard.armed = 1;

@@ -44,7 +44,9 @@ typedef struct khs_device_state {
     uint64_t known; /* inputs before this one have been announced */
     bool line;      /* what its interrupt line says */
     bool raised;    /* and its owner was told, and has not returned from its handler */
-    uint64_t accesses, received, sent, overruns;
+    uint64_t fault_known; /* the same of the host's list of faults */
+    uint32_t faults;      /* a bit of each that the health monitor was not told of yet */
+    uint64_t accesses, received, sent, overruns, told;
     union { /* of its model, which is the only one to look at it */
         khs_uart uart;
         khs_epit epit;
@@ -62,6 +64,7 @@ typedef struct khs_model {
     void (*advance)(khs_device *device); /* its event's tick, state.next, has come: it is state.now */
     void (*input)(khs_device *device);   /* more has come from outside */
     void (*taken)(khs_device *device);   /* its owner was told of its interrupt; NULL: nothing comes of that */
+    bool is_prompt; /* its events are due at their ticks in everybody's windows: a watchdog's */
 } khs_model;
 
 extern const khs_model khs_model_imx_uart, khs_model_16550, khs_model_outside, khs_model_imx_epit, khs_model_pit,
@@ -90,6 +93,30 @@ int khs_device_take(khs_device *device);
 uint64_t khs_device_waiting(const khs_device *device);
 /* A byte to the outside. */
 void khs_device_put(khs_device *device, uint8_t byte);
+
+/* A matter for the health monitor, at this tick; once more only if it happens once more. */
+static inline void khs_device_fault(khs_device *device, uint32_t fault)
+{
+    device->state->faults |= 1u << fault;
+}
+
+/* ------------------------------------------------------------ device_fault.c */
+
+typedef struct khs_outer_fault {
+    uint64_t tick;
+    uint32_t device;
+    uint32_t fault; /* enum khs_host_fault */
+    uint64_t number; /* among all inputs */
+} khs_outer_fault;
+
+/* The tick of the next fault from outside, KHS_AT_NO_TIME if none is known. */
+uint64_t khs_device_next_fault(khs_device *device);
+/* Tells the health monitor of all there was up to `now`; what the ring has no room for comes later. */
+void khs_device_tell_faults(khs_device *device, uint64_t now);
+/* A fault from outside: whether there is such a device, and no later one before it. */
+bool khs_device_add_fault(khs_host *host, const khs_input *input);
+/* Takes back the last input, if it was a fault. */
+bool khs_device_cut_fault(khs_host *host);
 
 /* The pages that the registers of a device in memory lie on. */
 static inline uint64_t khs_device_begin(const khs_device *device)

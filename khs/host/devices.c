@@ -66,6 +66,7 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
     d->number = host->device_count;
     d->target = khs_host_device_target(host, d->number);
     d->about = *about;
+    d->about.name[sizeof d->about.name - 1] = 0;
     if (calls != NULL)
         d->calls = *calls;
     d->model = about->model < sizeof models / sizeof *models ? models[about->model] : NULL;
@@ -105,6 +106,7 @@ void khs_devices_close(khs_host *host)
     for (uint32_t i = 0; i < host->device_count; i++)
         drop(host->devices[i]);
     free(host->devices);
+    free(host->faults);
     free(host->device_states);
 }
 
@@ -145,7 +147,7 @@ bool khs_host_device_count(const khs_host *host, uint32_t device, khs_host_devic
         return false;
     const khs_device *d = host->devices[device];
     *counts = (khs_host_device_counts){.accesses = d->state->accesses, .received = d->state->received,
-                                       .waiting = khs_device_waiting(d), .sent = d->state->sent, .overruns = d->state->overruns};
+                                       .waiting = khs_device_waiting(d), .sent = d->state->sent, .overruns = d->state->overruns, .faults = d->state->told};
     return true;
 }
 

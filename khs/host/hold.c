@@ -51,6 +51,15 @@ bool khs_set_mode(khs_core *core, uint32_t partition, uint32_t mode)
     return true;
 }
 
+bool khs_tell_fault(khs_core *core, uint32_t partition, uint32_t number, const char *text, uint32_t size)
+{
+    if (core->ring_size - core->ring_used < core->ring_reserve)
+        return false;
+    if (!core->state->stop_cause)
+        khs_health(core, partition, KHS_ERROR_DEVICE_FAULT, number, (const uint8_t *)text, size);
+    return true;
+}
+
 uint32_t khs_queued(const khs_core *core, uint32_t channel, uint32_t reader)
 {
     if (channel >= core->cfg->channels.count || reader >= core->cfg_channels[channel].readers.count ||

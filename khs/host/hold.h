@@ -21,6 +21,9 @@ bool khs_raise(khs_core *core, uint32_t partition, uint32_t irq);
 /* A restart or a stop from outside, under the policy, as the health monitor does it. False for NORMAL, and for a
  * warm start where there was no cold one to its end. Its events need room in the ring. */
 bool khs_set_mode(khs_core *core, uint32_t partition, uint32_t mode);
+/* Tells the health monitor that device `number` of a partition failed, with a text; false if events
+ * have to be drained first, as khs_next will say. */
+bool khs_tell_fault(khs_core *core, uint32_t partition, uint32_t number, const char *text, uint32_t size);
 /* Messages in the queue of a channel's reader, who are numbered from 0; 0 if it has none. */
 uint32_t khs_queued(const khs_core *core, uint32_t channel, uint32_t reader);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "device.h"
 
 #define MIB (1024ull * 1024)
 #define CACHE_DEFAULT (256 * MIB)
@@ -194,6 +194,8 @@ static bool acceptable(khs_host *host, const khs_input *input)
 bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *data, uint32_t size)
 {
     khs_input input = {.tick = tick, .target = target, .size = size, .data = data};
+    if (target & KHS_HOST_FAULT)
+        return khs_device_add_fault(host, &input);
     if (!acceptable(host, &input))
         return false;
     if (host->input_count == host->input_room) {
@@ -215,13 +217,14 @@ bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *
 
 uint64_t khs_host_inputs(const khs_host *host)
 {
-    return host->input_count;
+    return host->input_count + host->fault_count;
 }
 
 void khs_host_cut_inputs(khs_host *host, uint64_t count)
 {
-    while (host->input_count > count)
-        free((void *)host->inputs[--host->input_count].data);
+    while (khs_host_inputs(host) > count)
+        if (!khs_device_cut_fault(host))
+            free((void *)host->inputs[--host->input_count].data);
 }
 
 bool khs_host_policy_at(khs_host *host, uint64_t frame, uint32_t policy)

@@ -13,6 +13,9 @@
 
 #include "../core/core.h"
 
+/* The bit of an input's target that tells that it is a fault of that device: see enum khs_host_fault. */
+#define KHS_HOST_FAULT 0x80000000u
+
 #define KHS_API __attribute__((visibility("default")))
 
 typedef struct khs_host khs_host;
@@ -68,7 +71,7 @@ KHS_API khs_host *khs_host_open(const khs_host_bytes *config, const khs_host_byt
                                 const khs_host_options *options, khs_host_error *error);
 KHS_API void khs_host_close(khs_host *host);
 
-/* Adds an outside input (see khs_input). False if its tick is before that of an earlier
+/* Adds an outside input (see khs_input), or a fault of a device: a byte, enum khs_host_fault. False if its tick is before that of an earlier
  * one or has already passed, or its target does not exist. */
 KHS_API bool khs_host_input(khs_host *host, uint64_t tick, uint32_t target, const void *data, uint32_t size);
 
@@ -98,6 +101,16 @@ enum khs_host_model {
     KHS_HOST_IB700,
 };
 
+/* What a device, or the line behind it, may suffer: the health error device-fault of its owner. */
+enum khs_host_fault {
+    KHS_HOST_LINE_LOST = 0, /* its other end is gone */
+    KHS_HOST_LINE_FULL,     /* its other end takes no more */
+    KHS_HOST_OVERRUN,       /* something came in and found no room */
+    KHS_HOST_WATCHDOG,      /* it was not served in time */
+    KHS_HOST_BUS_OFF,       /* too many errors on its bus */
+    KHS_HOST_FAULTS,
+};
+
 typedef struct khs_host_device {
     uint32_t partition;
     uint32_t model; /* enum khs_host_model */
@@ -105,13 +118,16 @@ typedef struct khs_host_device {
     uint32_t irq;   /* of the partition's virtual interrupts; KHS_NONE if it has none */
     uint64_t address;
     uint64_t size;
+    uint32_t place; /* among the partition's devices, from 0 */
+    char name[28];  /* ends with a zero */
 } khs_host_device;
 
 /* What a model outside tells with each call: its line, and when it wants to be called next, in
- * absolute ticks, UINT64_MAX for never. */
+ * absolute ticks, UINT64_MAX for never. `faults`: a bit of each that happened, taken away. */
 typedef struct khs_host_device_said {
     uint64_t next;
     uint64_t line;
+    uint64_t faults;
 } khs_host_device_said;
 
 /* Called in the thread that runs the host, with the number of the device and the tick. They are
@@ -145,6 +161,7 @@ typedef struct khs_host_device_counts {
     uint64_t waiting;  /* and that it did not take so far */
     uint64_t sent;
     uint64_t overruns; /* characters lost, as the driver did not fetch them in time */
+    uint64_t faults;   /* told to the health monitor */
 } khs_host_device_counts;
 KHS_API bool khs_host_device_count(const khs_host *host, uint32_t device, khs_host_device_counts *counts);
 

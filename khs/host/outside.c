@@ -5,6 +5,8 @@ static void hear(khs_device *d)
 {
     d->state->line = d->calls.said->line != 0;
     d->state->next = d->calls.said->next;
+    d->state->faults |= (uint32_t)d->calls.said->faults & ((1u << KHS_HOST_FAULTS) - 1u);
+    d->calls.said->faults = 0;
 }
 
 static void outside_reset(khs_device *d)
@@ -48,4 +50,5 @@ const khs_model khs_model_outside = {
     .write = outside_write,
     .advance = outside_advance,
     .input = outside_input,
+    .is_prompt = true,
 };

@@ -93,6 +93,8 @@ static void receive(khs_device *d, uint8_t byte)
 {
     khs_uart *u = &d->state->uart;
     if (!put(&u->received, u->depth, byte)) {
+        if (!u->overrun)
+            khs_device_fault(d, KHS_HOST_OVERRUN);
         u->overrun = true;
         d->state->overruns++;
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ctypes import LittleEndianStructure, c_uint16, c_uint32, c_uint64
 
 MAGIC = 0x4346_534B
-VERSION = 2
+VERSION = 3
 NONE = 0xFFFF_FFFF
 REGION_SHARED, REGION_KEEP = 1, 2
 

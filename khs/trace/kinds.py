@@ -87,6 +87,7 @@ class HealthError(Word):
     START_DENIED = 6
     INPUT_OVERFLOW = 7
     HARDWARE_FAULT = 8
+    DEVICE_FAULT = 9
 
 
 class HealthAction(Word):

@@ -89,8 +89,8 @@ def test_a_good_config_is_accepted(tmp_path: Path) -> None:
 
 HEADER = [
     ("magic", 0),
-    ("version", 1),
-    ("version", 3),
+    ("version", 2),
+    ("version", 4),
     ("size", 1),
     ("clock_hz", 0),
     ("clock_hz", 10**10 + 1),
@@ -176,7 +176,7 @@ RECORDS = [
     ("inputs", 0, "capacity", 513),
     ("inputs", 0, "depth", 0),
     ("inputs", 0, "depth", 65537),
-    ("health", 35, "level", 3),
+    ("health", 39, "level", 3),
     ("health", 0, "action", 6),
 ]
 
@@ -223,7 +223,7 @@ ACCEPTED = [
     ("inputs", 0, "depth", 65536),
     ("health", 0, "level", systems.PROCESS),
     ("health", 1, "level", systems.PROCESS),
-    ("health", 16, "level", systems.PROCESS),
+    ("health", 17, "level", systems.PROCESS),
     ("health", 0, "action", systems.STOP),
 ]
 

@@ -16,6 +16,7 @@ import pytest
 from khs import record, replay, runs
 from khs.attached import attached
 from khs.engine import unicorn
+from khs.engine.device import Fault
 from khs.engine.lines import Line
 from khs.hil import serial
 from tests.hil.test_uart import PORT_NAME, archive
@@ -199,6 +200,9 @@ class Late:
 
     def put(self, data: bytes) -> None:
         self.heard += data
+
+    def fault(self) -> Fault | None:
+        return None
 
 
 def test_bytes_are_stamped_between_declared_inputs() -> None:

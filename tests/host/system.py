@@ -126,9 +126,9 @@ def build(system: System) -> tuple[bytes, bytes]:
         windows.append(struct.pack("<QQII", at, length, number, 0))
         at += length
     schedule = struct.pack("<QII", system.major_frame or at, 0, len(windows))
-    health = [struct.pack("<HH", 1, p.action) * 18 for p in system.partitions]
+    health = [(struct.pack("<HH", 1, p.action) * 9 + struct.pack("<HH", 1, LOG)) * 2 for p in system.partitions]
     tables = [partitions, [schedule], windows, memory.regions, maps, [], [], [], inputs]
-    return _config(system, [*tables, health], len(partitions) * 18), bytes(memory.content)
+    return _config(system, [*tables, health], len(partitions) * 20), bytes(memory.content)
 
 
 def _config(system: System, tables: Sequence[Sequence[bytes]], health: int) -> bytes:
@@ -142,7 +142,7 @@ def _config(system: System, tables: Sequence[Sequence[bytes]], health: int) -> b
         at += len(data)
     head = struct.pack(
         "<IIQQIIQQ6I",
-        0x4346534B, 2, at, system.clock_hz, system.arch, 1,
+        0x4346534B, 3, at, system.clock_hz, system.arch, 1,
         class_hash("kl.core.Core"), class_hash("Einit"),
         *system.costs, 1024, 4096, 65536,
     )  # fmt: skip

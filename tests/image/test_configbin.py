@@ -123,7 +123,7 @@ def built(request: pytest.FixtureRequest, tmp_path: Path) -> Reader:
 
 def test_header(built: Reader) -> None:
     header = built.header
-    assert (header.magic, header.version, header.size) == (0x4346534B, 2, len(built.data))
+    assert (header.magic, header.version, header.size) == (0x4346534B, 3, len(built.data))
     assert header.clock_hz == 125_000_000 and header.policies == 1
     assert header.kernel_class == class_hash("kl.core.Core")
     assert header.einit_class == class_hash("Einit")
@@ -213,12 +213,12 @@ def test_inputs_are_ordered_by_partition(built: Reader) -> None:
 
 def test_health(built: Reader) -> None:
     cells = built.table("health", records.Health)
-    assert len(cells) == 2 * 2 * 9
-    left, right = cells[:18], cells[18:]
+    assert len(cells) == 2 * 2 * 10
+    left, right = cells[:20], cells[20:]
     assert (left[0].level, left[0].action) == (1, 1), "deadline-missed is logged"
     assert (left[4].level, left[4].action) == (2, 5), "memory-fault.initialising stops the module"
-    assert (left[13].level, left[13].action) == (1, 3), "memory-fault is a cold restart"
-    assert right[13].action == 4, "memory-fault of right stops it"
+    assert (left[14].level, left[14].action) == (1, 3), "memory-fault is a cold restart"
+    assert right[14].action == 4, "memory-fault of right stops it"
 
 
 # ---- the kernel's own check ----------------------------------------------------

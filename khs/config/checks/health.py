@@ -14,7 +14,7 @@ RESTARTS_MAX = 16
 _RESTARTS = ("warm_restart", "cold_restart")
 
 #: Errors after which the partition can go on and its own handler can deal with them.
-HANDLED_INSIDE = ("deadline-missed", "application-error", "input-overflow")
+HANDLED_INSIDE = ("deadline-missed", "application-error", "input-overflow", "device-fault")
 
 
 @rule("HEALTH-001", Context.whole)
@@ -64,7 +64,7 @@ def row_says_something(c: Context, subject: tuple[str, RowTable]) -> Problems:
 @rule("HEALTH-005", Context.rows)
 def process_level(c: Context, subject: tuple[str, RowTable]) -> Problems:
     """Process level is for errors after which the partition can go on and tell its own handler:
-    deadline-missed, application-error, input-overflow."""
+    deadline-missed, application-error, input-overflow, device-fault."""
     key, row = subject
     error = key.partition(".")[0]
     if row.level == "process" and error in ERRORS and error not in HANDLED_INSIDE:

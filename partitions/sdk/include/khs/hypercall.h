@@ -84,6 +84,7 @@
 #define KHS_HEALTH_DEADLINE_MISSED  0u
 #define KHS_HEALTH_APPLICATION      1u
 #define KHS_HEALTH_INPUT_OVERFLOW   7u
+#define KHS_HEALTH_DEVICE_FAULT     9u
 
 /* What a hypercall returns: a return code, and a value where its comment says so. */
 typedef struct {

@@ -13,7 +13,7 @@ from khs.engine.native import Host
 from khs.errors import EngineError
 
 #: Of an input's target: that it is a fault, KHS_HOST_FAULT.
-FAULT = 1 << 31
+FAULT = 1 << 30
 #: Exchanges of lines for each second of virtual time.
 RATE = 1000
 

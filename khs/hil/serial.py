@@ -216,7 +216,10 @@ class _Port:
             raise OSError(str(error)) from error
 
     def close(self) -> None:
+        left = getattr(self._port, "_socket", None)  # pyserial leaves one whose peer is gone open
         self._port.close()
+        if left is not None:
+            left.close()
 
 
 def _open_port(name: str, url: str) -> _Wire:

@@ -14,7 +14,7 @@
 #include "../core/core.h"
 
 /* The bit of an input's target that tells that it is a fault of that device: see enum khs_host_fault. */
-#define KHS_HOST_FAULT 0x80000000u
+#define KHS_HOST_FAULT 0x40000000u
 
 #define KHS_API __attribute__((visibility("default")))
 

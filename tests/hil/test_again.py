@@ -39,6 +39,9 @@ class Peer:
     def put(self, data: bytes) -> None:
         self.heard += data
 
+    def fault(self) -> None:
+        return None
+
 
 def uart(board: str = "sabrelite") -> Archive:
     return open_system(str(ROOT / "images" / "uart"), [], board)

@@ -229,9 +229,9 @@ def test_a_watchdog_expires_while_its_owner_sleeps(
     system = guarded(tmp_path)
     (tmp_path / "dog.py").write_text(WATCHDOG)
     trace = tmp_path / "run.trace"
-    done = khs("run", system, "--device", f"driver.epit1={tmp_path / 'dog.py'}", "--trace", trace)
+    done = khs("run", system, "--device", f"driver.i2c1={tmp_path / 'dog.py'}", "--trace", trace)
     assert done.code == 0, done.err  # type: ignore[attr-defined]
     told = khs("trace", trace).out  # type: ignore[attr-defined]
     [line] = [line for line in told.splitlines() if "device-fault" in line]
-    assert "epit1: watchdog expired" in line
+    assert "i2c1: watchdog expired" in line
     assert "17.000" in line

@@ -31,7 +31,7 @@ PACKAGE_FILES = (
     "py.typed",
 )
 LIBRARIES = (("khs/_lib", "khs/_lib"), ("monitor/kss/_lib", "kss/_lib"))
-IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.khs", ".*")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.o", "*.khs", "*.fmu", ".*")
 
 
 class BinaryDistribution(Distribution):

@@ -1,7 +1,7 @@
 """Recordings: `khs run --record DIR` keeps what a run depends on, `khs replay` runs it again.
 
-    run.json         frames, seed, policies from outside, versions, the hash of every other file,
-                     and what the run came to: hashes of its trace, null if it did not get that far
+    run.json         frames, seed, policies from outside, models in Python, versions, the hash of
+                     every other file, and what the run came to: hashes of its trace, null if it did not get that far
     system.khs       the archive that ran
     inputs.json      tick, number of the input, offset and size of each, bytes in inputs.bin
     changes.json     what a debugger wrote, see khs/debug/changes.py
@@ -29,12 +29,13 @@ from khs.engine.changes import Change
 from khs.engine.native import LIBRARY
 from khs.engine.result import Result
 from khs.errors import KhsError, shown
+from khs.hil import kept
 from khs.image import Archive
 from khs.image.archive import Stamped, encode_inputs, encode_json
 from khs.swaps import Swap
 from khs.trace import events
 
-FORMAT = 4
+FORMAT = 5
 _KIND = "khs-recording"
 _RUN, _SYSTEM, _INPUTS, _BYTES = "run.json", "system.khs", "inputs.json", "inputs.bin"
 _CHANGES = "changes.json"
@@ -76,6 +77,11 @@ class Recording:
         """Frames to run: those that were to be run, of an interrupted run those it completed."""
         done = self._result["frames"] if self.interrupted else self.about["frames"]
         return max(int(done), 1)
+
+    @property
+    def models(self) -> Mapping[str, Mapping[str, str]]:
+        """Models in Python, see khs.hil.kept."""
+        return dict(self.about["models"])
 
     @property
     def seed(self) -> int:
@@ -155,6 +161,7 @@ class Recorder:
         trace: Path | None,
         source: Source | None,
         live: bool,
+        models: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
         self._hashes: dict[str, str] = {}
@@ -170,6 +177,7 @@ class Recorder:
             "versions": versions(),
             "trace": None if trace is None else _relative(trace, folder),
             "source": None if source is None else source.to_json(),
+            "models": kept.keep(models or {}),
             "result": None,
         }
         self._put(_SYSTEM, archive.data)
@@ -305,6 +313,7 @@ def _check(about: Mapping[str, Any]) -> None:
     _want(all(_count(about[key]) for key in ("frames", "seed")), "frames and seed are no counts")
     _want(about["trace"] is None or isinstance(about["trace"], str), "trace is no path")
     _texts(about["versions"], "versions")
+    kept.check(about["models"])
     files = {_SYSTEM, _INPUTS, _BYTES, _CHANGES}
     for row in about["policy_at"]:
         _want(_count(row["frame"]) and isinstance(row["name"], str), "policy_at has no policy")

@@ -21,6 +21,7 @@ from khs import runs
 from khs.attached import Attached
 from khs.engine.result import PartitionResult, Result
 from khs.errors import KhsError, TraceError, shown
+from khs.hil import kept
 from khs.image import Archive
 from khs.image.archive import encode_json
 from khs.record import Recording
@@ -104,14 +105,20 @@ def plan(
     isolate: bool = False,
     trace: Path | None = None,
     attached: Attached | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Plan:
-    """The recorded run, to run again. KhsError if that would write over the recording's trace, or
-    devices have no model."""
+    """The recorded run, to run again; with its models in Python, unless others are `attached`.
+    `say` is told of those that are not what they were. KhsError if that would write over the
+    recording's trace, or devices have no model."""
     known = recording.trace
     if trace is not None and known is not None and trace.exists() and trace.samefile(known):
         raise KhsError(
             f"{shown(trace)} is the trace of the recorded run\n  help: another file for --trace"
         )
+    outside = attached or Attached()
+    models = {**kept.places(recording.models), **outside.models}
+    for line in kept.others(recording.models, models):
+        say(line)
     planned = runs.plan(
         recording.archive,
         frames=recording.frames,
@@ -120,7 +127,7 @@ def plan(
         isolate=isolate,
         trace=trace,
         inputs=recording.inputs,
-        attached=attached,
+        attached=replace(outside, models=models),
     )
     runs.check_devices(planned)
     if recording.changes and isolate:

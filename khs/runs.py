@@ -301,6 +301,7 @@ def recorder(plan: Plan, live: bool = False) -> Recorder | None:
         swaps=plan.swaps,
         trace=plan.trace,
         source=plan.source,
+        models=plan.attached.models,
         live=live or plan.machines or plan.attached.live or plan.attached.plants,
     )
 

@@ -55,7 +55,7 @@ def debuggee(folder: Path, trace: Path | None = None, record: Path | None = None
     from khs.cli.debug import with_texts
 
     recording = records.read(folder)
-    source, plan = recording.source, replays.plan(recording, trace=trace)
+    source, plan = recording.source, replays.plan(recording, trace=trace, say=common.note)
     if record is not None:
         records.prepare(record)
     return with_texts(
@@ -86,7 +86,7 @@ def trace_of(run: Path, *, quiet: bool) -> Iterator[Path]:
         return
     with TemporaryDirectory(prefix="khs-") as folder:
         trace = Path(folder) / "run.trace"
-        plan = replays.plan(recorded, trace=trace)
+        plan = replays.plan(recorded, trace=trace, say=common.note)
         with Reporter(quiet=quiet) as reporter:
             reporter.step(f"running {plan.frames} frames of {run} again")
             again = replays.replay(recorded, plan, reporter.frames, None)

@@ -52,7 +52,11 @@ def replay(
     recorded = record.read(recording)
     other = None if policy is None else replays.read(recorded, policy)
     plan = replays.plan(
-        recorded, isolate=isolate, trace=trace, attached=attached(devices=device or [])
+        recorded,
+        isolate=isolate,
+        trace=trace,
+        attached=attached(devices=device or []),
+        say=common.note,
     )
     show = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
     told = show if console else None

@@ -207,9 +207,9 @@ def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     from khs.image.open import find_system
 
     attached = plan.attached
-    if attached.serial or attached.models or attached.plants or attached.pace == "real":
+    if attached.serial or attached.plants or attached.pace == "real":
         raise KhsError(
-            "--gdb goes back in time, and what is outside cannot: no lines, models, plants, pace\n"
+            "--gdb goes back in time, and what is outside cannot: no lines, plants, pace\n"
             "  help: record the run with --record, and debug the recording"
         )
     layers = common.layers(what.system, what.overlays)

@@ -36,7 +36,7 @@ class Course:
         self.machine, self.host, self.frames = machine, machine.host, frames
         self.stepper = Stepper(machine.host)
         self.log = Log()
-        self.moments = Moments(self.stepper, budget)
+        self.moments = Moments(self.stepper, machine.devices, budget)
         self.changes = list(changes)  # those to come, too
         self.position = BEGIN
         #: Somebody asked for a stop while it went past all stops.
@@ -94,6 +94,7 @@ class Course:
         while True:
             halt = self.stepper.run(wanted)
             self._drain(halt)
+            self.machine.devices.check_models()
             if halt.cause == Cause.INTERRUPT and move & Move.PASSING:
                 self.asked.set()
             elif not halt.cause and self.moments.is_due():

@@ -10,8 +10,10 @@ from __future__ import annotations
 import bisect
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from khs.debug.stops import Position
+from khs.engine.devices import Devices
 from khs.engine.log import Mark
 from khs.engine.native import NEVER
 from khs.engine.stepping import Stepper
@@ -27,20 +29,22 @@ GAP_MOST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point to go on from: what came before it, and the library's snapshot."""
+    """A point to go on from: what came before it, the library's snapshot, and the state of models
+    in Python."""
 
     position: Position
     mark: Mark
     changes: int
     snapshot: int
+    models: dict[str, Any]
 
 
 class Moments:
     """Those of one run, in its order. The first is never given up."""
 
-    def __init__(self, stepper: Stepper, budget: int) -> None:
+    def __init__(self, stepper: Stepper, devices: Devices, budget: int) -> None:
         """`budget`: bytes, 0 for no moment but the first."""
-        self._stepper, self._budget = stepper, budget
+        self._stepper, self._devices, self._budget = stepper, devices, budget
         self._moments: list[Moment] = []
         self._gap = GAP
         self._crowd = 256  # so many are looked through
@@ -83,7 +87,8 @@ class Moments:
             return
         began = time.perf_counter()
         ran, ticks = began - self._since[1], position.tick - self._since[0].tick
-        self._moments.insert(at, Moment(position, mark, changes, self._stepper.snapshot()))
+        snapshot, models = self._stepper.snapshot(), self._devices.save()
+        self._moments.insert(at, Moment(position, mark, changes, snapshot, models))
         if len(self._moments) > self._crowd or self.bytes > self._budget:
             self._thin()
         now = time.perf_counter()
@@ -129,6 +134,7 @@ class Moments:
         """Takes the system to the last moment that is not behind the position."""
         moment = self.latest(position)
         self._stepper.restore(moment.snapshot)
+        self._devices.restore(moment.models)
         self.resume(moment.position)
         return moment
 

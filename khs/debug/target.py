@@ -58,7 +58,7 @@ class Target:
         self.arch = str(plan.archive.manifest["arch"])
         self._hz = int(plan.archive.manifest["clock_hz"])
         self._registers = BY_ARCH[self.arch]
-        machine = runs.open_machine(replace(plan, isolate=False))
+        machine = runs.open_machine(replace(plan, isolate=False), models=plan.attached.load())
         assert isinstance(machine, Machine)
         self._course = Course(machine, self.arch, plan.frames, budget, plan.changes)
         self._host, self._stepper = machine.host, self._course.stepper

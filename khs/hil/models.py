@@ -32,12 +32,13 @@ def load(given: Mapping[str, str]) -> dict[str, Device]:
     """Makes a model for each device from its FILE[:CLASS]. KhsError, with the place, if there is no
     such class, or it cannot be made."""
     return {
-        name: make(place, Device, f"--device {name}={_split(place)[0]}:CLASS")
+        name: make(place, Device, f"--device {name}={split(place)[0]}:CLASS")
         for name, place in given.items()
     }
 
 
-def _split(place: str) -> tuple[Path, str]:
+def split(place: str) -> tuple[Path, str]:
+    """FILE and CLASS, "" if none is named."""
     head, colon, tail = place.rpartition(":")
     return (Path(head), tail) if colon and tail.isidentifier() else (Path(place), "")
 
@@ -45,7 +46,7 @@ def _split(place: str) -> tuple[Path, str]:
 def make(place: str, base: type[T], example: str) -> T:
     """One of the class derived from `base` in FILE[:CLASS]; `example` is how to name one of
     several. KhsError."""
-    path, wanted = _split(place)
+    path, wanted = split(place)
     module = _module(path)
     found = [
         value

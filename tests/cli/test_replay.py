@@ -226,7 +226,7 @@ def test_a_damaged_file_is_named(name: str, how: str, khs: Khs, kept: Path) -> N
     ("values", "words"),
     [
         ({"kind": "khs-archive"}, "this is not of a recording"),
-        ({"format": 9}, "recording format 9, this khs reads 4"),
+        ({"format": 9}, "recording format 9, this khs reads 5"),
         ({"frames": -1}, "frames and seed are no counts"),
         ({"frames": True}, "frames and seed are no counts"),
         ({"policy_at": [{"frame": 1}]}, "'name' is missing"),

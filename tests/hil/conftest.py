@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,16 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "build_native.py"
 @pytest.fixture(scope="session", autouse=True)
 def _library() -> None:
     subprocess.run([sys.executable, SCRIPT], check=True)
+
+
+@pytest.fixture
+def watchdog(tmp_path: Path) -> Path:
+    """The example of the page."""
+    page = (SCRIPT.parents[1] / "docs" / "hil.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# watchdog\.py\n.*?)```", page, re.DOTALL)
+    path = tmp_path / "watchdog.py"
+    path.write_text(code, encoding="utf-8")
+    return path
 
 
 from tests.cli.conftest import khs  # noqa: E402, F401 - a fixture

@@ -63,16 +63,6 @@ void main(void)
 """
 
 
-@pytest.fixture
-def watchdog(tmp_path: Path) -> Path:
-    """The example of the page."""
-    page = (ROOT / "docs" / "hil.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(# watchdog\.py\n.*?)```", page, re.DOTALL)
-    path = tmp_path / "watchdog.py"
-    path.write_text(code, encoding="utf-8")
-    return path
-
-
 def guarded(folder: Path) -> Path:
     uart = ROOT / "images" / "uart"
     text = SYSTEM.format(uart=uart, board="sabrelite", device="i2c1")

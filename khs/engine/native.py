@@ -103,6 +103,7 @@ class Drained:
     denied: int
     stop_cause: int  # 0 unless the module stopped
     count: int  # records
+    swaps: int = 0  # of policies
 
 
 @cache
@@ -257,6 +258,7 @@ class Host:
             denied=events.denied,
             stop_cause=events.stop_cause,
             count=events.count,
+            swaps=events.swaps,
         )
 
     def serve(self, frames: int, until: int, descriptor: int, parent: int) -> None:

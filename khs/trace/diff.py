@@ -33,6 +33,13 @@ class Difference:
     a_json: dict[str, object] | None
     b_json: dict[str, object] | None
 
+    def __str__(self) -> str:
+        """Both sides, behind what they have in common."""
+        sides = [
+            f"{mark} {row or 'the trace has ended'}" for mark, row in (("-", self.a), ("+", self.b))
+        ]
+        return "\n".join([*(f"  {row}" for row in self.before), *sides])
+
     def to_json(self) -> dict[str, Any]:
         return {
             "index": self.index,

@@ -98,7 +98,7 @@ class Machine:
         self._firmware = firmware
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        #: Of the last run: what the board wrote on its console, and its last report.
+        #: Of the run: what the board wrote on its console, at the end; and its last report.
         self.console = b""
         self.report = Report(0, 0, ())
         try:  # knows the system, and splits its event stream
@@ -267,7 +267,7 @@ class Machine:
                 run.tally.add(drained)
                 run.take(drained)
                 continue
-            run.report = report(data, len(self._names))
+            run.report = self.report = report(data, len(self._names))
             run.ended = kind is Kind.END
             if run.progress is not None:
                 run.progress(run.report.frames, run.frames)

@@ -1,0 +1,149 @@
+"""A KHS system as a target of labgrid: power, and one of its consoles.
+
+    imports: [khs.hil.labgrid]
+    targets:
+      main:
+        resources:
+          KhsSystem: {system: uart, board: sabrelite, engine: unicorn}
+        drivers:
+          KhsDriver: {console: driver.uart3}
+
+Needs labgrid, which replaces pyserial by its own: in an environment of its own, not with khs[hil].
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import attr
+from labgrid.driver import Driver
+from labgrid.driver.consoleexpectmixin import ConsoleExpectMixin
+from labgrid.factory import target_factory
+from labgrid.protocol import ConsoleProtocol, PowerProtocol
+from labgrid.resource import Resource
+from labgrid.step import step
+from pexpect import TIMEOUT
+
+from khs.hil.testing.console import Wire
+from khs.hil.testing.events import EventBench
+from khs.hil.testing.spec import Spec, opened
+
+_STEP_NS = 1_000_000
+
+
+@target_factory.reg_resource
+@attr.s(eq=False)
+class KhsSystem(Resource):
+    """`system` as on the command line: a folder, an archive, or a shipped system; `engine`:
+    "unicorn" or "qemu"."""
+
+    system: str = attr.ib(validator=attr.validators.instance_of(str))
+    engine: str = attr.ib(default="unicorn", validator=attr.validators.in_(("unicorn", "qemu")))
+    board: str | None = attr.ib(
+        default=None, validator=attr.validators.optional(attr.validators.instance_of(str))
+    )
+    seed: int | None = attr.ib(
+        default=None, validator=attr.validators.optional(attr.validators.instance_of(int))
+    )
+
+
+class _Port(ConsoleExpectMixin, Driver, ConsoleProtocol):
+    """Reads and writes a console. Reading is what lets the system run: so many seconds of virtual
+    time as the reader waits, however fast they pass."""
+
+    def _bench(self) -> EventBench | None:
+        raise NotImplementedError
+
+    def _wire(self, bench: EventBench) -> Wire:
+        return bench.wire(self.console)
+
+    def _read(self, size: int = 1, timeout: float = 0.0, max_size: int | None = None) -> bytes:
+        bench = self._bench()
+        if bench is None:
+            time.sleep(min(timeout, 0.1))
+            raise TIMEOUT(f"{self.resource.system} is switched off")
+        wire = self._wire(bench)
+        until = bench.time_ns + max(int(timeout * 1e9), _STEP_NS)
+        while len(wire.data) - wire.read < size and bench.time_ns < until and bench.stopped is None:
+            bench.advance(min(bench.time_ns + _STEP_NS, until))
+        data = bytes(wire.data[wire.read :][:max_size])
+        wire.read += len(data)
+        if len(data) < size:
+            raise TIMEOUT(f"{self.console} is silent for {timeout:g} s of virtual time")
+        return data
+
+    def _write(self, data: bytes) -> int:
+        bench = self._bench()
+        if bench is not None:
+            bench.console(self.console).send(data)
+        return len(data)
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class KhsDriver(_Port, PowerProtocol):
+    """Switches the system on and off. `console`: a partition, or a port as PARTITION.DEVICE."""
+
+    bindings = {"resource": {KhsSystem}}  # noqa: RUF012 - as labgrid wants it
+    console: str = attr.ib(validator=attr.validators.instance_of(str))
+    txdelay: float = attr.ib(default=0.0, validator=attr.validators.instance_of(float))
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.bench: EventBench | None = None
+
+    def _bench(self) -> EventBench | None:
+        return self.bench
+
+    @property
+    def time_ns(self) -> int:
+        """Virtual time since it was switched on."""
+        return 0 if self.bench is None else self.bench.time_ns
+
+    def on_deactivate(self) -> None:
+        self.off()
+
+    @Driver.check_active
+    @step()
+    def on(self) -> None:
+        """From power-on."""
+        if self.bench is None:
+            about = self.resource
+            spec = Spec(about.system, about.engine, about.board, about.seed, boot_ns=0)
+            self.bench = opened(spec)
+            self.bench.reset()
+
+    @Driver.check_active
+    @step()
+    def off(self) -> None:
+        bench, self.bench = self.bench, None
+        if bench is not None:
+            bench.close()
+
+    @Driver.check_active
+    @step()
+    def cycle(self) -> None:
+        """On again from power-on."""
+        if self.bench is None:
+            self.on()
+        else:
+            self.bench.reset()
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class KhsPort(_Port):
+    """Another console of a KhsDriver's system."""
+
+    bindings = {"system": {KhsDriver}}  # noqa: RUF012
+    console: str = attr.ib(validator=attr.validators.instance_of(str))
+    txdelay: float = attr.ib(default=0.0, validator=attr.validators.instance_of(float))
+
+    def _bench(self) -> Any:
+        return self.system.bench
+
+    @property
+    def resource(self) -> Any:
+        """For messages."""
+        return self.system.resource

@@ -1,0 +1,204 @@
+"""A system on Unicorn, in this process: exact to the tick, restored before each test."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from khs import runs
+from khs.engine.changes import MODE, Change, Position
+from khs.engine.interrupt import on_interrupt
+from khs.engine.log import Mark
+from khs.engine.native import NEVER, Drained, End
+from khs.engine.stepping import Batch, Stepper
+from khs.engine.structures import View
+from khs.engine.unicorn import Machine
+from khs.engine.unicorn import Snapshot as Kept
+from khs.errors import EngineError, KhsError
+from khs.hil.testing.events import EventBench
+from khs.hil.testing.spec import Spec
+from khs.record import Recorder, prepare
+from khs.runs import Plan
+from khs.trace.kinds import Mode
+
+#: In the folder of a recording.
+TRACE = "run.trace"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The machine's, and what goes with it."""
+
+    kept: Kept
+    mark: Mark
+    changes: int
+    wires: Mapping[str, tuple[int, int, bytes]]
+
+
+class Here(EventBench):
+    """Opens and boots it. Memory that a test writes, and modes that it sets, are inputs of the run
+    (khs.engine.changes), so that its recording has them."""
+
+    engine = "unicorn"
+    can: ClassVar[frozenset[str]] = frozenset(
+        {
+            "virtual-time",
+            "partitions",
+            "memory",
+            "restart",
+            "snapshot",
+            "reverse",
+            "replay",
+            "events",
+        }
+    )
+
+    def __init__(self, spec: Spec, plan: Plan) -> None:
+        super().__init__(spec, plan)
+        self._changes: list[Change] = []
+        self._of_test: list[Snapshot] = []
+        machine = runs.open_machine(plan, lines=self._ports)
+        assert isinstance(machine, Machine)
+        self._machine, self._stepper = machine, Stepper(machine.host)
+        try:
+            self._boot(spec.boot_ns)
+            self._start = self._keep()
+        except BaseException:
+            self.close()
+            raise
+
+    def _boot(self, most_ns: int) -> None:
+        """Until every partition is NORMAL, or idle, but no longer than that."""
+        self._machine.boot()
+        while self.time_ns < most_ns and self.stopped is None:
+            if self._machine.host.status().tick and not any(map(self._is_starting, self._numbers)):
+                return
+            self._run(frames=self._machine.host.status().frames + 1)
+
+    @property
+    def _numbers(self) -> range:
+        return range(len(self.partitions))
+
+    def _is_starting(self, partition: int) -> bool:
+        view = self.view(partition)
+        return view.mode in (Mode.COLD_START, Mode.WARM_START) and not view.halted
+
+    def close(self) -> None:
+        for snapshot in [*self._of_test, *([self._start] if hasattr(self, "_start") else [])]:
+            self._machine.forget(snapshot.kept)
+        self._of_test = []
+        self._machine.close()
+        super().close()
+
+    # ------------------------------------------------------------ time
+
+    @property
+    def _tick(self) -> int:
+        return int(self._machine.host.status().tick)
+
+    @property
+    def time_ns(self) -> int:
+        return self._tick * 1_000_000_000 // self._hz
+
+    @property
+    def stopped(self) -> str | None:
+        cause = self._machine.boot().stopped
+        return None if cause is None else cause.word
+
+    def _advance(self, until_ns: int) -> None:
+        self._run(until=-(-until_ns * self._hz // 1_000_000_000))
+
+    def _drained(self, drained: Drained) -> None:
+        counts = (drained.count, drained.granted, drained.denied, drained.swaps)
+        self._take(Batch(bytes(drained.records), *counts), drained.notable)
+
+    def _run(self, frames: int = NEVER, until: int = NEVER) -> None:
+        with on_interrupt(self._machine.stop):
+            end = self._machine.advance(self._drained, frames, until)
+        if end is End.INTERRUPTED:
+            raise KeyboardInterrupt
+
+    # ------------------------------------------------------------ looking and changing
+
+    def view(self, partition: int) -> View:
+        return self._machine.host.view(partition)
+
+    def read(self, partition: int, address: int, size: int) -> bytes:
+        return self._machine.host.read(partition, address, size)
+
+    def write(self, partition: int, address: int, data: bytes) -> None:
+        room = self._stepper.writable(partition, address, len(data))
+        if room < len(data):
+            raise KhsError(
+                f"{self.partitions[partition]}: nobody may write at {address + room:#x}\n"
+                "  help: variables may be written, programs and constants not"
+            )
+        self._change(partition, address, data)
+        self._stepper.write(partition, address, data)
+
+    def set_mode(self, partition: int, mode: Mode) -> None:
+        self._change(partition, MODE, mode.to_bytes(4, "little"))
+        if not self._stepper.set_mode(partition, mode):
+            self._changes.pop()
+            why = "the module has stopped" if self.stopped else "it is starting for the first time"
+            raise EngineError(f"{self.partitions[partition]} cannot go to {mode.word}: {why}")
+        self._machine.settle(self._drained)
+
+    def _change(self, partition: int, what: str | int, value: bytes) -> None:
+        self._machine.settle(self._drained)
+        self._changes.append(Change(Position(self._tick), partition, what, value))
+
+    # ------------------------------------------------------------ going back
+
+    def _keep(self) -> Snapshot:
+        kept = self._machine.snapshot(self._drained)
+        wires = {name: wire.save() for name, wire in (self._consoles | self._ports).items()}
+        return Snapshot(kept, self._log.here, len(self._changes), wires)
+
+    def snapshot(self) -> Snapshot:
+        self._of_test.append(self._keep())
+        return self._of_test[-1]
+
+    def restore(self, snapshot: Any) -> None:
+        if snapshot is not self._start and snapshot not in self._of_test:
+            raise KhsError("this snapshot is of another test")
+        self._machine.restore(snapshot.kept)
+        self._log.go(snapshot.mark)
+        self._log.cut()
+        del self._changes[snapshot.changes :]
+        for name, wire in (self._consoles | self._ports).items():
+            wire.restore(snapshot.wires[name])
+
+    def reset(self) -> None:
+        for snapshot in self._of_test:
+            self._machine.forget(snapshot.kept)
+        self._of_test = []
+        self.restore(self._start)
+
+    # ------------------------------------------------------------ afterwards
+
+    @property
+    def trace_sha256(self) -> str:
+        return self._machine.boot().trace_sha256
+
+    def record(self, folder: Path) -> str | None:
+        prepare(folder)
+        if self.stopped is None:
+            self._run(frames=self._machine.host.status().frames + 1)
+        result = self._machine.result(interrupted=False, reproducible=True, wall_s=0.0)
+        recorder = Recorder(
+            folder,
+            self.archive,
+            frames=max(result.frames, 1),
+            seed=self.plan.seed,
+            swaps=self.plan.swaps,
+            trace=folder / TRACE,
+            source=self.plan.source,
+            live=True,
+        )
+        recorder.end(result, self._machine.inputs, self._changes)
+        self.write_trace(folder / TRACE)
+        return f"khs replay {shlex.quote(str(folder))}"

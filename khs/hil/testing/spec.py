@@ -1,0 +1,79 @@
+"""Which system is tested, and on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from khs.config.model import Arch
+from khs.errors import KhsError
+from khs.image import open_system
+from khs.image.open import find_system, is_description
+from khs.record import Source
+from khs.replay import under
+from khs.runs import Plan, check_devices, plan
+from khs.swaps import read_policy
+
+if TYPE_CHECKING:
+    from khs.hil.testing.events import EventBench
+
+ENGINES = ("unicorn", "qemu")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """`system` as on the command line; `policy`: a file in the place of its own policy; `boot_ns`:
+    virtual time that partitions have to become NORMAL before tests begin; `vtimeout_ns`: virtual
+    time that a test has."""
+
+    system: str
+    engine: str = "unicorn"
+    board: str | None = None
+    seed: int | None = None
+    policy: str | None = None
+    boot_ns: int = 1_000_000_000
+    vtimeout_ns: int = 10_000_000_000
+
+    @property
+    def arguments(self) -> str:
+        """Of `khs run`."""
+        board = "" if self.board is None else f" --board {self.board}"
+        seed = "" if self.seed is None else f" --seed {self.seed}"
+        return f"{self.system} --engine {self.engine}{board}{seed}"
+
+    def plan(self) -> Plan:
+        """To run. KhsError if it cannot be had."""
+        if self.engine not in ENGINES:
+            raise KhsError(f"there is no engine {self.engine}\n  help: {', '.join(ENGINES)}")
+        archive = open_system(self.system, [], self.board)
+        source = find_system(self.system)
+        if self.policy is not None:
+            option = f'khs_policy("{self.policy}")'
+            policy = read_policy(option, 0, self.policy, archive, self.system, self.board, [])
+            archive = under(archive, policy)
+        planned = plan(
+            archive,
+            seed=self.seed,
+            engine=self.engine,
+            source=Source(source, self.board) if is_description(source) else None,
+        )
+        check_devices(planned)
+        if planned.machines:
+            raise KhsError(
+                'partitions of kind "board" live in a time of their own: no tests of them'
+            )
+        return planned
+
+
+def opened(spec: Spec) -> EventBench:
+    """The system, booted; to be closed. KhsError if it cannot be had."""
+    planned = spec.plan()
+    if spec.engine == "unicorn":
+        from khs.hil.testing.here import Here
+
+        return Here(spec, planned)
+    from khs.hil.testing.board import OnBoard
+    from khs.toolchain.firmware import build_firmware
+
+    build_firmware(Arch[str(planned.archive.manifest["arch"]).upper()])  # may take a while
+    return OnBoard(spec, planned)

@@ -1,0 +1,325 @@
+"""The pytest plugin: systems as fixtures. docs/hil-pytest.md says how it is used.
+
+It is loaded by every pytest run of an environment that KHS is installed in: nothing of KHS is
+imported here before a test asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+if TYPE_CHECKING:
+    from khs.hil.testing import Audit, Bench, Console, Partition, Spec
+    from khs.hil.testing.failure import Kept
+    from khs.hil.testing.repeat import Repeats
+
+_BENCH: pytest.StashKey[Bench] = pytest.StashKey()
+_KEPT: pytest.StashKey[Kept] = pytest.StashKey()
+_REPEATS: pytest.StashKey[Repeats] = pytest.StashKey()
+
+#: Name, what it takes, what it is. Each is an option --khs-NAME and a line khs_NAME of the
+#: configuration.
+_SETTINGS = {
+    "system": ("SYSTEM", "System under test: a folder, an archive, or a shipped system"),
+    "engine": ("ENGINE", "What it runs on: unicorn, qemu, or labgrid (with --lg-env)"),
+    "board": ("BOARD", "This board instead of the system's own"),
+    "seed": ("N", "Recorded with the run"),
+    "artifacts": ("DIR", "Where failed tests leave consoles, traces and recordings"),
+    "boot": ("TIME", "Virtual time that partitions have to become NORMAL before tests: 1s"),
+    "vtimeout": ("TIME", "Virtual time that a test has: 10s"),
+}
+_MARKERS = (
+    'khs_requires(FEATURE, ...): skip the test where there is no such: "memory", "can", ...',
+    'khs_vtimeout(TIME): virtual time that the test has, such as "200ms"',
+    "khs_policy(FILE): run the test under another policy, beside the test's file",
+    "khs_system(SYSTEM): the test's system, instead of --khs-system",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("khs", "KHS, systems under test")
+    for name, (metavar, text) in _SETTINGS.items():
+        choices = {"choices": ("unicorn", "qemu", "labgrid")} if name == "engine" else {}
+        more: dict[str, Any] = {**choices, "metavar": metavar, "default": None, "help": text}
+        group.addoption(f"--khs-{name}", dest=f"khs_{name}", **more)
+        parser.addini(f"khs_{name}", text, default="")
+    group.addoption(
+        "--khs-gdb",
+        action="store_true",
+        help="Hold at each failed test with a gdb server on a free port, which is printed",
+    )
+    group.addoption(
+        "--khs-repeat-check",
+        type=int,
+        default=None,
+        metavar="N",
+        help="Run each test N times; its trace must be the same each time",
+    )
+    parser.addini("khs_repeat_check", "As --khs-repeat-check", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.getoption("khs_gdb") and (_worker(config) or config.getoption("numprocesses", None)):
+        raise pytest.UsageError("--khs-gdb holds a test for you to look at: not with -n")
+
+
+def _worker(config: pytest.Config) -> str:
+    """Of pytest-xdist."""
+    return str(getattr(config, "workerinput", {}).get("workerid", ""))
+
+
+def _setting(config: pytest.Config, name: str) -> str:
+    """Of the command line, else of the configuration; "" if neither has it."""
+    given = config.getoption(f"khs_{name}")
+    return str(config.getini(f"khs_{name}") if given is None else given)
+
+
+def _near(config: pytest.Config, place: str) -> str:
+    """A path in the configuration begins where that stands; other names are shipped systems."""
+    inipath = config.inipath
+    near = (config.rootpath if inipath is None else inipath.parent) / place
+    return str(near) if not Path(place).exists() and near.exists() else place
+
+
+# ---- systems -----------------------------------------------------------------------------------
+
+
+class _Systems:
+    """Those of a session, each booted once."""
+
+    def __init__(self, config: pytest.Config, tell: Callable[[str, object], None]) -> None:
+        self._config, self._tell = config, tell
+        self._open: dict[Spec, Bench] = {}
+
+    def bench(self, request: pytest.FixtureRequest) -> Bench:
+        """As the test wants it, where tests begin. KhsError if it cannot be had."""
+        from khs.hil.testing import Spec
+        from khs.hil.testing.duration import ns
+
+        def given(name: str) -> str:
+            return _setting(self._config, name)
+
+        system = _marked(request.node, "khs_system") or getattr(request, "param", None)
+        system = system or given("system")
+        vtimeout_ns = ns(_marked(request.node, "khs_vtimeout") or given("vtimeout") or "10s")
+        if given("engine") == "labgrid":
+            bench = self._on_target(request)
+        elif not system:
+            pytest.skip("no system under test: --khs-system, or khs_system in the configuration")
+        else:
+            spec = Spec(
+                _near(self._config, str(system)),
+                given("engine") or "unicorn",
+                given("board") or None,
+                _number("seed", given("seed")),
+                _policy(request),
+                ns(given("boot") or "1s"),
+            )
+            bench = self._opened(spec)
+        bench.require(*_required(request.node))
+        bench.reset()
+        bench.begin(vtimeout_ns)
+        return bench
+
+    def _opened(self, spec: Spec) -> Bench:
+        from khs.hil.testing import opened
+
+        if spec not in self._open:
+            bench = self._open[spec] = opened(spec)
+            for key, value in bench.hashes.items():
+                self._tell(f"khs.{Path(spec.system).name}.{key}", value)
+        return self._open[spec]
+
+    def _on_target(self, request: pytest.FixtureRequest) -> Bench:
+        from khs.hil.testing import Spec
+        from khs.hil.testing.target import OnTarget
+
+        try:
+            target = request.getfixturevalue("target")
+        except pytest.FixtureLookupError:
+            pytest.fail("--khs-engine labgrid: labgrid is missing, or --lg-env is", pytrace=False)
+        key = Spec(str(target.name), "labgrid")
+        if key not in self._open:
+            self._open[key] = OnTarget(target, key.vtimeout_ns)
+        return self._open[key]
+
+    def close(self) -> None:
+        for bench in self._open.values():
+            bench.close()
+
+
+def _number(name: str, text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise pytest.UsageError(f"--khs-{name} {text}: not a number")
+    return int(text) if text else None
+
+
+def _marked(item: pytest.Item, name: str) -> Any:
+    """The argument of the closest such marker."""
+    marker = item.get_closest_marker(name)
+    if marker is None:
+        return None
+    if len(marker.args) != 1:
+        pytest.fail(f"{item.nodeid}: {name} takes one argument", pytrace=False)
+    return marker.args[0]
+
+
+def _required(item: pytest.Item) -> list[str]:
+    return [str(each) for mark in item.iter_markers("khs_requires") for each in mark.args]
+
+
+def _policy(request: pytest.FixtureRequest) -> str | None:
+    """A file beside the test's, or a policy of the system by name."""
+    name = _marked(request.node, "khs_policy")
+    if name is None:
+        return None
+    beside = request.node.path.parent / str(name)
+    return str(beside) if beside.is_file() else str(name)
+
+
+# ---- fixtures ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _khs_systems(
+    pytestconfig: pytest.Config, record_testsuite_property: Callable[[str, object], None]
+) -> Iterator[_Systems]:
+    systems = _Systems(pytestconfig, record_testsuite_property)
+    yield systems
+    systems.close()
+
+
+@pytest.fixture
+def khs_system(request: pytest.FixtureRequest, _khs_systems: _Systems) -> Iterator[Bench]:
+    """The system under test (khs.hil.testing.Bench), booted, and as no test has seen it before."""
+    bench = _khs_systems.bench(request)
+    request.node.stash[_BENCH] = bench
+    yield bench
+    repeats = request.node.stash.get(_REPEATS, None)
+    if repeats is not None:
+        repeats.add(bench)
+
+
+@pytest.fixture
+def partition(khs_system: Bench) -> Callable[[str], Partition]:
+    """`partition("controller")`: mode, counters, memory, restart (khs.hil.testing.Partition)."""
+    return khs_system.partition
+
+
+@pytest.fixture
+def console(khs_system: Bench) -> Callable[[str], Console]:
+    """`console("logger")`, `console("driver.uart3")`: expect and send (khs.hil.testing.Console)."""
+    return khs_system.console
+
+
+@pytest.fixture
+def audit(khs_system: Bench) -> Audit:
+    """What the policy decided in this test (khs.hil.testing.Audit)."""
+    return khs_system.audit
+
+
+# ---- what goes wrong ---------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: Any) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    return (yield from _worded())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    return (yield from _worded())
+
+
+def _worded() -> Generator[None, object, object]:
+    """What a system cannot do skips the test; bad input is told without our code around it."""
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    except Exception as error:
+        if not type(error).__module__.startswith("khs."):
+            raise
+        from khs.hil.testing import UnsupportedError
+
+        if isinstance(error, UnsupportedError):
+            raise pytest.skip.Exception(str(error), _use_item_location=True) from None
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    bench = item.stash.get(_BENCH, None)
+    if bench is not None and report.failed and report.when in ("setup", "call"):
+        _attach(item, bench, report)
+    return report
+
+
+def _attach(item: pytest.Item, bench: Bench, report: pytest.TestReport) -> None:
+    from khs.hil.testing import failure
+
+    kept = failure.keep(bench, _folder(item))
+    report.sections.extend(kept.sections)
+    if kept.command is not None:
+        report.user_properties.append(("khs_replay", kept.command))
+    if kept.recording is not None and item.config.getoption("khs_gdb"):
+        capture = item.config.pluginmanager.getplugin("capturemanager")
+        print_ = item.config.get_terminal_writer().line
+        with capture.global_and_fixture_disabled():
+            print_()
+            print_(f"{item.nodeid} failed: {report.longreprtext.strip().splitlines()[-1]}")
+            failure.hold(kept.recording)
+
+
+def _folder(item: pytest.Item) -> Path:
+    """Of the test's artifacts; workers of pytest-xdist have folders of their own."""
+    config = item.config
+    given = _setting(config, "artifacts")
+    if given:
+        base = config.rootpath / given if not config.getoption("khs_artifacts") else Path(given)
+        base = base.absolute() / _worker(config)
+    else:
+        factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]
+        base = factory.getbasetemp() / "khs"
+    return base / re.sub(r"[^\w.\-]+", "-", item.nodeid).strip("-")[-200:]
+
+
+# ---- repeating ---------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    times = _number("repeat-check", _setting(item.config, "repeat_check")) or 1
+    if times < 2 or "khs_system" not in getattr(item, "fixturenames", ()):
+        return None
+    from khs.hil.testing.repeat import Repeats
+
+    factory: pytest.TempPathFactory = item.config._tmp_path_factory  # type: ignore[attr-defined]
+    repeats = item.stash[_REPEATS] = Repeats(factory.mktemp("khs-repeat"))
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for number in range(times):
+        last = number == times - 1
+        if number:
+            cast(Any, item)._initrequest()  # as pytest-rerunfailures does
+        reports = runtestprotocol(item, log=False, nextitem=nextitem if last else item.parent)  # type: ignore[arg-type]
+        if any(not report.passed for report in reports):
+            break
+    difference = repeats.difference()
+    for report in reports:
+        if report.when == "call" and report.passed and difference is not None:
+            report.outcome, report.longrepr = "failed", difference
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True

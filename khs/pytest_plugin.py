@@ -7,6 +7,7 @@ imported here before a test asks for it.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,11 +16,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 if TYPE_CHECKING:
-    from khs.hil.testing import Audit, Bench, Console, Partition, Spec
+    from khs.hil.testing import Audit, Console, Partition, PlantUnderTest, Rig, Spec
     from khs.hil.testing.failure import Kept
     from khs.hil.testing.repeat import Repeats
 
-_BENCH: pytest.StashKey[Bench] = pytest.StashKey()
+_RIG: pytest.StashKey[Rig] = pytest.StashKey()
 _KEPT: pytest.StashKey[Kept] = pytest.StashKey()
 _REPEATS: pytest.StashKey[Repeats] = pytest.StashKey()
 
@@ -29,6 +30,7 @@ _SETTINGS = {
     "system": ("SYSTEM", "System under test: a folder, an archive, or a shipped system"),
     "engine": ("ENGINE", "What it runs on: unicorn, qemu, or labgrid (with --lg-env)"),
     "board": ("BOARD", "This board instead of the system's own"),
+    "bench": ("BENCH", "What is around it, a bench.toml: plants, lines, models"),
     "seed": ("N", "Recorded with the run"),
     "artifacts": ("DIR", "Where failed tests leave consoles, traces and recordings"),
     "boot": ("TIME", "Virtual time that partitions have to become NORMAL before tests: 1s"),
@@ -97,9 +99,9 @@ class _Systems:
 
     def __init__(self, config: pytest.Config, tell: Callable[[str, object], None]) -> None:
         self._config, self._tell = config, tell
-        self._open: dict[Spec, Bench] = {}
+        self._open: dict[Spec, Rig] = {}
 
-    def bench(self, request: pytest.FixtureRequest) -> Bench:
+    def rig(self, request: pytest.FixtureRequest) -> Rig:
         """As the test wants it, where tests begin. KhsError if it cannot be had."""
         from khs.hil.testing import Spec
         from khs.hil.testing.duration import ns
@@ -111,34 +113,44 @@ class _Systems:
         system = system or given("system")
         vtimeout_ns = ns(_marked(request.node, "khs_vtimeout") or given("vtimeout") or "10s")
         if given("engine") == "labgrid":
-            bench = self._on_target(request)
-        elif not system:
+            rig = self._on_target(request)
+        elif not system and not given("bench"):
             pytest.skip("no system under test: --khs-system, or khs_system in the configuration")
         else:
             spec = Spec(
-                _near(self._config, str(system)),
+                _near(self._config, str(system or self._system_of_bench())),
                 given("engine") or "unicorn",
                 given("board") or None,
                 _number("seed", given("seed")),
                 _policy(request),
+                self._bench(),
                 ns(given("boot") or "1s"),
             )
-            bench = self._opened(spec)
-        bench.require(*_required(request.node))
-        bench.reset()
-        bench.begin(vtimeout_ns)
-        return bench
+            rig = self._opened(spec)
+        rig.require(*_required(request.node))
+        rig.reset()
+        rig.begin(vtimeout_ns)
+        return rig
 
-    def _opened(self, spec: Spec) -> Bench:
+    def _bench(self) -> str | None:
+        given = _setting(self._config, "bench")
+        return _near(self._config, given) if given else None
+
+    def _system_of_bench(self) -> str:
+        from khs.hil.bench import read
+
+        return read(Path(self._bench() or "")).system
+
+    def _opened(self, spec: Spec) -> Rig:
         from khs.hil.testing import opened
 
         if spec not in self._open:
-            bench = self._open[spec] = opened(spec)
-            for key, value in bench.hashes.items():
+            rig = self._open[spec] = opened(spec)
+            for key, value in rig.hashes.items():
                 self._tell(f"khs.{Path(spec.system).name}.{key}", value)
         return self._open[spec]
 
-    def _on_target(self, request: pytest.FixtureRequest) -> Bench:
+    def _on_target(self, request: pytest.FixtureRequest) -> Rig:
         from khs.hil.testing import Spec
         from khs.hil.testing.target import OnTarget
 
@@ -152,8 +164,8 @@ class _Systems:
         return self._open[key]
 
     def close(self) -> None:
-        for bench in self._open.values():
-            bench.close()
+        for rig in self._open.values():
+            rig.close()
 
 
 def _number(name: str, text: str) -> int | None:
@@ -198,30 +210,37 @@ def _khs_systems(
 
 
 @pytest.fixture
-def khs_system(request: pytest.FixtureRequest, _khs_systems: _Systems) -> Iterator[Bench]:
-    """The system under test (khs.hil.testing.Bench), booted, and as no test has seen it before."""
-    bench = _khs_systems.bench(request)
-    request.node.stash[_BENCH] = bench
-    yield bench
+def khs_system(request: pytest.FixtureRequest, _khs_systems: _Systems) -> Iterator[Rig]:
+    """The system under test (khs.hil.testing.Rig), booted, and as no test has seen it before."""
+    rig = _khs_systems.rig(request)
+    request.node.stash[_RIG] = rig
+    yield rig
     repeats = request.node.stash.get(_REPEATS, None)
     if repeats is not None:
-        repeats.add(bench)
+        repeats.add(rig)
 
 
 @pytest.fixture
-def partition(khs_system: Bench) -> Callable[[str], Partition]:
+def partition(khs_system: Rig) -> Callable[[str], Partition]:
     """`partition("controller")`: mode, counters, memory, restart (khs.hil.testing.Partition)."""
     return khs_system.partition
 
 
 @pytest.fixture
-def console(khs_system: Bench) -> Callable[[str], Console]:
+def console(khs_system: Rig) -> Callable[[str], Console]:
     """`console("logger")`, `console("driver.uart3")`: expect and send (khs.hil.testing.Console)."""
     return khs_system.console
 
 
 @pytest.fixture
-def audit(khs_system: Bench) -> Audit:
+def plant(khs_system: Rig) -> Callable[[str], PlantUnderTest]:
+    """`plant("drive")`: variables of a plant of --khs-bench (khs.hil.testing.PlantUnderTest)."""
+    khs_system.require("plant")
+    return khs_system.plant
+
+
+@pytest.fixture
+def audit(khs_system: Rig) -> Audit:
     """What the policy decided in this test (khs.hil.testing.Audit)."""
     return khs_system.audit
 
@@ -232,7 +251,7 @@ def audit(khs_system: Bench) -> Audit:
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: Any) -> Generator[None, object, object]:
     __tracebackhide__ = True
-    return (yield from _worded())
+    return (yield from _worded(as_told=fixturedef.argname == "khs_system"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -241,18 +260,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     return (yield from _worded())
 
 
-def _worded() -> Generator[None, object, object]:
-    """What a system cannot do skips the test; bad input is told without our code around it."""
+def _worded(as_told: bool = False) -> Generator[None, object, object]:
+    """What a system cannot do skips the test; `as_told`: errors of ours without our code."""
     __tracebackhide__ = True
     try:
         return (yield)
     except Exception as error:
-        if not type(error).__module__.startswith("khs."):
+        if "khs.errors" not in sys.modules:
             raise
-        from khs.hil.testing import UnsupportedError
+        from khs.errors import KhsError
+        from khs.hil.testing.errors import UnsupportedError
 
         if isinstance(error, UnsupportedError):
             raise pytest.skip.Exception(str(error), _use_item_location=True) from None
+        if as_told and isinstance(error, KhsError):
+            pytest.fail(str(error), pytrace=False)
         raise
 
 
@@ -261,19 +283,19 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    bench = item.stash.get(_BENCH, None)
-    if bench is not None and report.failed and report.when in ("setup", "call"):
-        _attach(item, bench, report)
+    rig = item.stash.get(_RIG, None)
+    if rig is not None and report.failed and report.when in ("setup", "call"):
+        _attach(item, rig, report)
     return report
 
 
-def _attach(item: pytest.Item, bench: Bench, report: pytest.TestReport) -> None:
+def _attach(item: pytest.Item, rig: Rig, report: pytest.TestReport) -> None:
     from khs.hil.testing import failure
 
-    kept = failure.keep(bench, _folder(item))
+    kept = failure.keep(rig, _folder(item))
     report.sections.extend(kept.sections)
     if kept.command is not None:
-        report.user_properties.append(("khs_replay", kept.command))
+        item.user_properties.append(("khs_replay", kept.command))
     if kept.recording is not None and item.config.getoption("khs_gdb"):
         capture = item.config.pluginmanager.getplugin("capturemanager")
         print_ = item.config.get_terminal_writer().line

@@ -54,6 +54,11 @@ class Around:
             told.append(self._real.failure)
         return next((failure for failure in told if failure), "")
 
+    @property
+    def loops(self) -> dict[str, PlantLoop]:
+        """The plants by name, once they are met."""
+        return {loop.name: loop for loop in self._loops}
+
     def plants(self) -> dict[str, Any] | None:
         """Steps of each plant."""
         return {loop.name: {"steps": loop.steps} for loop in self._loops} or None

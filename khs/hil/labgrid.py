@@ -26,7 +26,7 @@ from labgrid.step import step
 from pexpect import TIMEOUT
 
 from khs.hil.testing.console import Wire
-from khs.hil.testing.events import EventBench
+from khs.hil.testing.events import EventRig
 from khs.hil.testing.spec import Spec, opened
 
 _STEP_NS = 1_000_000
@@ -52,21 +52,21 @@ class _Port(ConsoleExpectMixin, Driver, ConsoleProtocol):
     """Reads and writes a console. Reading is what lets the system run: so many seconds of virtual
     time as the reader waits, however fast they pass."""
 
-    def _bench(self) -> EventBench | None:
+    def _rig(self) -> EventRig | None:
         raise NotImplementedError
 
-    def _wire(self, bench: EventBench) -> Wire:
-        return bench.wire(self.console)
+    def _wire(self, rig: EventRig) -> Wire:
+        return rig.wire(self.console)
 
     def _read(self, size: int = 1, timeout: float = 0.0, max_size: int | None = None) -> bytes:
-        bench = self._bench()
-        if bench is None:
+        rig = self._rig()
+        if rig is None:
             time.sleep(min(timeout, 0.1))
             raise TIMEOUT(f"{self.resource.system} is switched off")
-        wire = self._wire(bench)
-        until = bench.time_ns + max(int(timeout * 1e9), _STEP_NS)
-        while len(wire.data) - wire.read < size and bench.time_ns < until and bench.stopped is None:
-            bench.advance(min(bench.time_ns + _STEP_NS, until))
+        wire = self._wire(rig)
+        until = rig.time_ns + max(int(timeout * 1e9), _STEP_NS)
+        while len(wire.data) - wire.read < size and rig.time_ns < until and rig.stopped is None:
+            rig.advance(min(rig.time_ns + _STEP_NS, until))
         data = bytes(wire.data[wire.read :][:max_size])
         wire.read += len(data)
         if len(data) < size:
@@ -74,9 +74,9 @@ class _Port(ConsoleExpectMixin, Driver, ConsoleProtocol):
         return data
 
     def _write(self, data: bytes) -> int:
-        bench = self._bench()
-        if bench is not None:
-            bench.console(self.console).send(data)
+        rig = self._rig()
+        if rig is not None:
+            rig.console(self.console).send(data)
         return len(data)
 
 
@@ -91,15 +91,15 @@ class KhsDriver(_Port, PowerProtocol):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self.bench: EventBench | None = None
+        self.rig: EventRig | None = None
 
-    def _bench(self) -> EventBench | None:
-        return self.bench
+    def _rig(self) -> EventRig | None:
+        return self.rig
 
     @property
     def time_ns(self) -> int:
         """Virtual time since it was switched on."""
-        return 0 if self.bench is None else self.bench.time_ns
+        return 0 if self.rig is None else self.rig.time_ns
 
     def on_deactivate(self) -> None:
         self.off()
@@ -108,27 +108,27 @@ class KhsDriver(_Port, PowerProtocol):
     @step()
     def on(self) -> None:
         """From power-on."""
-        if self.bench is None:
+        if self.rig is None:
             about = self.resource
             spec = Spec(about.system, about.engine, about.board, about.seed, boot_ns=0)
-            self.bench = opened(spec)
-            self.bench.reset()
+            self.rig = opened(spec)
+            self.rig.reset()
 
     @Driver.check_active
     @step()
     def off(self) -> None:
-        bench, self.bench = self.bench, None
-        if bench is not None:
-            bench.close()
+        rig, self.rig = self.rig, None
+        if rig is not None:
+            rig.close()
 
     @Driver.check_active
     @step()
     def cycle(self) -> None:
         """On again from power-on."""
-        if self.bench is None:
+        if self.rig is None:
             self.on()
         else:
-            self.bench.reset()
+            self.rig.reset()
 
 
 @target_factory.reg_driver
@@ -140,8 +140,8 @@ class KhsPort(_Port):
     console: str = attr.ib(validator=attr.validators.instance_of(str))
     txdelay: float = attr.ib(default=0.0, validator=attr.validators.instance_of(float))
 
-    def _bench(self) -> Any:
-        return self.system.bench
+    def _rig(self) -> Any:
+        return self.system.rig
 
     @property
     def resource(self) -> Any:

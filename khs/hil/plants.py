@@ -68,6 +68,11 @@ class PlantLoop:
             for name, wire in tables.items()
         }
 
+    @property
+    def model(self) -> Model:
+        """What is stepped."""
+        return self._model
+
     # ------------------------------------------------------------ as a party
 
     def next(self, tick: int) -> int:

@@ -1,23 +1,25 @@
 """Systems under test: what the pytest plugin and the labgrid driver are made of.
 
-Bench      a system on an engine or a board, its virtual time run by a test
-Partition  one of its partitions: mode, memory, counters, restart and stop
-Console    what a partition or a serial port writes, and what is sent to a port
-Audit      what the policy decided
+Rig             a system on an engine or a board, its virtual time run by a test
+Partition       one of its partitions: mode, memory, counters, restart and stop
+Console         what a partition or a serial port writes, and what is sent to a port
+PlantUnderTest  a plant of the bench around it
+Audit           what the policy decided
 
-spec.opened(Spec("iot-gateway")) makes one without pytest.
+opened(Spec("iot-gateway")) makes one without pytest.
 """
 
 from __future__ import annotations
 
 from khs.hil.testing.audit import Audit, Decision
-from khs.hil.testing.bench import Bench, HypercallLine
 from khs.hil.testing.console import Console
 from khs.hil.testing.errors import ExpiredError, UnsupportedError
 from khs.hil.testing.partition import Partition
+from khs.hil.testing.plant import PlantUnderTest
+from khs.hil.testing.rig import HypercallLine, Rig
 from khs.hil.testing.spec import Spec, opened
 
 __all__ = [
-    "Audit", "Bench", "Console", "Decision", "ExpiredError", "HypercallLine", "Partition", "Spec",
-    "UnsupportedError", "opened",
+    "Audit", "Console", "Decision", "ExpiredError", "HypercallLine", "Partition", "PlantUnderTest",
+    "Rig", "Spec", "UnsupportedError", "opened",
 ]  # fmt: skip

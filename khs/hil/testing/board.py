@@ -17,7 +17,7 @@ from khs.engine.result import Result
 from khs.engine.stepping import Batch
 from khs.engine.structures import View
 from khs.errors import EngineError
-from khs.hil.testing.events import EventBench
+from khs.hil.testing.events import EventRig
 from khs.hil.testing.spec import Spec
 from khs.runs import Plan
 from khs.trace.kinds import EventType
@@ -31,19 +31,19 @@ _SETTLING_S = 0.005
 class _Run:
     """The board in a thread of its own. `standing`: it waits for `go`, or is over."""
 
-    def __init__(self, machine: Machine, bench: OnBoard) -> None:
+    def __init__(self, machine: Machine, rig: OnBoard) -> None:
         self.standing, self._go = threading.Event(), threading.Event()
         self.result: Result | None = None
         self.error: Exception | None = None
-        self._machine, self._bench, self._closing = machine, bench, False
+        self._machine, self._rig, self._closing = machine, rig, False
         self._thread = threading.Thread(target=self._work, daemon=True, name="khs board")
         self._thread.start()
 
     def _work(self) -> None:
-        take = self._bench.taken
+        take = self._rig.taken
         try:
             self.result = self._machine.run(
-                0, sink=take, notable=self._bench.noted, inspect=self._inspect
+                0, sink=take, notable=self._rig.noted, inspect=self._inspect
             )
         except Exception as error:
             self.error = error
@@ -53,7 +53,7 @@ class _Run:
         await asyncio.sleep(_SETTLING_S)
         self.standing.set()
         await asyncio.get_running_loop().run_in_executor(None, self._go.wait)
-        while self._bench.is_sending and not self._closing:
+        while self._rig.is_sending and not self._closing:
             await asyncio.sleep(_SETTLING_S)
         self._go.clear()
 
@@ -78,7 +78,7 @@ class _Run:
             self._thread.join(0.05)
 
 
-class OnBoard(EventBench):
+class OnBoard(EventRig):
     """Opens and boots it."""
 
     engine = "qemu"

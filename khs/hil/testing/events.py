@@ -1,4 +1,4 @@
-"""Benches of systems whose kernel tells what happens: Unicorn, and boards in QEMU."""
+"""Rigs of systems whose kernel tells what happens: Unicorn, and boards in QEMU."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from khs.engine.log import Log, Mark
 from khs.engine.stepping import Batch
 from khs.errors import KhsError
 from khs.hil.testing.audit import Audit
-from khs.hil.testing.bench import Bench, HypercallLine
 from khs.hil.testing.console import Console, Wire
 from khs.hil.testing.partition import Partition
+from khs.hil.testing.rig import HypercallLine, Rig
 from khs.hil.testing.spec import Spec
 from khs.record import versions
 from khs.runs import Plan
@@ -42,7 +42,7 @@ _GOOD_FOR = {
 _FAR = 4096
 
 
-class EventBench(Bench):
+class EventRig(Rig):
     """Keeps events and consoles since power-on."""
 
     def __init__(self, spec: Spec, plan: Plan) -> None:

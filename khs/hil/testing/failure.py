@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from khs.errors import KhsError
-from khs.hil.testing.bench import Bench
 from khs.hil.testing.duration import words
 from khs.hil.testing.errors import UnsupportedError
-from khs.hil.testing.events import EventBench
+from khs.hil.testing.events import EventRig
+from khs.hil.testing.rig import Rig
 
 _LAST = 16
 #: Of a console, so many last characters are shown; the file has all.
@@ -31,32 +31,32 @@ class Kept:
     recording: Path | None = None
 
 
-def keep(bench: Bench, folder: Path) -> Kept:
+def keep(rig: Rig, folder: Path) -> Kept:
     """Writes consoles, hypercalls, trace and recording into a folder, which begins empty."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     kept = Kept()
-    for name, text in bench.consoles().items():
+    for name, text in rig.consoles().items():
         file = folder / f"console-{name}.txt"
         file.write_text(text, encoding="utf-8", errors="surrogateescape")
         shown = text if len(text) <= _SHOWN else f"[... all of it is in {file}]\n{text[-_SHOWN:]}"
         kept.sections.append((f"khs console {name}", _printable(shown)))
-    calls = _hypercalls(bench)
+    calls = _hypercalls(rig)
     if calls:
         (folder / "hypercalls.txt").write_text(calls, encoding="utf-8")
         kept.sections.append((f"khs last {_LAST} hypercalls", calls))
-    kept.sections.append(("khs", "\n".join(_again(bench, folder, kept))))
+    kept.sections.append(("khs", "\n".join(_again(rig, folder, kept))))
     return kept
 
 
-def _again(bench: Bench, folder: Path, kept: Kept) -> Iterator[str]:
+def _again(rig: Rig, folder: Path, kept: Kept) -> Iterator[str]:
     """The lines that say where everything is."""
-    stopped = "" if bench.stopped is None else f", where the module stopped: {bench.stopped}"
-    yield f"{bench}, at {words(bench.time_ns)} of virtual time{stopped}"
+    stopped = "" if rig.stopped is None else f", where the module stopped: {rig.stopped}"
+    yield f"{rig}, at {words(rig.time_ns)} of virtual time{stopped}"
     yield f"kept in {folder}"
     recording = folder / "recording"
     try:
-        kept.command = bench.record(recording)
+        kept.command = rig.record(recording)
     except KhsError as error:
         yield f"no recording: {error}"
     if kept.command is not None:
@@ -65,15 +65,15 @@ def _again(bench: Bench, folder: Path, kept: Kept) -> Iterator[str]:
         yield f"trace:   khs trace {shlex.quote(str(recording / 'run.trace'))}"
         yield f"again:   {kept.command}"
         yield f"in gdb:  khs debug {shlex.quote(str(recording))}"
-    elif bench.write_trace(folder / "run.trace"):
+    elif rig.write_trace(folder / "run.trace"):
         yield f"trace:   khs trace {shlex.quote(str(folder / 'run.trace'))}"
-        if isinstance(bench, EventBench):
-            yield f"no recording here; without what the test did: khs run {bench.spec.arguments}"
+        if isinstance(rig, EventRig):
+            yield f"no recording here; without what the test did: khs run {rig.spec.arguments}"
 
 
-def _hypercalls(bench: Bench) -> str:
+def _hypercalls(rig: Rig) -> str:
     try:
-        return "\n".join(str(row) for row in bench.hypercalls(_LAST))
+        return "\n".join(str(row) for row in rig.hypercalls(_LAST))
     except UnsupportedError:
         return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 from khs import runs
 from khs.engine.changes import MODE, Change, Position
 from khs.engine.interrupt import on_interrupt
+from khs.engine.lines import Exchange, Party
 from khs.engine.log import Mark
 from khs.engine.native import NEVER, Drained, End
 from khs.engine.stepping import Batch, Stepper
@@ -18,7 +20,11 @@ from khs.engine.structures import View
 from khs.engine.unicorn import Machine
 from khs.engine.unicorn import Snapshot as Kept
 from khs.errors import EngineError, KhsError
-from khs.hil.testing.events import EventBench
+from khs.hil.around import Around
+from khs.hil.serial import opened as opened_lines
+from khs.hil.testing.events import EventRig
+from khs.hil.testing.inject import Injector
+from khs.hil.testing.plant import PlantUnderTest
 from khs.hil.testing.spec import Spec
 from khs.record import Recorder, prepare
 from khs.runs import Plan
@@ -38,37 +44,50 @@ class Snapshot:
     wires: Mapping[str, tuple[int, int, bytes]]
 
 
-class Here(EventBench):
+class Here(EventRig):
     """Opens and boots it. Memory that a test writes, and modes that it sets, are inputs of the run
     (khs.engine.changes), so that its recording has them."""
 
     engine = "unicorn"
     can: ClassVar[frozenset[str]] = frozenset(
-        {
-            "virtual-time",
-            "partitions",
-            "memory",
-            "restart",
-            "snapshot",
-            "reverse",
-            "replay",
-            "events",
-        }
+        "virtual-time partitions memory restart snapshot reverse replay events inputs".split()
     )
 
     def __init__(self, spec: Spec, plan: Plan) -> None:
         super().__init__(spec, plan)
         self._changes: list[Change] = []
         self._of_test: list[Snapshot] = []
-        machine = runs.open_machine(plan, lines=self._ports)
-        assert isinstance(machine, Machine)
-        self._machine, self._stepper = machine, Stepper(machine.host)
+        self._said: list[str] = []
+        self._stack = ExitStack()
         try:
+            self._machine = self._open(plan)
+            self._stepper = Stepper(self._machine.host)
             self._boot(spec.boot_ns)
             self._start = self._keep()
+            self._stack.callback(self._machine.forget, self._start.kept)
         except BaseException:
             self.close()
             raise
+
+    def _open(self, plan: Plan) -> Machine:
+        """With all that its bench has around it; ports that it joins are not the test's."""
+        self._around = self._stack.enter_context(Around.opened(plan.attached, self._manifest))
+        serial = plan.attached.serial
+        joined = self._stack.enter_context(opened_lines(serial, self._said.append))
+        self._ports = {name: wire for name, wire in self._ports.items() if name not in serial}
+        machine = runs.open_machine(
+            plan,
+            lines={**self._ports, **joined},
+            models=plan.attached.load(),
+            outside=self._meet,
+        )
+        assert isinstance(machine, Machine)
+        self._stack.callback(machine.close)
+        return machine
+
+    def _meet(self, exchange: Exchange) -> list[Party]:
+        self._injector = Injector(exchange, self._manifest["names"]["inputs"])
+        return [self._injector, *(self._around.meet(exchange) if self._around else [])]
 
     def _boot(self, most_ns: int) -> None:
         """Until every partition is NORMAL, or idle, but no longer than that."""
@@ -87,11 +106,14 @@ class Here(EventBench):
         return view.mode in (Mode.COLD_START, Mode.WARM_START) and not view.halted
 
     def close(self) -> None:
-        for snapshot in [*self._of_test, *([self._start] if hasattr(self, "_start") else [])]:
+        self._forget()
+        self._stack.close()
+        super().close()
+
+    def _forget(self) -> None:
+        for snapshot in self._of_test:
             self._machine.forget(snapshot.kept)
         self._of_test = []
-        self._machine.close()
-        super().close()
 
     # ------------------------------------------------------------ time
 
@@ -118,10 +140,30 @@ class Here(EventBench):
     def _run(self, frames: int = NEVER, until: int = NEVER) -> None:
         with on_interrupt(self._machine.stop):
             end = self._machine.advance(self._drained, frames, until)
+        if self._around.failure:
+            raise EngineError(self._around.failure)
         if end is End.INTERRUPTED:
             raise KeyboardInterrupt
 
     # ------------------------------------------------------------ looking and changing
+
+    @property
+    def features(self) -> frozenset[str]:
+        return super().features | (frozenset({"plant"}) if self._around.loops else frozenset())
+
+    def inject(self, name: str, data: bytes | str) -> None:
+        try:
+            self._injector.send(name, data.encode() if isinstance(data, str) else data)
+        except KeyError:
+            known = ", ".join(self._manifest["names"]["inputs"]) or "it has none"
+            raise KhsError(f"{self} has no input {name}\n  help: {known}") from None
+
+    def plant(self, name: str) -> PlantUnderTest:
+        loop = self._around.loops.get(name)
+        if loop is None:
+            known = ", ".join(self._around.loops) or "--khs-bench names the bench that has plants"
+            raise KhsError(f"{self} has no plant {name}\n  help: {known}")
+        return PlantUnderTest(name, loop)
 
     def view(self, partition: int) -> View:
         return self._machine.host.view(partition)
@@ -173,9 +215,7 @@ class Here(EventBench):
             wire.restore(snapshot.wires[name])
 
     def reset(self) -> None:
-        for snapshot in self._of_test:
-            self._machine.forget(snapshot.kept)
-        self._of_test = []
+        self._forget()
         self.restore(self._start)
 
     # ------------------------------------------------------------ afterwards

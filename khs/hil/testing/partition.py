@@ -15,7 +15,7 @@ from khs.errors import KhsError
 from khs.trace.kinds import Mode
 
 if TYPE_CHECKING:
-    from khs.hil.testing.bench import Bench
+    from khs.hil.testing.rig import Rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Counters:
 class Partition:
     """`partition("controller")`"""
 
-    def __init__(self, bench: Bench, number: int, name: str, elf: bytes | None) -> None:
+    def __init__(self, rig: Rig, number: int, name: str, elf: bytes | None) -> None:
         self.name, self.number = name, number
-        self._bench, self._elf = bench, elf
+        self._rig, self._elf = rig, elf
 
     @property
     def _view(self) -> View:
-        return self._bench.view(self.number)
+        return self._rig.view(self.number)
 
     @property
     def mode(self) -> str:
@@ -64,11 +64,11 @@ class Partition:
 
     def restart(self, *, warm: bool = False) -> None:
         """As the health monitor does it, under the policy. KhsError if it cannot be."""
-        self._bench.set_mode(self.number, Mode.WARM_START if warm else Mode.COLD_START)
+        self._rig.set_mode(self.number, Mode.WARM_START if warm else Mode.COLD_START)
 
     def stop(self) -> None:
         """To mode IDLE, until somebody restarts it."""
-        self._bench.set_mode(self.number, Mode.IDLE)
+        self._rig.set_mode(self.number, Mode.IDLE)
 
     # ------------------------------------------------------------ memory
 
@@ -83,7 +83,7 @@ class Partition:
         """Memory at a symbol or an address; by default as much as the symbol has. KhsError where
         nothing is mapped."""
         address, size = self._place(where, size)
-        data = self._bench.read(self.number, address, size)
+        data = self._rig.read(self.number, address, size)
         if len(data) < size:
             raise KhsError(f"{self.name}: nothing is mapped at {address + len(data):#x}")
         return data
@@ -92,7 +92,7 @@ class Partition:
         """Changes memory between two ticks: an input of the run, which its recording keeps.
         KhsError where no partition may write."""
         address, _ = self._place(where, len(data))
-        self._bench.write(self.number, address, data)
+        self._rig.write(self.number, address, data)
 
     def read_int(self, where: str | int, size: int | None = None, *, signed: bool = False) -> int:
         """The same as a little-endian integer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from khs.hil.testing.bench import Bench
+from khs.hil.testing.rig import Rig
 from khs.trace import diff
 
 
@@ -16,12 +16,12 @@ class Repeats:
     folder: Path
     hashes: list[str] = field(default_factory=list)
 
-    def add(self, bench: Bench) -> None:
+    def add(self, rig: Rig) -> None:
         """A run is over."""
-        digest = bench.trace_sha256
+        digest = rig.trace_sha256
         if digest is None:
             return
-        bench.write_trace(self._trace(len(self.hashes)))
+        rig.write_trace(self._trace(len(self.hashes)))
         self.hashes.append(digest)
 
     def _trace(self, number: int) -> Path:

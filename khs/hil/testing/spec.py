@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from khs.attached import attached
 from khs.config.model import Arch
 from khs.errors import KhsError
+from khs.hil.bench import read
 from khs.image import open_system
 from khs.image.open import find_system, is_description
 from khs.record import Source
@@ -15,14 +18,15 @@ from khs.runs import Plan, check_devices, plan
 from khs.swaps import read_policy
 
 if TYPE_CHECKING:
-    from khs.hil.testing.events import EventBench
+    from khs.hil.testing.events import EventRig
 
 ENGINES = ("unicorn", "qemu")
 
 
 @dataclass(frozen=True)
 class Spec:
-    """`system` as on the command line; `policy`: a file in the place of its own policy; `boot_ns`:
+    """`system` as on the command line; `bench`: a bench.toml, whose
+    system it is; `policy`: a file in the place of the system's own; `boot_ns`:
     virtual time that partitions have to become NORMAL before tests begin; `vtimeout_ns`: virtual
     time that a test has."""
 
@@ -31,6 +35,7 @@ class Spec:
     board: str | None = None
     seed: int | None = None
     policy: str | None = None
+    bench: str | None = None
     boot_ns: int = 1_000_000_000
     vtimeout_ns: int = 10_000_000_000
 
@@ -39,7 +44,8 @@ class Spec:
         """Of `khs run`."""
         board = "" if self.board is None else f" --board {self.board}"
         seed = "" if self.seed is None else f" --seed {self.seed}"
-        return f"{self.system} --engine {self.engine}{board}{seed}"
+        bench = "" if self.bench is None else f" --bench {self.bench}"
+        return f"{self.system} --engine {self.engine}{board}{seed}{bench}"
 
     def plan(self) -> Plan:
         """To run. KhsError if it cannot be had."""
@@ -51,8 +57,10 @@ class Spec:
             option = f'khs_policy("{self.policy}")'
             policy = read_policy(option, 0, self.policy, archive, self.system, self.board, [])
             archive = under(archive, policy)
+        around = None if self.bench is None else attached(bench=read(Path(self.bench)), pace="fast")
         planned = plan(
             archive,
+            attached=around,
             seed=self.seed,
             engine=self.engine,
             source=Source(source, self.board) if is_description(source) else None,
@@ -65,7 +73,7 @@ class Spec:
         return planned
 
 
-def opened(spec: Spec) -> EventBench:
+def opened(spec: Spec) -> EventRig:
     """The system, booted; to be closed. KhsError if it cannot be had."""
     planned = spec.plan()
     if spec.engine == "unicorn":

@@ -10,8 +10,8 @@ import time
 from typing import Any, ClassVar
 
 from khs.errors import KhsError
-from khs.hil.testing.bench import Bench
 from khs.hil.testing.console import Console, Wire
+from khs.hil.testing.rig import Rig
 
 
 class _DriverWire(Wire):
@@ -34,7 +34,7 @@ class _DriverWire(Wire):
             return
 
 
-class OnTarget(Bench):
+class OnTarget(Rig):
     """`target` is labgrid's."""
 
     engine = "labgrid"

@@ -16,6 +16,7 @@ from khs.hil.testing.console import Console
 from khs.hil.testing.duration import Time, ns, words
 from khs.hil.testing.errors import ExpiredError, UnsupportedError
 from khs.hil.testing.partition import Partition
+from khs.hil.testing.plant import PlantUnderTest
 from khs.trace.kinds import Mode
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ FEATURES = {
     "reverse": "debugging backwards",
     "replay": "a recording that runs again bit for bit",
     "events": "hypercalls and the policy's decisions",
+    "inputs": "messages of the test to inputs of partitions",
     "uart": "a serial port of a partition",
     "can": "a CAN controller of a partition",
     "gpio": "GPIO of a partition",
@@ -56,7 +58,7 @@ class HypercallLine:
         )
 
 
-class Bench(ABC):
+class Rig(ABC):
     """What a test has of a system: fixture `khs_system`. Virtual time passes in `run_for`,
     `run_until` and `Console.expect` alone."""
 
@@ -151,6 +153,15 @@ class Bench(ABC):
     def partition(self, name: str) -> Partition:
         """By name. KhsError if there is none."""
         raise self._lacking("partitions")
+
+    def inject(self, name: str, data: bytes | str) -> None:
+        """A message from outside to [input.NAME], at the next millisecond of virtual time. KhsError
+        if there is no such input."""
+        raise self._lacking("inputs")
+
+    def plant(self, name: str) -> PlantUnderTest:
+        """Of the bench (bench.toml) around the system. KhsError if there is none."""
+        raise self._lacking("plant")
 
     @property
     def audit(self) -> Audit:

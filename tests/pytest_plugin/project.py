@@ -1,0 +1,66 @@
+"""A project of its own, with tests of systems, and pytest on it in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+#: Also in an installed KHS only what a test names is loaded.
+ALONE = ("-p", "khs.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", "-W", "error")
+
+
+def environment() -> dict[str, str]:
+    paths = [str(ROOT), str(ROOT / "monitor"), os.environ.get("PYTHONPATH", "")]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+    return {**kept, **alone, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@dataclass(frozen=True)
+class Done:
+    """`outcomes` and `properties` by test, from the JUnit file."""
+
+    code: int
+    output: str
+    outcomes: dict[str, str]
+    properties: dict[str, str]
+
+
+class Project:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pytest.ini").write_text("[pytest]\n")
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(textwrap.dedent(text))
+
+    def command(self, *options: str, python: str = sys.executable) -> list[str]:
+        return [python, "-m", "pytest", *ALONE, "--basetemp", str(self.folder / "tmp"), *options]
+
+    def pytest(self, *options: str, python: str = sys.executable) -> Done:
+        junit = self.folder / "junit.xml"
+        done = subprocess.run(
+            self.command("-rA", f"--junitxml={junit}", *options, python=python),
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        output = done.stdout + done.stderr
+        assert junit.is_file(), output
+        tree = ET.parse(junit)
+        outcomes = {str(case.get("name")): _outcome(case) for case in tree.iter("testcase")}
+        rows = {str(row.get("name")): str(row.get("value")) for row in tree.iter("property")}
+        return Done(done.returncode, output, outcomes, rows)
+
+
+def _outcome(case: ET.Element) -> str:
+    found = [kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None]
+    return found[0] if found else "passed"

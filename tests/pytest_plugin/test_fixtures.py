@@ -1,0 +1,320 @@
+"""What a test has of a system: each project's tests run in a pytest of its own."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.pytest_plugin.project import ROOT, Project
+
+EMULATORS = {"sabrelite": "qemu-system-arm", "pc": "qemu-system-i386", "q35": "qemu-system-x86_64"}
+#: The same on every engine.
+ECHO = """
+    def test_echo(console, khs_system, partition):
+        port = console("driver.uart3")
+        port.expect("ready")
+        port.sendline("hello there")
+        assert port.expect("HELLO (.*)\\n", timeout="500ms")[1] == "THERE"
+        assert port.unread == ""
+        console("bystander").expect("period 0 at")
+        assert partition("driver").mode == "normal"
+        assert partition("driver").counters.hypercalls > 3
+        assert khs_system.time > 0
+        assert [row.name for row in khs_system.hypercalls(last=1)] != []
+
+    def test_is_a_new_one(console, khs_system):
+        assert console("driver.uart3").unread == "ready\\n"
+"""
+
+
+@pytest.mark.parametrize("board", EMULATORS)
+def test_ports_on_unicorn(project: Project, board: str) -> None:
+    project.write("test_uart.py", ECHO)
+    done = project.pytest("--khs-system", "uart", "--khs-board", board)
+    assert done.outcomes == {"test_echo": "passed", "test_is_a_new_one": "passed"}, done.output
+    assert set(done.properties) >= {f"khs.uart.{key}" for key in ("image", "policy", "kernel")}
+    assert len(done.properties["khs.uart.image"]) == 64
+
+
+@pytest.mark.parametrize("board", ["sabrelite", "q35"])
+def test_ports_on_qemu(project: Project, board: str) -> None:
+    if shutil.which(EMULATORS[board]) is None:
+        pytest.skip(f"{EMULATORS[board]} is not installed")
+    project.write("test_uart.py", ECHO)
+    project.write(
+        "test_more.py",
+        """
+        import pytest
+
+        @pytest.mark.khs_requires("memory")
+        def test_memory(khs_system):
+            raise AssertionError("never runs")
+
+        def test_restart(partition):
+            partition("driver").restart()
+
+        def test_events(audit, khs_system):
+            khs_system.run_for("500ms")
+            assert audit.granted(src="bystander", method="Write")
+        """,
+    )
+    done = project.pytest("--khs-system", "uart", "--khs-board", board, "--khs-engine", "qemu")
+    assert done.outcomes == {
+        "test_echo": "passed",
+        "test_is_a_new_one": "passed",
+        "test_memory": "skipped",
+        "test_restart": "skipped",
+        "test_events": "passed",
+    }, done.output
+    assert "(qemu) has not got memory" in done.output
+    assert "(qemu) has not got restart" in done.output
+
+
+def test_memory_and_modes(project: Project) -> None:
+    """What one test does to the system, the next one does not see."""
+    project.write(
+        "test_memory.py",
+        """
+        import pytest
+
+        BEGAN = []
+
+        @pytest.mark.parametrize("again", [1, 2])
+        def test_all(again, khs_system, partition, console):
+            BEGAN.append(khs_system.time_ns)
+            assert BEGAN[0] == BEGAN[-1]
+            driver = partition("driver")
+            address, size = driver.symbol("khs_start")
+            before = driver.read_int("khs_start")
+            driver.write_int("khs_start", 0x12345678, size)
+            assert driver.read(address, 4) == bytes.fromhex("78563412") != before.to_bytes(4, "little")
+            with pytest.raises(Exception, match="nobody may write at 0x40000000"):
+                driver.write(0x40000000, b"x")
+            with pytest.raises(Exception, match="nothing is mapped at"):
+                driver.read(0x10, 4)
+            with pytest.raises(Exception, match="no symbol nowhere"):
+                driver.read("nowhere")
+            other = partition("bystander")
+            other.stop()
+            assert (other.mode, other.counters.restarts) == ("idle", 0)
+            said = console("bystander").text
+            khs_system.run_for("50ms")
+            assert console("bystander").text == said
+            other.restart()
+            khs_system.run_until(lambda: other.mode == "normal", timeout="50ms")
+            assert other.counters.restarts == 1
+            assert "period 0" in console("bystander").expect("period 0.*")[0]
+
+        def test_snapshot(khs_system, console):
+            port = console("driver.uart3")
+            port.expect("ready")
+            khs_system.run_for("5ms")
+            here, at = khs_system.snapshot(), khs_system.time_ns
+            port.send("abc")
+            port.expect("ABC")
+            khs_system.restore(here)
+            assert khs_system.time_ns == at
+            port.send("xyz")
+            port.expect("^\\\\nXYZ")
+            assert port.text == "ready\\nXYZ"
+        """,
+    )
+    done = project.pytest("--khs-system", "uart")
+    assert set(done.outcomes.values()) == {"passed"}, done.output
+
+
+def test_decisions_and_inputs(project: Project) -> None:
+    """Of this test alone; a policy of its own for another one."""
+    project.write(
+        "test_gateway.py",
+        """
+        import pytest
+
+        @pytest.mark.khs_vtimeout("3s")
+        def test_setpoint(khs_system, console, audit):
+            khs_system.inject("uplink", "SET temp=350\\n")
+            console("logger").expect("setpoint 350 instead of 400", timeout="200ms")
+            (asked,) = audit.granted(src="gateway", dst="controller", kind="request")
+            assert asked.method == "Set" and list(asked.message.values()) == [350]
+            assert asked.rule.startswith("security.psl:")
+            assert not audit.denied()
+            khs_system.run_until(lambda: audit.granted(method="Note"), timeout="1s")
+
+        def test_only_its_own(khs_system, audit):
+            assert len(audit) == 0
+            assert khs_system.time < 1
+
+        @pytest.mark.khs_policy("quiet.psl")
+        def test_other_policy(khs_system, audit):
+            khs_system.run_for("100ms")
+            refused = audit.denied(src="sensor", method="telemetry.Report")
+            assert refused and "no rule matches" in refused[0].why
+            assert not audit.granted(method="Report")
+
+        @pytest.mark.khs_requires("can")
+        def test_can(khs_system):
+            raise AssertionError("never runs")
+
+        @pytest.mark.khs_requires("cnn")
+        def test_unknown(khs_system):
+            raise AssertionError("never runs")
+        """,
+    )
+    policy = (ROOT / "images" / "iot-gateway" / "security.psl").read_text()
+    rule = "request src=gateway.Sensor, interface=gateway.ITelemetry, method=Report {\n    grant ()\n}\n"
+    assert rule in policy
+    (project.folder / "quiet.psl").write_text(policy.replace(rule, ""))
+    done = project.pytest("--khs-system", "iot-gateway")
+    assert done.outcomes == {
+        "test_setpoint": "passed",
+        "test_only_its_own": "passed",
+        "test_other_policy": "passed",
+        "test_can": "skipped",
+        "test_unknown": "error",
+    }, done.output
+    assert "nothing is called cnn" in done.output
+
+
+def test_time_is_over(project: Project) -> None:
+    project.write(
+        "test_time.py",
+        """
+        import pytest
+
+        @pytest.mark.khs_vtimeout("100ms")
+        def test_expect(console):
+            console("driver.uart3").expect("never")
+
+        @pytest.mark.khs_vtimeout("100ms")
+        def test_run(khs_system):
+            khs_system.run_for("90ms")
+            khs_system.run_for("20ms")
+
+        def test_partly(console, khs_system):
+            began = khs_system.time_ns
+            with pytest.raises(AssertionError, match="did not come within 12.5 ms; unread is 'ready"):
+                console("driver.uart3").expect("never", timeout="12.5ms")
+            assert khs_system.time_ns - began == 12_500_000
+            console("driver.uart3").expect_nothing("never", during="10ms")
+            with pytest.raises(AssertionError, match="'ready' came"):
+                console("driver.uart3").expect_nothing("ready", during="10ms")
+
+        def test_names(console, partition, khs_system):
+            with pytest.raises(Exception, match="did you mean driver.uart3"):
+                console("driver.uart2")
+            with pytest.raises(Exception, match="did you mean driver?"):
+                partition("drivers")
+            with pytest.raises(Exception, match="has no input"):
+                console("bystander").send("x")
+            with pytest.raises(Exception, match="no known unit"):
+                khs_system.run_for("5 hours")
+            with pytest.raises(Exception, match="has no input uplink"):
+                khs_system.inject("uplink", "x")
+        """,
+    )
+    done = project.pytest("--khs-system", "uart")
+    assert done.outcomes == {
+        "test_expect": "failure",
+        "test_run": "failure",
+        "test_partly": "passed",
+        "test_names": "passed",
+    }, done.output
+    assert "'never' did not come within 100 ms" in done.output
+    assert "the test's virtual time, 100 ms, is over" in done.output
+
+
+def test_configuration_and_other_systems(project: Project) -> None:
+    (project.folder / "pytest.ini").write_text(
+        "[pytest]\nkhs_system = system\nkhs_board = q35\nkhs_vtimeout = 200ms\nkhs_boot = 0ms\n"
+    )
+    shutil.copytree(ROOT / "images" / "uart", project.folder / "system")
+    project.write(
+        "test_ini.py",
+        """
+        import pytest
+
+        def test_ini(khs_system):
+            assert str(khs_system) == "uart on q35 (unicorn)"
+            assert khs_system.time_ns == 0
+            assert khs_system.vtimeout_ns == 200_000_000
+
+        @pytest.mark.khs_system("iot-gateway")
+        def test_marker(khs_system):
+            assert str(khs_system) == "iot-gateway on q35 (unicorn)"
+
+        @pytest.mark.parametrize("khs_system", ["iot-gateway", "uart"], indirect=True)
+        def test_parameter(khs_system):
+            assert str(khs_system).startswith(("iot-gateway on", "uart on"))
+        """,
+    )
+    done = project.pytest()
+    assert len(done.outcomes) == 4
+    assert set(done.outcomes.values()) == {"passed"}, done.output
+
+
+def test_no_system_no_test(project: Project) -> None:
+    project.write("test_none.py", "def test_it(khs_system): ...")
+    assert project.pytest().outcomes == {"test_it": "skipped"}
+    done = project.pytest("--khs-system", "uarts")
+    assert done.outcomes == {"test_it": "error"}
+    assert "did you mean 'uart'?" in done.output
+
+
+def test_plants(project: Project) -> None:
+    project.write(
+        "vessel.py",
+        """
+        from khs.hil import Plant
+
+        class Vessel(Plant):
+            def __init__(self):
+                self.heat, self.gain = 0.0, 0.5
+
+            def step(self, dt):
+                self.heat += self.gain * dt
+        """,
+    )
+    project.write(
+        "bench.toml",
+        """
+        format = 1
+        [bench]
+        system = "iot-gateway"
+        [plant.vessel]
+        python = "vessel.py"
+        [plant.vessel.outputs]
+        heat = { region = "plant", offset = 0, type = "u32", scale = 0.001 }
+        """,
+    )
+    project.write(
+        "test_plant.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("again", [1, 2])
+        def test_heats(again, khs_system, plant):
+            vessel = plant("vessel")
+            steps = vessel.steps
+            khs_system.run_for("200ms")
+            assert vessel.steps == steps + 10
+            assert vessel["heat"] == pytest.approx(0.5 * 0.02 * vessel.steps)
+            vessel["heat"] = 0.9
+            khs_system.run_for("20ms")
+            assert vessel["heat"] == pytest.approx(0.91)
+            with pytest.raises(Exception, match="no variable cold"):
+                vessel["cold"]
+
+        def test_fails(khs_system, plant):
+            khs_system.run_for("200ms")
+            plant("vessel")["heat"] = 0.5
+            khs_system.run_for("200ms")
+            raise AssertionError
+        """,
+    )
+    done = project.pytest("--khs-bench", "bench.toml")
+    assert list(done.outcomes.values()) == ["passed", "passed", "failure"], done.output
+    project.write("test_plant.py", "def test_none(plant): ...")
+    done = project.pytest("--khs-system", "uart")
+    assert done.outcomes == {"test_none": "skipped"}
+    assert "has not got plant" in done.output

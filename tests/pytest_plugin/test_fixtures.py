@@ -106,6 +106,12 @@ def test_memory_and_modes(project: Project) -> None:
             assert other.counters.restarts == 1
             assert "period 0" in console("bystander").expect("period 0.*")[0]
 
+        def test_unplugged(khs_system, console):
+            console("driver.uart3").unplug()
+            khs_system.run_for("10ms")
+            (row,) = khs_system.health()
+            assert (row.partition, row.error, row.action) == ("driver", "device-fault", "log")
+
         def test_snapshot(khs_system, console):
             port = console("driver.uart3")
             port.expect("ready")

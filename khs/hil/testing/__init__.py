@@ -16,10 +16,10 @@ from khs.hil.testing.console import Console
 from khs.hil.testing.errors import ExpiredError, UnsupportedError
 from khs.hil.testing.partition import Partition
 from khs.hil.testing.plant import PlantUnderTest
-from khs.hil.testing.rig import HypercallLine, Rig
+from khs.hil.testing.rig import HealthLine, HypercallLine, Rig
 from khs.hil.testing.spec import Spec, opened
 
 __all__ = [
-    "Audit", "Console", "Decision", "ExpiredError", "HypercallLine", "Partition", "PlantUnderTest",
-    "Rig", "Spec", "UnsupportedError", "opened",
+    "Audit", "Console", "Decision", "ExpiredError", "HealthLine", "HypercallLine", "Partition",
+    "PlantUnderTest", "Rig", "Spec", "UnsupportedError", "opened",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from khs.engine.device import Fault
 from khs.errors import KhsError
 from khs.hil.testing.duration import Time, ns
 from khs.hil.testing.errors import ExpiredError
@@ -31,6 +32,7 @@ class Wire:
     def __init__(self) -> None:
         self.data, self.read = bytearray(), 0
         self._sent = bytearray()
+        self._fault: Fault | None = None
 
     def take(self) -> bytes:
         data = bytes(self._sent)
@@ -40,8 +42,16 @@ class Wire:
     def put(self, data: bytes) -> None:
         self.data += data
 
+    def fault(self) -> Fault | None:
+        fault, self._fault = self._fault, None
+        return fault
+
     def send(self, data: bytes) -> None:
         self._sent += data
+
+    def unplug(self) -> None:
+        """The line is gone."""
+        self._fault = Fault.LINE_LOST
 
     @property
     def is_sending(self) -> bool:
@@ -54,6 +64,7 @@ class Wire:
     def restore(self, saved: tuple[int, int, bytes]) -> None:
         size, self.read, sent = saved
         del self.data[size:]
+        self._fault = None
         self._sent[:] = sent
 
     @property
@@ -115,16 +126,24 @@ class Console:
     def send(self, data: bytes | str) -> None:
         """To the port; its device takes it as soon as the system runs. KhsError for a partition's
         console, which nobody can write to."""
+        self._check()
+        self._wire.send(data.encode() if isinstance(data, str) else data)
+
+    def unplug(self) -> None:
+        """The line of the port is gone: the health monitor is told of a device fault."""
+        self._check()
+        self._wire.unplug()
+
+    def sendline(self, line: str = "") -> None:
+        """With a line end."""
+        self.send(line + "\n")
+
+    def _check(self) -> None:
         if not self._port:
             raise KhsError(
                 f"{self.name} is a partition's console, which has no input\n"
                 '  help: a serial port: console("PARTITION.DEVICE")'
             )
-        self._wire.send(data.encode() if isinstance(data, str) else data)
-
-    def sendline(self, line: str = "") -> None:
-        """With a line end."""
-        self.send(line + "\n")
 
     def _why(self, error: ExpiredError) -> str:
         rest = self.unread

@@ -15,19 +15,20 @@ from khs.errors import KhsError
 from khs.hil.testing.audit import Audit
 from khs.hil.testing.console import Console, Wire
 from khs.hil.testing.partition import Partition
-from khs.hil.testing.rig import HypercallLine, Rig
+from khs.hil.testing.rig import HealthLine, HypercallLine, Rig
 from khs.hil.testing.spec import Spec
 from khs.record import versions
 from khs.runs import Plan
 from khs.trace import Names, Writer, decode, text
 from khs.trace.events import Console as Written
-from khs.trace.events import Event, Hypercall, Verdict
+from khs.trace.events import Event, Health, Hypercall, Verdict
 from khs.trace.kinds import EventType
 from khs.trace.verdicts import Verdicts
 
 _SIZE_KIND = struct.Struct("<8xI12xH")
 _CONSOLE = int(EventType.CONSOLE)
 _KINDS = {int(EventType.HYPERCALL), int(EventType.VERDICT)}
+_HEALTH = frozenset({int(EventType.HEALTH)})
 _POLICY = frozenset({int(EventType.POLICY)})
 _UARTS = ("imx-uart", "16550")
 #: Kinds of devices by what they are good for, see FEATURES.
@@ -122,6 +123,20 @@ class EventRig(Rig):
         for record in self._log.read(0, _POLICY):
             names.observe(decode(record))
         return list(_lines(reversed(found), names))[-last:] if last > 0 else []
+
+    def health(self) -> list[HealthLine]:
+        names = self.names()
+        rows = [event for _, event in self.events(_HEALTH) if isinstance(event, Health)]
+        return [
+            HealthLine(
+                row.tick * 1_000_000_000 // self._hz,
+                names.partition(row.partition),
+                row.error.word,
+                row.action.word,
+                text.health(row),
+            )
+            for row in rows
+        ]
 
     # ------------------------------------------------------------ what is in it
 

@@ -30,7 +30,7 @@ FEATURES = {
     "snapshot": "going back to a point of the run",
     "reverse": "debugging backwards",
     "replay": "a recording that runs again bit for bit",
-    "events": "hypercalls and the policy's decisions",
+    "events": "hypercalls, health and the policy's decisions",
     "inputs": "messages of the test to inputs of partitions",
     "uart": "a serial port of a partition",
     "can": "a CAN controller of a partition",
@@ -56,6 +56,17 @@ class HypercallLine:
         return "\n".join(
             [head + self.text, *(f"{'':>16}  {'':<12}    {row}" for row in self.verdicts)]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLine:
+    """What the health monitor saw and did, by its words in system.toml."""
+
+    time_ns: int
+    partition: str
+    error: str
+    action: str
+    text: str
 
 
 class Rig(ABC):
@@ -170,6 +181,10 @@ class Rig(ABC):
 
     def hypercalls(self, last: int = 16) -> list[HypercallLine]:
         """The last hypercalls of all partitions, in the order of time."""
+        raise self._lacking("events")
+
+    def health(self) -> list[HealthLine]:
+        """What the health monitor saw in this test, in the order of time."""
         raise self._lacking("events")
 
     def view(self, partition: int) -> View:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,10 @@ PROFILES = {
 }
 
 
+#: Devices that a board has if somebody owns them, by kind.
+CARDS = {"ib700": ("-device", "ib700")}
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """One board to emulate, as an archive's manifest describes it."""
@@ -158,11 +162,18 @@ class Board:
         return found
 
     def command(
-        self, qemu: str, firmware: Path, image: Path, memory: str, clock: Sequence[str] = ICOUNT
+        self,
+        qemu: str,
+        firmware: Path,
+        image: Path,
+        memory: str,
+        clock: Sequence[str] = ICOUNT,
+        kinds: Iterable[str] = (),
     ) -> list[str]:
         """QEMU's arguments but for the channels. `memory`: path of what the board's memory is;
-        `clock`: what drives its processor."""
+        `clock`: what drives its processor; `kinds` of devices that partitions own."""
         profile = self.profile
+        cards = [word for kind in kinds if kind in CARDS for word in CARDS[kind]]
         return [
             qemu,
             *("-M", f"{self.machine},memory-backend=ram", "-cpu", self.cpu),
@@ -171,6 +182,7 @@ class Board:
             f"memory-backend-file,id=ram,size={self.ram_size},mem-path={memory},share=on",
             *("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
             *profile.arguments,
+            *cards,
             *clock,
             *("-kernel", str(firmware)),
             "-device",

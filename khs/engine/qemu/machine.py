@@ -216,7 +216,8 @@ class Machine:
     def _process(self, files: Sequence[Path], memory: Memory) -> Process:
         control = self._control
         clock = control.clock if self._is_counted else ("-accel", self._accel)
-        command = self.board.command(self._qemu, files[0], files[1], memory.path, clock)
+        kinds = [str(device["kind"]) for device in self._devices]
+        command = self.board.command(self._qemu, *files, memory.path, clock, kinds)
         return Process(
             [*command, *control.arguments],
             lines=2 + len(self._serial),

@@ -61,7 +61,7 @@ class Profile:
 #: qboot comes with QEMU and starts a kernel in a tenth of the usual firmware's instructions.
 _PC = (
     *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
-    *("-bios", "qboot.rom", "-vga", "none", "-no-reboot"),
+    *("-bios", "qboot.rom", "-vga", "none"),
 )
 _PORTS = (
     ("uart1", "uart2", "uart3", "uart4"),
@@ -180,7 +180,7 @@ class Board:
             *("-m", str(self.ram_size // 2**20)),
             "-object",
             f"memory-backend-file,id=ram,size={self.ram_size},mem-path={memory},share=on",
-            *("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"),
+            *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none"),
             *profile.arguments,
             *cards,
             *clock,

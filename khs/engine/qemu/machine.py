@@ -307,6 +307,12 @@ class Machine:
     async def _death(self, process: Process, status: int, run: _Run) -> EngineError:
         if status == self.board.profile.exit_status(REFUSED):
             return EngineError(f"the board does not run {self._system}: {self._refusal(run)}")
+        if process.watchdog_expired:
+            return EngineError(
+                f"a watchdog expired in frame {run.report.frames} and has reset the board\n"
+                "  help: a partition that owns one serves it; --engine unicorn tells the owner's "
+                "health monitor instead"
+            )
         when = f"after frame {run.report.frames}, before the system did"
         return await process.failure(f"ended {when} ({status_words(status)})")
 

@@ -205,8 +205,16 @@ class Process:
     @property
     def shutdown_reason(self) -> str:
         """Why the board went off, in QEMU's words: "guest-shutdown"; empty if it did not say."""
-        told = [event for event in self._qmp.events.history if event["event"] == "SHUTDOWN"]
+        told = self._told("SHUTDOWN")
         return str(told[-1]["data"]["reason"]) if told else ""
+
+    @property
+    def watchdog_expired(self) -> bool:
+        """Whether a watchdog of the board has reset it."""
+        return bool(self._told("WATCHDOG"))
+
+    def _told(self, event: str) -> list[Any]:
+        return [told for told in self._qmp.events.history if told["event"] == event]
 
     async def wait(self) -> int:
         """QEMU's exit status, once it ends by itself; EngineError if it does not."""

@@ -40,6 +40,7 @@ static void clear(khs_device *d, uint16_t cause)
 static void expire(khs_device *d, uint16_t cause)
 {
     clear(d, cause);
+    khs_device_fault(d, KHS_HOST_WATCHDOG);
 }
 
 static void advance(khs_device *d)
@@ -137,7 +138,7 @@ static void imx_write(khs_device *d, uint32_t offset, uint32_t size, uint32_t va
 
 static void imx_reset(khs_device *d) { clear(d, CAUSE_POWER); }
 
-const khs_model khs_model_imx_wdog = {.widest = 2, .reset = imx_reset, .read = imx_read, .write = imx_write, .advance = advance, .input = input};
+const khs_model khs_model_imx_wdog = {.widest = 2, .reset = imx_reset, .read = imx_read, .write = imx_write, .advance = advance, .input = input, .is_prompt = true};
 
 /* ------------------------------------------------------------ iB700 */
 
@@ -162,4 +163,4 @@ static void ib700_write(khs_device *d, uint32_t offset, uint32_t size, uint32_t 
 
 static void ib700_reset(khs_device *d) { clear(d, 0); }
 
-const khs_model khs_model_ib700 = {.widest = 1, .reset = ib700_reset, .read = ib700_read, .write = ib700_write, .advance = advance, .input = input};
+const khs_model khs_model_ib700 = {.widest = 1, .reset = ib700_reset, .read = ib700_read, .write = ib700_write, .advance = advance, .input = input, .is_prompt = true};

@@ -14,8 +14,11 @@ from khs.engine.lines import Line
 from khs.errors import KhsError
 from khs.hil import models
 from khs.hil.bench import Bench
+from khs.hil.served import place
 
 _LOOK_S = 0.005
+#: Kinds of devices that are serial ports.
+UARTS = ("imx-uart", "16550")
 PACES = ("fast", "real")
 
 
@@ -23,13 +26,14 @@ PACES = ("fast", "real")
 class Attached:
     """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python.
     `pace`: "fast" or "real", None for what suits; `most_slip_ns`: a frame that is later fails the
-    run; `bench`: plants."""
+    run; `bench`: plants; `serve`: a name under which others come to the other serial ports."""
 
     serial: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     pace: str | None = None
     most_slip_ns: int | None = None
     bench: Bench | None = None
+    serve: str | None = None
 
     @property
     def plants(self) -> bool:
@@ -39,7 +43,18 @@ class Attached:
     @property
     def live(self) -> bool:
         """Whether bytes may come in that nobody knows of before."""
-        return any(not url.startswith("file:") for url in self.serial.values())
+        lines = any(not url.startswith("file:") for url in self.serial.values())
+        return lines or self.serve is not None
+
+    def ports(self, manifest: Mapping[str, Any]) -> list[str]:
+        """Those that are served, PARTITION.DEVICE: UARTs and models in Python without a line."""
+        names = manifest["names"]["partitions"]
+        told = {
+            f"{names[about['partition']]}.{about['name']}": about["kind"]
+            for about in manifest.get("devices", ())
+        }
+        able = {name for name, kind in told.items() if kind in UARTS} | set(self.models)
+        return [name for name in told if name in able and name not in self.serial]
 
     def load(self) -> dict[str, Device]:
         """Makes the models. KhsError."""
@@ -53,6 +68,7 @@ def attached(
     pace: str | None = None,
     max_slip: str | None = None,
     bench: Bench | None = None,
+    serve: str | None = None,
 ) -> Attached:
     """From the options --serial, --device, --pace and --max-slip, and what a bench says beside
     them. KhsError for what is none."""
@@ -61,6 +77,7 @@ def attached(
         models.pairs("--device", "PARTITION.DEVICE=FILE[:CLASS]", devices),
         _pace("--pace", pace),
         None if max_slip is None else _slip(max_slip),
+        serve=serve,
     )
     return made if bench is None else _with_bench(made, bench)
 
@@ -76,6 +93,7 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
         given.pace or _pace(bench.place(("bench", "pace")), document.bench.pace),
         given.most_slip_ns or (None if slip is None else slip.value),
         bench,
+        given.serve,
     )
 
 
@@ -99,12 +117,25 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
             _check_name(manifest, option, name)
         if isolate and names:
             raise KhsError(f"{option} is not for --isolate: isolated guests have no way out")
+    if attached.serve is not None:
+        _check_serve(manifest, attached, isolate)
     for what, asked in (("plants", attached.plants), ("--pace", attached.pace is not None)):
         if asked and (isolate or engine == "qemu"):
             where = "--isolate" if isolate else "QEMU"
             raise KhsError(f"{what}: not for {where}\n  help: the unicorn engine in this process")
     if engine == "qemu" and attached.models:
         raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
+
+
+def _check_serve(manifest: Mapping[str, Any], attached: Attached, isolate: bool) -> None:
+    if isolate:
+        raise KhsError("--serve is not for --isolate: isolated guests have no way out")
+    place(attached.serve or "")
+    if not attached.ports(manifest):
+        raise KhsError(
+            f"--serve {attached.serve}: no partition has a serial port without a line\n"
+            "  help: devices = [...] of a partition gives it one of the board"
+        )
 
 
 def _check_name(manifest: Mapping[str, Any], option: str, name: str) -> None:

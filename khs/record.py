@@ -1,7 +1,8 @@
 """Recordings: `khs run --record DIR` keeps what a run depends on, `khs replay` runs it again.
 
     run.json         frames, seed, policies from outside, models in Python, versions, the hash of
-                     every other file, and what the run came to: hashes of its trace, null if it did not get that far
+                     every other file, and what the run came to: hashes of its trace, null if it
+                     did not get that far
     system.khs       the archive that ran
     inputs.json      tick, number of the input, offset and size of each, bytes in inputs.bin
     changes.json     what a debugger wrote, see khs/debug/changes.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.hil.around import Around
 from khs.hil.serial import opened
+from khs.hil.served import served
 from khs.image import Archive
 from khs.image.configbin import POLICY_STATE_MAX
 from khs.image.outline import outline
@@ -254,7 +255,7 @@ def run(
             summary.on_console = shown.add
         recording = recorder(plan)
         around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest))
-        lines = stack.enter_context(opened(plan.attached.serial, say, out))
+        lines = stack.enter_context(_lines(plan, say, out))
         machine = stack.enter_context(_with(plan, console, lines, around))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
@@ -287,6 +288,19 @@ def run(
         around.plants(),
         around.slip(),
     )
+
+
+@contextmanager
+def _lines(
+    plan: Plan, say: Callable[[str], object], out: BinaryIO | None
+) -> Iterator[dict[str, Line]]:
+    """All lines of the plan, closed afterwards."""
+    with ExitStack() as stack:
+        lines = stack.enter_context(opened(plan.attached.serial, say, out))
+        if plan.attached.serve is not None:
+            ports = plan.attached.ports(plan.archive.manifest)
+            lines |= stack.enter_context(served(plan.attached.serve, ports, say))
+        yield lines
 
 
 def recorder(plan: Plan, live: bool = False) -> Recorder | None:

@@ -69,6 +69,10 @@ DeviceModels: TypeAlias = Annotated[
         metavar="PARTITION.DEVICE=FILE", help="A model of the device in Python; repeatable."
     ),
 ]
+Serve: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Others come to its serial ports: khs://NAME/PARTITION/DEVICE."),
+]
 BenchFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A bench.toml: plants, and what devices are joined to."),
@@ -112,6 +116,7 @@ def run(
     accel: Accel = None,
     serial: Serial = None,
     device: DeviceModels = None,
+    serve: Serve = None,
     bench: BenchFile = None,
     pace: PaceName = None,
     max_slip: MaxSlip = None,
@@ -138,11 +143,12 @@ def run(
     from khs.hil import bench as benches
 
     joined = None if bench is None else benches.read(bench)
-    outside = attached(serial or [], device or [], pace=pace, max_slip=max_slip, bench=joined)
+    outside = attached(serial or [], device or [], pace=pace, max_slip=max_slip, bench=joined,
+                       serve=serve)  # fmt: skip
     planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
     planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
     what = What(_system(system, joined), board, overlays, policy_at)
-    plain = console or bool(outside.serial)  # others write to the terminal meanwhile
+    plain = console or outside.live or bool(outside.serial)  # others write to the terminal, too
     with Reporter(quiet=as_json, live=not plain) as reporter:
         plan = _planned(what, partial(planned, attached=outside), reporter)
         if gdb is not None:
@@ -207,7 +213,7 @@ def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     from khs.image.open import find_system
 
     attached = plan.attached
-    if attached.serial or attached.plants or attached.pace == "real":
+    if attached.live or attached.serial or attached.plants or attached.pace == "real":
         raise KhsError(
             "--gdb goes back in time, and what is outside cannot: no lines, plants, pace\n"
             "  help: record the run with --record, and debug the recording"

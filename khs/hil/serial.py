@@ -225,10 +225,13 @@ class _Port:
 def _open_port(name: str, url: str) -> _Wire:
     try:
         import serial
+
+        from khs.hil import handlers
     except ImportError as error:
         raise KhsError(
             f"--serial {name}={url}: pyserial is missing\n  help: pip install 'khs[hil]'"
         ) from error
+    assert handlers  # khs://, too
     try:
         port = serial.serial_for_url(url, baudrate=_BAUD, timeout=_LOOK_S, write_timeout=None)
     except (serial.SerialException, ValueError, OSError) as error:

@@ -102,7 +102,12 @@ class KhsDriver(_Port, PowerProtocol):
         return 0 if self.rig is None else self.rig.time_ns
 
     def on_deactivate(self) -> None:
-        self.off()
+        self._switch_off()
+
+    def _switch_off(self) -> None:
+        rig, self.rig = self.rig, None
+        if rig is not None:
+            rig.close()
 
     @Driver.check_active
     @step()
@@ -117,9 +122,8 @@ class KhsDriver(_Port, PowerProtocol):
     @Driver.check_active
     @step()
     def off(self) -> None:
-        rig, self.rig = self.rig, None
-        if rig is not None:
-            rig.close()
+        """Nothing is left of it."""
+        self._switch_off()
 
     @Driver.check_active
     @step()

@@ -97,4 +97,4 @@ class OnTarget(Rig):
         self._on_at = time.monotonic()
 
     def close(self) -> None:
-        self._power.off()
+        """The target is labgrid's, and a board stays as the last test left it."""

@@ -14,6 +14,7 @@ from khs.bench.figures import Figure
 from khs.engine import unicorn
 from khs.engine.device import Device
 from khs.engine.inputs import Inputs
+from khs.hil.testing import Spec, opened
 from khs.image import Archive, open_system
 from khs.resources import shipped
 
@@ -92,7 +93,8 @@ def _in_python(board: str) -> float:
 
 
 def figures() -> Iterator[Figure]:
-    """Accesses of the shipped drivers, which ask their UART whether it has room, and an echo."""
+    """Accesses of the shipped drivers, which ask their UART whether it has room, an echo, and
+    what tests begin with."""
     for arch, board in BOARDS.items():
         row: dict[str, Any] = {"section": "hil", "arch": arch, "unit": "ns"}
         name = "access in C, with the loop around it"
@@ -103,6 +105,22 @@ def figures() -> Iterator[Figure]:
             beside = _in_python(board)
         yield Figure.at_most(1000, **row, name="the same, another thread busy", value=beside)
         yield _echo(board, arch)
+        yield _restore(board, arch)
+
+
+def _restore(board: str, arch: str) -> Figure:
+    """What the pytest plugin does to a system between two tests that ran it for 200 ms."""
+    seconds = []
+    with opened(Spec("iot-gateway", board=board)) as rig:
+        for _ in range(2 * TRIES):
+            rig.begin(10**9)
+            rig.run_for("200ms")
+            began = time.perf_counter()
+            rig.reset()
+            seconds.append(time.perf_counter() - began)
+    name = "restore before a test"
+    row: dict[str, Any] = {"section": "hil", "arch": arch, "unit": "ms"}
+    return Figure.at_most(5, **row, name=name, value=min(seconds) * 1e3)
 
 
 def _echo(board: str, arch: str) -> Figure:

@@ -121,6 +121,14 @@ BOARDS = {
 }
 
 
+def test_pytest_finds_its_plugin(place: Place, wheel: Path) -> None:
+    pip(place.folder / "venv/bin/python", f"khs[pytest] @ {wheel.as_uri()}")
+    test = "def test_it(console):\n    console('driver.uart3').expect('ready')\n"
+    (place.folder / "test_it.py").write_text(test)
+    done = place.run("pytest", "--strict-markers", "-W", "error", "--khs-system", "uart")
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def need_emulator(board: str) -> None:
     if shutil.which(BOARDS[board]) is None:
         pytest.skip(f"{BOARDS[board]} is not installed")

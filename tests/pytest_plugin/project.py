@@ -22,6 +22,12 @@ def environment() -> dict[str, str]:
     return {**kept, **alone, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
+def documented(language: str) -> str:
+    """The first such block of docs/hil-pytest.md."""
+    page = (ROOT / "docs" / "hil-pytest.md").read_text()
+    return page.partition(f"```{language}\n")[2].partition("```")[0]
+
+
 @dataclass(frozen=True)
 class Done:
     """`outcomes` and `properties` by test, from the JUnit file."""

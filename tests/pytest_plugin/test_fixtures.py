@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.pytest_plugin.project import ROOT, Project
+from tests.pytest_plugin.project import ROOT, Project, documented
 
 EMULATORS = {"sabrelite": "qemu-system-arm", "pc": "qemu-system-i386", "q35": "qemu-system-x86_64"}
 #: The same on every engine.
@@ -324,3 +324,13 @@ def test_plants(project: Project) -> None:
     done = project.pytest("--khs-system", "uart")
     assert done.outcomes == {"test_none": "skipped"}
     assert "has not got plant" in done.output
+
+
+def test_as_documented(project: Project) -> None:
+    """Ten lines, and the command below them."""
+    example = documented("python")
+    assert len(example.splitlines()) == 10
+    project.write("test_gateway.py", example)
+    done = project.pytest("--khs-system", "iot-gateway")
+    wanted = {"test_setpoint": "passed", "test_actuator_comes_back": "passed"}
+    assert done.outcomes == wanted, done.output

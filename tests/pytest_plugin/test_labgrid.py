@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pytest_plugin.project import ROOT, Project
+from tests.pytest_plugin.project import ROOT, Project, documented
 
 pytestmark = pytest.mark.xdist_group("labgrid")  # one makes the environment
 
@@ -108,7 +108,7 @@ SAME = """
 
 
 def test_a_driver_in_an_environment(project: Project, python: str) -> None:
-    environment(project, "{system: uart, board: q35}", PORTS)
+    project.write("env.yaml", documented("yaml"))
     project.write("test_power.py", POWER)
     project.write("test_same.py", SAME)
     done = project.pytest(*OPTIONS, "--khs-engine", "labgrid", python=python)

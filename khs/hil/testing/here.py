@@ -238,6 +238,7 @@ class Here(EventRig):
             trace=folder / TRACE,
             source=self.plan.source,
             live=True,
+            models=self.plan.attached.models,
         )
         recorder.end(result, self._machine.inputs, self._changes)
         self.write_trace(folder / TRACE)

@@ -30,8 +30,8 @@ SPARE = 0x5000_0C00  # the rest of that region
 PROTECTION = 0x5000_2000  # [region.protection], which the engineering partition has no right to
 
 # Hypercall numbers, and the partition's ports in the order of system.toml; the safety partition.
-RESTART, CALL, PORT_SEND, INPUT_RECEIVE = 6, 13, 18, 21
-SETPOINT, CONFIRM, SESSION = 0, 2, 3
+RESTART, STOP, CALL, PORT_SEND, INPUT_RECEIVE = 6, 10, 13, 18, 21
+SETPOINT, CONFIRM = 0, 2
 SAFETY = 1
 PATIENCE_US = 100_000
 
@@ -96,13 +96,12 @@ def sequence(functions: dict[str, int]) -> bytes:
 
 
 def forgery(functions: dict[str, int]) -> bytes:
-    """Says what only safety may say, then wants safety gone."""
+    """Says what only safety may say, then wants safety gone, and everybody."""
     message = Message(functions, 3)
     settled = message.place(struct.pack("<IHHII", 0, 0, 0, 1, 14000))
     message.hypercall(PORT_SEND, CONFIRM, settled, 16)
-    opened = message.place(struct.pack("<IHHI4x", 0, 1, 0, 2))
-    message.hypercall(PORT_SEND, SESSION, opened, 16)
     message.hypercall(RESTART, SAFETY, 0)
+    message.hypercall(STOP)
     return message.encode()
 
 

@@ -10,23 +10,21 @@ from khs import runs
 from khs.attached import attached
 from khs.hil import bench
 from tests.guests.systems import built
-from tests.plc.benches import FOLDER, module
+from tests.plc.benches import ATTACK, FOLDER, PERMISSIVE, module, play
 
 
-def test_the_fmu_makes_the_same_run(tmp_path: Path) -> None:
+def test_the_attack_breaks_the_fmu_as_it_does_the_class(tmp_path: Path) -> None:
+    """Every value that the system is given is the same: the traces are."""
     pytest.importorskip("pythonfmu")
     pytest.importorskip("fmpy")
     module("plc_build", FOLDER / "plant/build.py").build(tmp_path / "plant")
     (tmp_path / "bench.toml").write_bytes((FOLDER / "bench-fmu.toml").read_bytes())
-    archive = built("plc", "sabrelite")
-    made = []
-    for place in (tmp_path, FOLDER):
-        around = attached(bench=bench.read(place / "bench.toml"))
-        made.append(runs.run(runs.plan(archive, frames=500, attached=around)))
-    fmu, python = made
-    assert fmu.result.trace_sha256 == python.result.trace_sha256
-    assert fmu.plants == python.plants
-    assert fmu.result.trace_sha256 != runs.run(runs.plan(archive, frames=500)).result.trace_sha256
+    archive = built("plc", "sabrelite", (ATTACK, PERMISSIVE))
+    around = attached(bench=bench.read(tmp_path / "bench.toml"))
+    fmu = runs.run(runs.plan(archive, frames=1500, seed=1, attached=around))
+    plain = play(archive=archive, frames=1500)
+    assert plain.broken
+    assert fmu.result.trace_sha256 == plain.run.result.trace_sha256
 
 
 def test_both_benches_are_wired_alike() -> None:

@@ -18,6 +18,7 @@ from tests.guests.systems import built
 from tests.plc.benches import (
     ATTACK,
     BOARDS,
+    CALL,
     CAMPAIGN,
     CLEARANCE,
     CRITICAL,
@@ -31,7 +32,6 @@ from tests.plc.benches import (
     play,
 )
 
-CALL = 13
 #: All of the attack; the part of it that breaks the machine.
 WHOLE, PART = 3000, 1600
 
@@ -100,11 +100,7 @@ def test_the_manifest_names_what_make_attack_relies_on() -> None:
     maker = module("plc_make_attack", FOLDER / "make_attack.py")
     names = built("plc", "sabrelite", (ATTACK,)).names
     ports = names["ports"][names["partitions"].index("engineering")]
-    assert [ports[n] for n in (maker.SETPOINT, maker.CONFIRM, maker.SESSION)] == [
-        "setpoint",
-        "confirm",
-        "session",
-    ]
+    assert [ports[n] for n in (maker.SETPOINT, maker.CONFIRM)] == ["setpoint", "confirm"]
     assert names["partitions"][maker.SAFETY] == "safety"
     own = [name for name in names["regions"] if "/" not in name]
     assert own == ["download", "drive", "protection"]
@@ -185,14 +181,14 @@ def test_with_the_key_forgotten_it_stops_the_drive_once_and_no_more() -> None:
 
 
 def test_the_rest_of_the_attack_gets_nowhere() -> None:
-    """Forged words of safety, an end to safety, its sensor overwritten."""
+    """Forged words of safety, an end to safety and to all, its sensor overwritten."""
     played = attacked("sabrelite")
     refused = [
         (call.number, code(call.code))
         for call in played.run.of(events.Hypercall, "engineering")
         if call.code is not None and code(call.code) == "INVALID_CONFIG"
     ]
-    assert refused == [(18, "INVALID_CONFIG"), (18, "INVALID_CONFIG"), (6, "INVALID_CONFIG")]
+    assert refused == [(18, "INVALID_CONFIG"), (6, "INVALID_CONFIG"), (10, "INVALID_CONFIG")]
     (fault,) = played.run.of(events.Fault)
     assert fault.fault == FaultKind.WRITE
     assert fault.partition == played.run.partitions.index("engineering")

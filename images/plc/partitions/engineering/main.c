@@ -17,7 +17,14 @@ static const char *name(uint32_t code)
     return code == REFUSED ? "refused" : khs_code_name(code);
 }
 
-/* Earlier confirmations count for nothing. */
+/* What safety confirmed so far is of no interest any more, and would fill the queue. */
+static void forget_confirmations(void)
+{
+    struct plc_ISupervision_Confirm_req m;
+    while (khs_port_receive(confirm_port, &m, sizeof m, 0).code == KHS_CODE_OK)
+        ;
+}
+
 static uint32_t await_confirmation(uint32_t change)
 {
     struct plc_ISupervision_Confirm_req m;
@@ -38,6 +45,7 @@ uint32_t change_speed(uintptr_t speed, uintptr_t ramp, uintptr_t c)
         .header = plc_ISetpoint_Set_req_header, .speed = (uint32_t)speed, .ramp = (uint32_t)ramp
     };
     union plc_ISetpoint_Set_reply reply;
+    forget_confirmations();
     uint32_t code = khs_call(setpoint_port, &m, sizeof m, &reply, sizeof reply, PATIENCE_US).code;
     if (code != KHS_CODE_OK)
         return code;

@@ -177,7 +177,10 @@ void main(void)
     port.rested = khs_port("rested");
     port.state = khs_port("state");
     khs_partition_status(&status);
-    s.passed = status.start_condition != KHS_START_BOOT; /* nobody knows */
+    if (status.start_condition != KHS_START_BOOT) { /* its end was a trip */
+        s.state = TRIPPED;
+        s.passed = true;
+    }
     khs_ready();
     open_session(0);
     for (uint32_t count = 1;; count += 1 + (count == UINT32_MAX)) {

@@ -19,6 +19,7 @@ from khs.config.toml import Source
 from khs.config.units import Duration, UnitError
 from khs.errors import ConfigError, Finding
 from khs.hil.document import BenchDocument, PlantTable, WireTable
+from khs.resources import shipped
 
 FORMAT = 1
 _RULE = Rule("BENCH-001", "error", "A bench names what there is.")
@@ -75,7 +76,7 @@ def step_of(plant: PlantTable) -> str | int:
 
 def read(file: Path) -> Bench:
     """ConfigError with all that is wrong in the file itself."""
-    file = file / "bench.toml" if file.is_dir() else file
+    file = _found(file)
     source = toml.read(file)
     reader = Reader(source, str(file))
     document: BenchDocument = reader.document(BenchDocument)
@@ -86,6 +87,14 @@ def read(file: Path) -> Bench:
     if problems:
         raise ConfigError(problems)
     return bench
+
+
+def _found(named: Path) -> Path:
+    """A file, a folder with a bench.toml, or the name of a shipped system that has one."""
+    if named.is_dir():
+        return named / "bench.toml"
+    ours = shipped("images") / named / "bench.toml"
+    return ours if not named.exists() and len(named.parts) == 1 and ours.is_file() else named
 
 
 _Problem = tuple[Keys, str, str]

@@ -28,6 +28,7 @@ SYSTEMS = [
     ("hostile", ()),
     ("bench", ()),
     ("traffic-light", ()),
+    ("plc", ()),
 ]
 
 

@@ -48,6 +48,7 @@ int khs_device_take(khs_device *d)
 void khs_device_put(khs_device *d, uint8_t byte)
 {
     d->state->sent++;
+    d = d->first;
     if (d->output_size < KHS_OUTPUT_MOST)
         d->output[d->output_size++] = byte;
     if (d->output_size >= KHS_OUTPUT_ENOUGH)
@@ -61,24 +62,64 @@ static uint64_t due(khs_device *d)
     return least(d->state->next, next_input(d));
 }
 
-/* Everything that happens to it up to `tick`, that one included. */
-static void catch_up(khs_device *d, uint64_t tick)
+/* Of the devices on a bus, the one that something happens to first; of several the lowest number. */
+static khs_device *earliest(khs_device *d, uint64_t *at)
+{
+    khs_device *found = d->first;
+    *at = due(found);
+    for (khs_device *m = found->peer; m != d->first; m = m->peer) {
+        uint64_t its = due(m);
+        if (its < *at) {
+            *at = its;
+            found = m;
+        }
+    }
+    return found;
+}
+
+static uint64_t bus_due(khs_device *d)
+{
+    uint64_t at;
+    earliest(d, &at);
+    return at;
+}
+
+/* To all on a bus. What was known late happens late. */
+static void set_now(khs_device *d, uint64_t tick)
+{
+    for (khs_device *m = d->first;; m = m->peer) {
+        if (tick > m->state->now)
+            m->state->now = tick;
+        if (m->peer == d->first)
+            return;
+    }
+}
+
+/* What is next for it. */
+static void happen(khs_device *d, uint64_t at)
 {
     khs_device_state *s = d->state;
-    for (uint64_t at = due(d); at <= tick; at = due(d)) {
-        bool is_input = next_input(d) == at;
-        s->now = at > s->now ? at : s->now;
-        if (is_input) {
-            s->known++;
-            d->model->input(d);
-        } else {
-            s->next = KHS_AT_NO_TIME;
-            d->model->advance(d);
-        }
-        if (s->next <= s->now)
-            s->next = s->now + 1; /* a model wants no time to pass */
+    if (next_input(d) == at) {
+        s->known++;
+        d->model->input(d);
+    } else {
+        s->next = KHS_AT_NO_TIME;
+        d->model->advance(d);
     }
-    s->now = tick;
+    if (s->next <= s->now)
+        s->next = s->now + 1; /* a model wants no time to pass */
+}
+
+/* Everything that happens to it, and to all on its bus, up to `tick`, that one included; in the order
+ * of time, whoever is looked at. */
+static void catch_up(khs_device *d, uint64_t tick)
+{
+    uint64_t at;
+    for (khs_device *m = earliest(d, &at); at <= tick; m = earliest(d, &at)) {
+        set_now(d, at);
+        happen(m, at);
+    }
+    set_now(d, tick);
 }
 
 static bool wants(const khs_device *d)
@@ -105,7 +146,7 @@ uint64_t khs_devices_look(khs_host *host, uint64_t limit)
         bool owns = d->about.partition == partition;
         if (owns || d->model->is_prompt) {
             catch_up(d, now);
-            limit = least(limit, due(d));
+            limit = least(limit, bus_due(d));
         }
         if (owns)
             tell_owner(d);
@@ -167,7 +208,7 @@ static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t 
     uint64_t read = transfer(d, offset, size, value);
     if (d->state->next <= now)
         d->state->next = now + 1;
-    uint64_t again = wants(d) || d->state->faults ? now + 1 : due(d);
+    uint64_t again = wants(d) || d->state->faults ? now + 1 : bus_due(d);
     host->limit = least(host->limit, again);
     khs_access_cut(cpu, uc, behind, again - now - 1);
     host->guard.armed = 1;

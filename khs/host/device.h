@@ -3,6 +3,7 @@
 #ifndef KHS_HOST_DEVICE_H
 #define KHS_HOST_DEVICE_H
 
+#include "can_state.h"
 #include "internal.h"
 #include "models.h"
 
@@ -53,6 +54,7 @@ typedef struct khs_device_state {
         khs_pit pit;
         khs_gpio gpio;
         khs_watchdog watchdog;
+        khs_can can;
     };
 } khs_device_state;
 
@@ -68,7 +70,7 @@ typedef struct khs_model {
 } khs_model;
 
 extern const khs_model khs_model_imx_uart, khs_model_16550, khs_model_outside, khs_model_imx_epit, khs_model_pit,
-    khs_model_imx_gpio, khs_model_imx_wdog, khs_model_ib700;
+    khs_model_imx_gpio, khs_model_imx_wdog, khs_model_ib700, khs_model_flexcan, khs_model_sja1000;
 
 struct khs_device {
     khs_host *host;
@@ -77,6 +79,7 @@ struct khs_device {
     khs_host_device about;
     khs_host_device_calls calls; /* of a model outside */
     const khs_model *model;
+    khs_device *first, *peer; /* of those on its bus: the lowest number, and the next; itself if alone */
     khs_device_state *state; /* in the host's block of all of them */
     uint8_t *output; /* KHS_OUTPUT_MOST bytes that nobody has fetched yet */
     uint32_t output_size;
@@ -91,7 +94,7 @@ struct khs_device {
 int khs_device_take(khs_device *device);
 /* Bytes from outside that were not taken so far, whether they have come or not. */
 uint64_t khs_device_waiting(const khs_device *device);
-/* A byte to the outside. */
+/* A byte to the outside, through the first device on its bus. */
 void khs_device_put(khs_device *device, uint8_t byte);
 
 /* A matter for the health monitor, at this tick; once more only if it happens once more. */

@@ -63,6 +63,7 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
         return KHS_NONE;
     }
     d->host = host;
+    d->first = d->peer = d;
     d->number = host->device_count;
     d->target = khs_host_device_target(host, d->number);
     d->about = *about;
@@ -78,6 +79,39 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
     return host->device_count++;
 }
 
+static bool is_can(const khs_device *d) { return d->model == &khs_model_flexcan || d->model == &khs_model_sja1000; }
+
+/* All on `bus` become a ring in the order of their numbers. */
+static void link_bus(khs_host *host, const khs_device *bus)
+{
+    khs_device *first = NULL, *last = NULL;
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        khs_device *d = host->devices[i];
+        if (d->first != bus)
+            continue;
+        if (last != NULL)
+            last->peer = d;
+        first = first != NULL ? first : d;
+        last = d;
+        d->peer = first;
+    }
+}
+
+bool khs_host_device_join(khs_host *host, uint32_t device, uint32_t other)
+{
+    if (device >= host->device_count || other >= host->device_count || host->device_states != NULL)
+        return false;
+    khs_device *a = host->devices[device]->first, *b = host->devices[other]->first;
+    if (!is_can(a) || !is_can(b))
+        return false;
+    khs_device *first = a->number < b->number ? a : b, *second = first == a ? b : a;
+    for (uint32_t i = 0; i < host->device_count; i++)
+        if (host->devices[i]->first == second)
+            host->devices[i]->first = first;
+    link_bus(host, first);
+    return true;
+}
+
 bool khs_devices_reset(khs_host *host)
 {
     if (host->device_states == NULL)
@@ -85,11 +119,11 @@ bool khs_devices_reset(khs_host *host)
     if (host->device_states == NULL)
         return false;
     for (uint32_t i = 0; i < host->device_count; i++) {
-        khs_device *d = host->devices[i];
-        d->state = &host->device_states[i];
-        *d->state = (khs_device_state){.next = KHS_AT_NO_TIME};
-        d->model->reset(d);
+        host->devices[i]->state = &host->device_states[i];
+        *host->devices[i]->state = (khs_device_state){.next = KHS_AT_NO_TIME};
     }
+    for (uint32_t i = 0; i < host->device_count; i++)
+        host->devices[i]->model->reset(host->devices[i]);
     khs_devices_discard(host);
     return true;
 }

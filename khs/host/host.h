@@ -99,6 +99,8 @@ enum khs_host_model {
     KHS_HOST_IMX_GPIO,
     KHS_HOST_IMX_WDOG,
     KHS_HOST_IB700,
+    KHS_HOST_FLEXCAN,
+    KHS_HOST_SJA1000,
 };
 
 /* What a device, or the line behind it, may suffer: the health error device-fault of its owner. */
@@ -146,6 +148,10 @@ typedef struct khs_host_device_calls {
 /* Gives a partition a device, before the system is booted. The number of the device, counted from
  * 0; KHS_NONE if that cannot be. */
 KHS_API uint32_t khs_host_device_add(khs_host *host, const khs_host_device *device, const khs_host_device_calls *calls);
+/* Joins a CAN controller to the bus of another, before the system is booted; each begins with one of
+ * its own. What is sent on a bus goes to the outside through its first device. False if that cannot
+ * be. */
+KHS_API bool khs_host_device_join(khs_host *host, uint32_t device, uint32_t other);
 /* The target of outside inputs to it: devices follow the inputs of config.bin. */
 KHS_API uint32_t khs_host_device_target(const khs_host *host, uint32_t device);
 

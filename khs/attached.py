@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from khs.config.units import Duration, UnitError
@@ -12,7 +13,7 @@ from khs.engine.device import Device
 from khs.engine.devices import lacking
 from khs.engine.lines import Line
 from khs.errors import KhsError
-from khs.hil import models
+from khs.hil import can, models
 from khs.hil.bench import Bench
 from khs.hil.served import place
 
@@ -24,12 +25,16 @@ PACES = ("fast", "real")
 
 @dataclass(frozen=True)
 class Attached:
-    """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python.
-    `pace`: "fast" or "real", None for what suits; `most_slip_ns`: a frame that is later fails the
-    run; `bench`: plants; `serve`: a name under which others come to the other serial ports."""
+    """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python;
+    `can`, names of buses, of which `joins` has those that are joined to python-can's (khs.hil.can).
+    `can_log`: a file for what is on them; `pace`: "fast" or "real", None for what suits;
+    `most_slip_ns`: a frame that is later fails the 
 
     serial: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    can: Mapping[str, str] = field(default_factory=dict)
+    joins: Mapping[str, str] = field(default_factory=dict)
+    can_log: Path | None = None
     pace: str | None = None
     most_slip_ns: int | None = None
     bench: Bench | None = None
@@ -44,7 +49,7 @@ class Attached:
     def live(self) -> bool:
         """Whether bytes may come in that nobody knows of before."""
         lines = any(not url.startswith("file:") for url in self.serial.values())
-        return lines or self.serve is not None
+        return lines or bool(self.joins) or self.serve is not None
 
     def ports(self, manifest: Mapping[str, Any]) -> list[str]:
         """Those that are served, PARTITION.DEVICE: UARTs and models in Python without a line."""
@@ -64,17 +69,23 @@ class Attached:
 def attached(
     serial: Iterable[str] = (),
     devices: Iterable[str] = (),
+    buses: Iterable[str] = (),
     *,
+    can_log: Path | None = None,
     pace: str | None = None,
     max_slip: str | None = None,
     bench: Bench | None = None,
     serve: str | None = None,
 ) -> Attached:
-    """From the options --serial, --device, --pace and --max-slip, and what a bench says beside
-    them. KhsError for what is none."""
+    """From the options --serial, --device, --can, --can-log, --pace and --max-slip, and what a
+    bench says beside them. KhsError for what is none."""
+    can_buses = models.pairs("--can", "PARTITION.DEVICE=BUS", buses)
     made = Attached(
         models.pairs("--serial", "PARTITION.DEVICE=URL", serial),
         models.pairs("--device", "PARTITION.DEVICE=FILE[:CLASS]", devices),
+        can_buses,
+        {bus: bus for bus in can_buses.values() if can.is_outside(bus)},
+        can_log,
         _pace("--pace", pace),
         None if max_slip is None else _slip(max_slip),
         serve=serve,
@@ -86,10 +97,15 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
     """Options come before what the bench says."""
     document = bench.document
     files = {name: bench.path(place) for name, place in document.device.items()}
+    buses = {node: name for name, bus in document.can.items() for node in bus.nodes}
+    joins = {name: bus.join for name, bus in document.can.items() if bus.join is not None}
     slip = document.bench.max_slip
     return Attached(
         {**document.serial, **given.serial},
         {**files, **given.models},
+        {**buses, **given.can},
+        {**joins, **given.joins},
+        given.can_log,
         given.pace or _pace(bench.place(("bench", "pace")), document.bench.pace),
         given.most_slip_ns or (None if slip is None else slip.value),
         bench,
@@ -112,10 +128,11 @@ def _slip(text: str) -> int:
 
 def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool) -> None:
     """KhsError for what is attached to nothing, or where the engine cannot have it."""
-    for option, names in (("--serial", attached.serial), ("--device", attached.models)):
+    options = {"--serial": attached.serial, "--device": attached.models, "--can": attached.can}
+    for option, names in options.items():
         for name in names:
             _check_name(manifest, option, name)
-        if isolate and names:
+        if isolate and names and (option != "--can" or attached.joins or attached.can_log):
             raise KhsError(f"{option} is not for --isolate: isolated guests have no way out")
     if attached.serve is not None:
         _check_serve(manifest, attached, isolate)
@@ -123,6 +140,10 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
         if asked and (isolate or engine == "qemu"):
             where = "--isolate" if isolate else "QEMU"
             raise KhsError(f"{what}: not for {where}\n  help: the unicorn engine in this process")
+    if attached.can_log is not None and not attached.can:
+        raise KhsError("--can-log writes what is on the buses of --can, and there is none")
+    if engine == "qemu" and (attached.joins or attached.can_log):
+        raise KhsError("--can INTERFACE:CHANNEL and --can-log are for the unicorn engine")
     if engine == "qemu" and attached.models:
         raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
 

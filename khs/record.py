@@ -1,8 +1,8 @@
 """Recordings: `khs run --record DIR` keeps what a run depends on, `khs replay` runs it again.
 
-    run.json         frames, seed, policies from outside, models in Python, versions, the hash of
-                     every other file, and what the run came to: hashes of its trace, null if it
-                     did not get that far
+    run.json         frames, seed, policies from outside, models in Python, CAN buses, versions,
+                     the hash of every other file, and what the run came to: hashes of its trace,
+                     null if it did not get that far
     system.khs       the archive that ran
     inputs.json      tick, number of the input, offset and size of each, bytes in inputs.bin
     changes.json     what a debugger wrote, see khs/debug/changes.py
@@ -89,6 +89,11 @@ class Recording:
         return int(self.about["seed"])
 
     @property
+    def can(self) -> Mapping[str, str]:
+        """Names of CAN buses by PARTITION.DEVICE."""
+        return dict(self.about["can"])
+
+    @property
     def interrupted(self) -> bool:
         return bool(self._result.get("interrupted"))
 
@@ -163,6 +168,7 @@ class Recorder:
         source: Source | None,
         live: bool,
         models: Mapping[str, str] | None = None,
+        can: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
         self._hashes: dict[str, str] = {}
@@ -175,6 +181,7 @@ class Recorder:
             "frames": frames,
             "seed": seed,
             "policy_at": [_about_swap(swap) for swap in swaps],
+            "can": dict(can or {}),
             "versions": versions(),
             "trace": None if trace is None else _relative(trace, folder),
             "source": None if source is None else source.to_json(),
@@ -315,6 +322,7 @@ def _check(about: Mapping[str, Any]) -> None:
     _want(about["trace"] is None or isinstance(about["trace"], str), "trace is no path")
     _texts(about["versions"], "versions")
     kept.check(about["models"])
+    _texts(about["can"], "can")
     files = {_SYSTEM, _INPUTS, _BYTES, _CHANGES}
     for row in about["policy_at"]:
         _want(_count(row["frame"]) and isinstance(row["name"], str), "policy_at has no policy")

@@ -127,7 +127,7 @@ def plan(
         isolate=isolate,
         trace=trace,
         inputs=recording.inputs,
-        attached=replace(outside, models=models),
+        attached=replace(outside, models=models, can=recording.can),
     )
     runs.check_devices(planned)
     if recording.changes and isolate:

@@ -15,12 +15,14 @@ from khs.config.model import Arch
 from khs.engine import unicorn
 from khs.engine.changes import Change
 from khs.engine.device import Device
+from khs.engine.devices import device_names
 from khs.engine.inputs import Inputs, Stamped
 from khs.engine.lines import Line
 from khs.engine.qemu.control import Control
 from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.hil.around import Around
+from khs.hil.can import Buses
 from khs.hil.serial import opened
 from khs.hil.served import served
 from khs.image import Archive
@@ -256,7 +258,12 @@ def run(
         recording = recorder(plan)
         around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest))
         lines = stack.enter_context(_lines(plan, say, out))
+        told, manifest = plan.attached, plan.archive.manifest
+        buses = stack.enter_context(Buses(told, device_names(manifest), say))
+        lines |= buses.lines
         machine = stack.enter_context(_with(plan, console, lines, around))
+        if isinstance(machine, unicorn.Machine):
+            buses.clock(machine, int(manifest["clock_hz"]))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))
@@ -317,6 +324,7 @@ def recorder(plan: Plan, live: bool = False) -> Recorder | None:
         source=plan.source,
         models=plan.attached.models,
         live=live or plan.machines or plan.attached.live or plan.attached.plants,
+        can=plan.attached.can,
     )
 
 
@@ -387,6 +395,7 @@ def open_machine(
             models=models,
             lines=lines,
             outside=outside,
+            can=plan.attached.can,
         )
     from khs.engine import qemu
 

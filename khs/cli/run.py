@@ -84,6 +84,19 @@ MaxSlip: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="A frame that ends later than that fails the run: 1ms."),
 ]
+CanBuses: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--can",
+        metavar="PARTITION.DEVICE=BUS",
+        help="Join a CAN controller to a bus: a name, or python-can's INTERFACE:CHANNEL; "
+        "repeatable.",
+    ),
+]
+CanLog: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the frames on buses of --can to this file."),
+]
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
@@ -116,6 +129,8 @@ def run(
     accel: Accel = None,
     serial: Serial = None,
     device: DeviceModels = None,
+    can: CanBuses = None,
+    can_log: CanLog = None,
     serve: Serve = None,
     bench: BenchFile = None,
     pace: PaceName = None,
@@ -143,8 +158,8 @@ def run(
     from khs.hil import bench as benches
 
     joined = None if bench is None else benches.read(bench)
-    outside = attached(serial or [], device or [], pace=pace, max_slip=max_slip, bench=joined,
-                       serve=serve)  # fmt: skip
+    asked = partial(attached, can_log=can_log, pace=pace, max_slip=max_slip, serve=serve)
+    outside = asked(serial or [], device or [], can or [], bench=joined)
     planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
     planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
     what = What(_system(system, joined), board, overlays, policy_at)

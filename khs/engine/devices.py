@@ -21,7 +21,11 @@ MODELS = {
     "imx-gpio": 5,
     "imx-wdog": 6,
     "ib700": 7,
+    "imx-flexcan": 8,
+    "sja1000": 9,
 }
+#: Those that are on a bus.
+CAN = {"imx-flexcan", "sja1000"}
 
 
 def lacking(manifest: Mapping[str, Any], models: Container[str]) -> list[str]:
@@ -30,6 +34,12 @@ def lacking(manifest: Mapping[str, Any], models: Container[str]) -> list[str]:
     told = (_name(names, about) for about in manifest.get("devices", ())
             if about["kind"] not in MODELS)  # fmt: skip
     return [name for name in told if name not in models]
+
+
+def device_names(manifest: Mapping[str, Any]) -> list[str]:
+    """All devices of partitions as PARTITION.DEVICE, in the order of their numbers."""
+    names = manifest["names"]["partitions"]
+    return [_name(names, about) for about in manifest.get("devices", ())]
 
 
 def _name(partitions: list[str], about: Mapping[str, Any]) -> str:
@@ -50,10 +60,15 @@ class Devices:
     """All that have a model; the addresses of others lead nowhere."""
 
     def __init__(
-        self, host: Host, manifest: Mapping[str, Any], models: Mapping[str, Device]
+        self,
+        host: Host,
+        manifest: Mapping[str, Any],
+        models: Mapping[str, Device],
+        can: Mapping[str, str] | None = None,
     ) -> None:
-        """`models` in Python by PARTITION.DEVICE, in the place of those that libkhs has.
-        EngineError for a device that does not exist, or cannot be where it is."""
+        """`models` in Python by PARTITION.DEVICE, in the place of those that libkhs has; `can`:
+        names of buses, likewise. EngineError for a device that does not exist, or cannot be where
+        it is."""
         self._host = host
         self.ports: dict[str, Port] = {}
         names = manifest["names"]["partitions"]
@@ -65,6 +80,19 @@ class Devices:
             if name in models or about["kind"] in MODELS:
                 self.ports[name] = self._add(name, place, about, models.get(name))
         self.check(models)
+        #: Of each bus the first controller: through it goes what is sent, and may come what comes.
+        self.buses: dict[str, Port] = {}
+        self.check(can or {})
+        for name, port in self.ports.items():
+            if can and name in can:
+                self._join(port, self.buses.setdefault(can[name], port))
+
+    def _join(self, port: Port, first: Port) -> None:
+        if not self._host.join_device(port.number, first.number):
+            raise EngineError(
+                f"{port.name} is no CAN controller of this engine\n"
+                f"  help: there are models of {', '.join(sorted(CAN))}"
+            )
 
     def check(self, names: Mapping[str, Any]) -> None:
         """EngineError unless all of them are devices here."""

@@ -289,6 +289,10 @@ class Host:
             self._calls.append(calls)
         return number
 
+    def join_device(self, device: int, other: int) -> bool:
+        """Joins a CAN controller to the bus of another; False if one of them is none."""
+        return bool(self._lib.khs_host_device_join(self.handle, device, other))
+
     def device_target(self, device: int) -> int:
         """The target for `add_input`."""
         return int(self._lib.khs_host_device_target(self.handle, device))

@@ -34,6 +34,7 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "cut_inputs": (None, [_HOST, _U64]),
     "policy_at": (c_bool, [_HOST, _U64, _U32]),
     "device_add": (_U32, [_HOST, POINTER(HostDevice), POINTER(DeviceCalls)]),
+    "device_join": (c_bool, [_HOST, _U32, _U32]),
     "device_target": (_U32, [_HOST, _U32]),
     "device_output": (_U64, [_HOST, _U32, c_void_p, _U64]),
     "device_put": (c_bool, [_HOST, _U32, c_char_p, _U64]),

@@ -64,8 +64,9 @@ class Machine:
     are drained at the end of every major frame, so that a sink that stops the run ends it there;
     isolated guests are ahead of their sink by what the ring and the pipe hold. `models`: devices in
     Python, by PARTITION.DEVICE; `lines`: what devices are joined to, likewise; `outside`: who else
-    is met during the run. Machines with any of these run here, not isolated. What comes in joins
-    `inputs`.
+    is met during the run. Machines with any of these run here, not isolated. `can`: names of CAN
+    buses by PARTITION.DEVICE; a controller that is not named has one of its own. What comes in
+    joins `inputs`.
     """
 
     engine = "unicorn"
@@ -81,6 +82,7 @@ class Machine:
         models: Mapping[str, Device] | None = None,
         lines: Mapping[str, Line] | None = None,
         outside: Outside | None = None,
+        can: Mapping[str, str] | None = None,
         options: Options | None = None,
     ) -> None:
         """Raises EngineError if the archive cannot be run."""
@@ -106,7 +108,7 @@ class Machine:
         self._exchange: Exchange | None = None
         self._live = any(line.live for line in (lines or {}).values())
         try:
-            self.devices = Devices(self.host, manifest, models or {})
+            self.devices = Devices(self.host, manifest, models or {}, can)
             self.devices.check(lines or {})
             if lines or outside:
                 self._exchange = self._open_exchange(manifest, lines or {}, outside)

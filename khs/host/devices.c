@@ -51,6 +51,8 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
         [KHS_HOST_IMX_GPIO] = &khs_model_imx_gpio,
         [KHS_HOST_IMX_WDOG] = &khs_model_imx_wdog,
         [KHS_HOST_IB700] = &khs_model_ib700,
+        [KHS_HOST_FLEXCAN] = &khs_model_flexcan,
+        [KHS_HOST_SJA1000] = &khs_model_sja1000,
     };
     if (host->device_states != NULL || host->device_count == DEVICES_MOST || (about->model == KHS_HOST_OUTSIDE) != (calls != NULL))
         return KHS_NONE;

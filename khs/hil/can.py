@@ -1,0 +1,196 @@
+"""What CAN controllers of partitions are joined to: `--can PARTITION.DEVICE=BUS`.
+
+    NAME                a bus of this system: all controllers with the same name are on it
+    INTERFACE:CHANNEL   the same, joined to a bus of python-can: udp_multicast:239.74.163.2
+    ...?KEY=VALUE&...   with more of its arguments: slcan:/dev/ttyACM0?bitrate=500000
+
+The other bus is a node on the system's one: it acknowledges, and takes part in arbitration. When it
+goes away, that is told once; then it acknowledges no more, and the run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl
+
+from khs.engine.lines import Line
+from khs.errors import KhsError, shown
+from khs.hil.frames import GONE, THERE, Database, Frame, frames
+from khs.hil.serial import LiveLine, Say
+
+if TYPE_CHECKING:
+    from khs.attached import Attached
+    from khs.engine.unicorn import Machine
+
+__all__ = ["GONE", "THERE", "Buses", "CanLine", "Database", "Frame", "frames", "is_outside"]
+
+_LOOK_S = 0.05
+
+
+def is_outside(bus: str) -> bool:
+    """Whether a bus is joined to one of python-can."""
+    return ":" in bus
+
+
+class _Wire:
+    """A bus of python-can. `refused`: frames of CAN FD, and reports of errors, which do not come
+    in."""
+
+    def __init__(self, bus: Any, lost: type[Exception], message: Callable[..., Any]) -> None:
+        self.refused = 0
+        self._bus, self._lost, self._message = bus, lost, message
+
+    def read(self) -> bytes:
+        try:
+            got = self._bus.recv(_LOOK_S)
+        except self._lost as error:
+            raise OSError(str(error)) from error
+        if got is None:
+            return b""
+        if got.is_fd or got.is_error_frame:
+            self.refused += 1
+            return b""
+        data = b"" if got.is_remote_frame else bytes(got.data)
+        size = min(got.dlc, 8)
+        return Frame(got.arbitration_id, data, got.is_extended_id, got.is_remote_frame, size).record
+
+    def write(self, data: bytes) -> None:
+        for frame in frames(data):
+            message = self._message(
+                arbitration_id=frame.id,
+                is_extended_id=frame.extended,
+                is_remote_frame=frame.remote,
+                dlc=frame.size,
+                data=None if frame.remote else frame.data,
+            )
+            try:
+                self._bus.send(message)
+            except self._lost as error:
+                raise OSError(str(error)) from error
+
+    def close(self) -> None:
+        self._bus.shutdown()
+
+
+class CanLine(LiveLine):
+    """A bus of python-can, seen from a controller's."""
+
+    def __init__(self, name: str, wire: _Wire, say: Say) -> None:
+        self._told, self._ended = False, False
+        self._bus = wire
+        super().__init__(name, wire, say)
+
+    def take(self) -> bytes:
+        data = super().take()
+        if not self._told:
+            self._told = True
+            data = THERE + data
+        if self.gone and not self._ended:
+            self._ended = True
+            data += GONE
+        return data
+
+    def close(self) -> None:
+        super().close()
+        if self._bus.refused:
+            self._say(f"{self._name}: {self._bus.refused} frames from there were none of CAN 2.0")
+
+
+def _open(name: str, place: str, say: Say) -> CanLine:
+    option = f"--can {name}={place}"
+    try:
+        import can
+    except ImportError as error:
+        raise KhsError(
+            f"{option}: python-can is missing\n  help: pip install 'khs[hil]'"
+        ) from error
+    interface, _, rest = place.partition(":")
+    channel, _, query = rest.partition("?")
+    more = {key: int(value) if value.isdecimal() else value for key, value in parse_qsl(query)}
+    try:
+        bus: Any = can.Bus(interface=interface, channel=channel, **more)  # type: ignore[arg-type]
+    except (can.CanError, ValueError, TypeError, OSError, ImportError) as error:
+        raise KhsError(
+            f"{option}: {error}\n"
+            "  help: a name, or INTERFACE:CHANNEL of python-can: udp_multicast:239.74.163.2"
+        ) from error
+    return CanLine(name, _Wire(bus, can.CanError, can.Message), say)
+
+
+class _Logged:
+    """A line whose frames are written down as candump -L does; times are those of the exchange."""
+
+    def __init__(self, bus: str, inner: Line | None, write: Callable[[str], object]) -> None:
+        self.live = inner is not None and inner.live
+        self._bus = bus.replace(" ", "_")
+        self._inner, self._write = inner, write
+
+    def take(self) -> bytes:
+        data = b"" if self._inner is None else self._inner.take()
+        self._note(data)
+        return data
+
+    def put(self, data: bytes) -> None:
+        self._note(data)
+        if self._inner is not None:
+            self._inner.put(data)
+
+    def _note(self, data: bytes) -> None:
+        for frame in frames(data):
+            self._write(f"{self._bus} {frame}")
+
+
+class Buses:
+    """Lines of all buses that lead outside, or are logged, by the first controller of each; closed
+    in the end. `devices`: all of the system, in their order. `say` is told of those that go away.
+    KhsError if one cannot be opened."""
+
+    def __init__(self, attached: Attached, devices: Iterable[str], say: Say) -> None:
+        self._firsts: dict[str, str] = {}
+        for name in devices:
+            if name in attached.can:
+                self._firsts.setdefault(attached.can[name], name)
+        self._joins, self._log, self._say = attached.joins, attached.can_log, say
+        self._now: Callable[[], float] = lambda: 0.0
+        self._stack = ExitStack()
+        self.lines: dict[str, Line] = {}
+
+    def clock(self, machine: Machine, clock_hz: int) -> None:
+        """Whose time is in the log."""
+        self._now = lambda: int(machine.host.status().tick) / clock_hz
+
+    def __enter__(self) -> Self:
+        try:
+            write = None if self._log is None else self._opened(self._log)
+            for bus, name in self._firsts.items():
+                line: CanLine | None = None
+                if bus in self._joins:
+                    line = _open(name, self._joins[bus], self._say)
+                    self._stack.callback(line.close)
+                if write is not None:
+                    self.lines[name] = _Logged(bus, line, write)
+                elif line is not None:
+                    self.lines[name] = line
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _opened(self, path: Path) -> Callable[[str], object]:
+        try:
+            file = self._stack.enter_context(path.open("w", encoding="ascii", errors="replace"))
+        except OSError as error:
+            raise KhsError(f"{shown(path)}: cannot be written: {error.strerror}") from error
+        return lambda text: file.write(f"({self._now():.6f}) {text}\n")

@@ -169,11 +169,11 @@ def test_missed_deadlines_are_told_of_how_many(khs: Khs) -> None:
 
 def test_a_run_with_devices_that_have_no_model_is_refused(khs: Khs, system: Path) -> None:
     overlay = system / "devices.toml"
-    overlay.write_text('[partition.gateway]\ndevices = ["uart1", "can1"]\n')
+    overlay.write_text('[partition.gateway]\ndevices = ["uart1", "i2c1"]\n')
     assert khs("run", system, "--frames", 1).code == 0
     done = khs("run", system, "--frames", 1, "--with", overlay)
     assert done.code == 2
-    assert "the unicorn engine has no model of gateway.can1: " in done.err
+    assert "the unicorn engine has no model of gateway.i2c1: " in done.err
     assert "uart1" not in done.err
     assert "help: a model in Python, --device PARTITION.DEVICE=FILE" in done.err
     assert not done.out

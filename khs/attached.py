@@ -67,9 +67,9 @@ class Attached:
 
 
 def attached(
-    serial: Iterable[str] = (),
-    devices: Iterable[str] = (),
-    buses: Iterable[str] = (),
+    serial: Iterable[str] | None = None,
+    devices: Iterable[str] | None = None,
+    buses: Iterable[str] | None = None,
     *,
     can_log: Path | None = None,
     pace: str | None = None,
@@ -79,10 +79,10 @@ def attached(
 ) -> Attached:
     """From the options --serial, --device, --can, --can-log, --pace and --max-slip, and what a
     bench says beside them. KhsError for what is none."""
-    can_buses = models.pairs("--can", "PARTITION.DEVICE=BUS", buses)
+    can_buses = models.pairs("--can", "PARTITION.DEVICE=BUS", buses or ())
     made = Attached(
-        models.pairs("--serial", "PARTITION.DEVICE=URL", serial),
-        models.pairs("--device", "PARTITION.DEVICE=FILE[:CLASS]", devices),
+        models.pairs("--serial", "PARTITION.DEVICE=URL", serial or ()),
+        models.pairs("--device", "PARTITION.DEVICE=FILE[:CLASS]", devices or ()),
         can_buses,
         {bus: bus for bus in can_buses.values() if can.is_outside(bus)},
         can_log,

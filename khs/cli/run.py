@@ -159,7 +159,7 @@ def run(
 
     joined = None if bench is None else benches.read(bench)
     asked = partial(attached, can_log=can_log, pace=pace, max_slip=max_slip, serve=serve)
-    outside = asked(serial or [], device or [], can or [], bench=joined)
+    outside = asked(serial, device, can, bench=joined)
     planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
     planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
     what = What(_system(system, joined), board, overlays, policy_at)

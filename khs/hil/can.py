@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
+from khs.engine.device import Fault
 from khs.engine.lines import Line
 from khs.errors import KhsError, shown
 from khs.hil.frames import GONE, THERE, Database, Frame, frames
@@ -138,6 +139,9 @@ class _Logged:
         self._note(data)
         if self._inner is not None:
             self._inner.put(data)
+
+    def fault(self) -> Fault | None:
+        return None if self._inner is None else self._inner.fault()
 
     def _note(self, data: bytes) -> None:
         for frame in frames(data):

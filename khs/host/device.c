@@ -62,18 +62,22 @@ static uint64_t due(khs_device *d)
     return least(d->state->next, next_input(d));
 }
 
+/* Whether something happens to `a` before it happens to `b`. Of one tick what they do themselves comes
+ * before what comes from outside, which may be known only when that tick has been looked at. */
+static bool is_before(khs_device *a, khs_device *b)
+{
+    uint64_t one = due(a), other = due(b);
+    return one < other || (one == other && a->state->next == one && b->state->next != one);
+}
+
 /* Of the devices on a bus, the one that something happens to first; of several the lowest number. */
 static khs_device *earliest(khs_device *d, uint64_t *at)
 {
     khs_device *found = d->first;
-    *at = due(found);
-    for (khs_device *m = found->peer; m != d->first; m = m->peer) {
-        uint64_t its = due(m);
-        if (its < *at) {
-            *at = its;
+    for (khs_device *m = found->peer; m != d->first; m = m->peer)
+        if (is_before(m, found))
             found = m;
-        }
-    }
+    *at = due(found);
     return found;
 }
 
@@ -99,12 +103,12 @@ static void set_now(khs_device *d, uint64_t tick)
 static void happen(khs_device *d, uint64_t at)
 {
     khs_device_state *s = d->state;
-    if (next_input(d) == at) {
-        s->known++;
-        d->model->input(d);
-    } else {
+    if (s->next == at) {
         s->next = KHS_AT_NO_TIME;
         d->model->advance(d);
+    } else {
+        s->known++;
+        d->model->input(d);
     }
     if (s->next <= s->now)
         s->next = s->now + 1; /* a model wants no time to pass */

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from khs.attached import Attached
 from khs.debug.target import Target
 from khs.engine.native import Host
 from khs.runs import Plan
@@ -39,6 +40,7 @@ class Made:
     inputs: None = None
     changes: tuple[Any, ...] = ()
     machines: bool = False
+    attached: Attached = field(default_factory=Attached)
 
     @property
     def image(self) -> Image:

@@ -55,7 +55,9 @@ GPIO = Kind("imx-gpio", Arch.ARMV7, WINDOW, 0x4000, 4)
 WDOG = Kind("imx-wdog", Arch.ARMV7, WINDOW, 0x4000, 2)
 PIT = Kind("i8254", Arch.X86, 0x40, 4, 1)
 IB700 = Kind("ib700", Arch.X86, 0x441, 3, 1)
-KINDS = [EPIT, GPIO, WDOG, PIT, IB700]
+FLEXCAN = Kind("imx-flexcan", Arch.ARMV7, WINDOW, 0x4000, 4)
+SJA1000 = Kind("sja1000", Arch.X86, 0xD000, 128, 1)
+KINDS = [EPIT, GPIO, WDOG, PIT, IB700, FLEXCAN, SJA1000]
 
 
 def _arm(kind: Kind, op: Op, label: int) -> tuple[list[str], int]:

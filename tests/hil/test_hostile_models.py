@@ -11,7 +11,7 @@ from khs.engine.devices import MODELS
 from khs.engine.native import Host
 from khs.engine.structures import HostDevice
 from tests.hil.bench import IRQ
-from tests.hil.registers import KINDS, Kind, left
+from tests.hil.registers import FLEXCAN, KINDS, Kind, left
 from tests.host.assemble import assemble
 from tests.host.system import RAM, Arch, Partition, System, build, policy
 from tests.host.windows import cut
@@ -19,13 +19,17 @@ from tests.host.windows import cut
 TICKS = 6_000
 #: Half a second of a watchdog is 100 ticks then, and EPIT has many cycles in each.
 CLOCKS = [200, 125_000_000]
+ACCESSES = ["ldr", "ldrb", "ldrh", "str", "str", "strb", "strh", "strh"]
 VALUES = [0, 1, 2, 7, 0x30, 0x34, 0x5555, 0xAAAA, 0x8001, 0x0100000F, 0xFFFFFFFF]
 
 
 def arm(kind: Kind, rng: random.Random) -> str:
     offset = rng.choice([*range(0, 0x20, kind.width), rng.randrange(0, 0x40)])
+    if kind is FLEXCAN:  # its mailboxes, too
+        offset = rng.choice([offset, offset, rng.randrange(0x80, 0x100), rng.randrange(0x1000)])
+    if "h" in (access := rng.choice(ACCESSES)):
+        offset &= 0xFE
     value = rng.choice([*VALUES, rng.randrange(1 << 32)])
-    access = rng.choice(["ldr", "ldrb", "ldrh", "str", "str", "strb", "strh", "strh"])
     return f"ldr r0, ={value}\n{access} r0, [r10, #{offset}]\nadd r2, r2, r0"
 
 

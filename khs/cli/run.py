@@ -147,8 +147,7 @@ def run(
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
         khs run iot-gateway --engine qemu --with attack.toml
-        khs run mysystem --trace run.trace --audit audit.jsonl
-        khs run mysystem --policy-at 100=stricter.psl --record kept
+        khs run mysystem --audit audit.jsonl --policy-at 100=stricter.psl --record kept
         khs run iot-gateway --gdb 1234
         khs run --bench bench.toml --pace real
     """

@@ -217,7 +217,7 @@ class Machine:
         control = self._control
         clock = control.clock if self._is_counted else ("-accel", self._accel)
         kinds = [str(device["kind"]) for device in self._devices]
-        command = self.board.command(self._qemu, *files, memory.path, clock, kinds)
+        command = self.board.command(self._qemu, files[0], files[1], memory.path, clock, kinds)
         return Process(
             [*command, *control.arguments],
             lines=2 + len(self._serial),

@@ -21,14 +21,16 @@ _LOOK_S = 0.005
 #: Kinds of devices that are serial ports.
 UARTS = ("imx-uart", "16550")
 PACES = ("fast", "real")
+#: And the path of a unix socket.
+OUTSIDE = "outside:"
 
 
 @dataclass(frozen=True)
 class Attached:
     """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python;
     `can`, names of buses, of which `joins` has those that are joined to python-can's (khs.hil.can).
-    `can_log`: a file for what is on them; `pace`: "fast" or "real", None for what suits;
-    `most_slip_ns`: a frame that is later fails the run; `bench`: plants; `serve`: a name under
+    `can_log`: a file for what is on them; `pace`: "fast", "real" or "outside:SOCKET", None
+    for what suits; `most_slip_ns`: a frame that is later fails the run; `bench`: plants; `serve`: a name under
     which others come to the other serial ports."""
 
     serial: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +42,17 @@ class Attached:
     most_slip_ns: int | None = None
     bench: Bench | None = None
     serve: str | None = None
+
+    @property
+    def master(self) -> str | None:
+        """The socket of whoever lets time pass."""
+        is_outside = self.pace is not None and self.pace.startswith(OUTSIDE)
+        return self.pace.removeprefix(OUTSIDE) if is_outside and self.pace else None
+
+    @property
+    def unforeseen(self) -> bool:
+        """Whether inputs come that the archive does not have."""
+        return self.live or self.plants or self.master is not None
 
     @property
     def plants(self) -> bool:
@@ -115,8 +128,10 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
 
 
 def _pace(where: str, pace: str | None) -> str | None:
-    if pace is not None and pace not in PACES:
-        raise KhsError(f"{where}: there is no pace {pace}\n  help: one of {', '.join(PACES)}")
+    known = pace in PACES or ((pace or "").startswith(OUTSIDE) and pace != OUTSIDE)
+    if pace is not None and not known:
+        help = f"one of {', '.join(PACES)}, {OUTSIDE}SOCKET"
+        raise KhsError(f"{where}: there is no pace {pace}\n  help: {help}")
     return pace
 
 

@@ -196,9 +196,16 @@ class Recorder:
             self._end(archive.inputs)
 
     def end(
-        self, result: Result, inputs: Sequence[Stamped], changes: Sequence[Change] = ()
+        self,
+        result: Result,
+        inputs: Sequence[Stamped],
+        changes: Sequence[Change] = (),
+        frames: int | None = None,
     ) -> None:
-        """What came of the run, and all that came from outside, and from a debugger."""
+        """What came of the run, and all that came from outside, and from a debugger. `frames`:
+        after so many it was ended from outside."""
+        if frames is not None:
+            self._about["frames"] = frames
         self._about["result"] = {
             "frames": result.frames,
             "ticks": result.ticks,

@@ -256,7 +256,8 @@ def run(
             stack.callback(shown.close)
             summary.on_console = shown.add
         recording = recorder(plan)
-        around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest))
+        around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest, say))
+        around.goes_back = plan.trace is None and plan.audit is None
         lines = stack.enter_context(_lines(plan, say, out))
         told, manifest = plan.attached, plan.archive.manifest
         buses = stack.enter_context(Buses(told, device_names(manifest), say))
@@ -279,11 +280,12 @@ def run(
         result = machine.run(
             plan.frames, sink=sink if sinks else None, notable=summary, progress=progress
         )
+        around.end()
         counts = _counts(machine, plan)
         if auditor is not None:
             auditor.end(result)
         if recording is not None:
-            recording.end(result, machine.inputs)
+            recording.end(result, machine.inputs, frames=result.frames if around.ended else None)
     return Ran(
         result,
         summary,
@@ -323,7 +325,7 @@ def recorder(plan: Plan, live: bool = False) -> Recorder | None:
         trace=plan.trace,
         source=plan.source,
         models=plan.attached.models,
-        live=live or plan.machines or plan.attached.live or plan.attached.plants,
+        live=live or plan.machines or plan.attached.unforeseen,
         can=plan.attached.can,
     )
 

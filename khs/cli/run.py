@@ -78,7 +78,10 @@ BenchFile: TypeAlias = Annotated[
     typer.Option(metavar="FILE", help="A bench.toml: plants, and what devices are joined to."),
 ]
 PaceName: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="fast|real", help="Default: real with live lines, else fast.")
+    str | None,
+    typer.Option(
+        metavar="fast|real|outside:SOCKET", help="Default: real with live lines, else fast."
+    ),
 ]
 MaxSlip: TypeAlias = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from khs.engine.device import Fault
 from khs.engine.devices import Devices
 from khs.engine.inputs import Stamped
-from khs.engine.native import Host
+from khs.engine.native import NEVER, Host
 from khs.errors import EngineError
 
 #: Of an input's target: that it is a fault, KHS_HOST_FAULT.
@@ -60,6 +60,14 @@ class Party(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """A system that can go back; for parties, while they are met."""
+
+    def keep(self) -> Any: ...
+    def restore(self, snapshot: Any) -> None: ...
+    def forget(self, snapshot: Any) -> None: ...
+
+
 class Exchange:
     """Takes bytes in and out between two runs. What comes in is an outside input with the tick of
     that moment: kept with the declared ones in `inputs`, it gives the same run again without
@@ -72,6 +80,13 @@ class Exchange:
         self.parties: Sequence[Party] = ()
         #: Ends the run at the next tick boundary.
         self.stop: Callable[[], object] = host.stop
+        #: Whether it is to end there.
+        self.stopping: Callable[[], bool] = lambda: False
+        #: Whether somebody is met who makes another run each time.
+        self.live = False
+        self.frames_most = NEVER
+        #: The system, to go back.
+        self.machine: Keeper
         self._declared = list(declared)
         self._due: list[int] = []
         self._until = 0
@@ -100,10 +115,17 @@ class Exchange:
         self._meet(int(self.host.status().tick))
 
     def _meet(self, tick: int) -> None:
+        """One who takes the system back is the last."""
         for number, party in enumerate(self.parties):
             if self._due[number] <= tick:
                 party.meet(tick)
-                self._due[number] = party.next(tick)
+                self._due[number] = party.next(int(self.host.status().tick))
+
+    def finish(self) -> None:
+        """The run ends with the major frame."""
+        status = self.host.status()
+        began = int(self.host.library.khs_host_frame_began(self.host.handle))
+        self.frames_most = int(status.frames) + (int(status.tick) > began)
 
     def window(self) -> tuple[int, int]:
         """The ends of the window, or of the gap between two, and of the major frame; behind now."""

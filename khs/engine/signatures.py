@@ -74,5 +74,6 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "forget": (None, [_HOST, c_void_p]),
     "kept": (_U64, [_HOST]),
     "page": (c_bool, [_HOST, c_void_p, _U32, POINTER(KeptPage)]),
+    "frame_began": (_U64, [_HOST]),
     "window": (_U32, [_HOST, POINTER(_U64), POINTER(_U64)]),
 }

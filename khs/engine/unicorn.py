@@ -124,6 +124,7 @@ class Machine:
         self._step = 1 if prompt else NEVER  # major frames between two drains
         self._tally: Tally | None = None
         self._interrupted = False
+        self._take: Taker = lambda drained: None
 
     def _refusal(self, error: LoadError) -> str:
         if error.partition is None or error.partition >= len(self._names):
@@ -134,7 +135,8 @@ class Machine:
         self, manifest: Mapping[str, Any], lines: Mapping[str, Line], outside: Outside | None
     ) -> Exchange:
         made = Exchange(self.host, self.devices, self.inputs, int(manifest["clock_hz"]))
-        made.stop = self.stop
+        made.stop, made.stopping = self.stop, lambda: self._interrupted
+        made.machine = self
         made.parties = [
             *([Lines(made, lines)] if lines else []),
             *(outside(made) if outside is not None else []),
@@ -165,6 +167,11 @@ class Machine:
         """Frees the engines and their memory."""
         self.host.close()
 
+    @property
+    def reproducible(self) -> bool:
+        """Whether it would be the same run again without a recording."""
+        return not self._live and not (self._exchange is not None and self._exchange.live)
+
     def stop(self) -> None:
         """Ends `run` at the next tick boundary; from any thread."""
         self._interrupted = True
@@ -194,7 +201,7 @@ class Machine:
         else:
             tally, status, views = self._run_here(frames, take, progress)
         return self._result(
-            tally, status, views, self._interrupted, not self._live, time.perf_counter() - began
+            tally, status, views, self._interrupted, self.reproducible, time.perf_counter() - began
         )
 
     def result(
@@ -233,7 +240,7 @@ class Machine:
     def _run_here(
         self, frames: int, take: Taker, progress: Progress | None
     ) -> tuple[Tally, Status, list[View]]:
-        tally = self.boot()
+        self.boot()
         begun = self.host.status().frames
 
         def reached() -> None:
@@ -244,7 +251,7 @@ class Machine:
             end = self.advance(take, begun + frames, reached=reached)
         self._interrupted |= end is End.INTERRUPTED
         views = [self.host.view(number) for number in range(self.host.partitions)]
-        return tally, self.host.status(), views
+        return self.boot(), self.host.status(), views
 
     def boot(self) -> Tally:
         """Takes the system to tick 0, unless it has run; what is known of its events."""
@@ -263,9 +270,13 @@ class Machine:
         """Up to so many major frames since tick 0, or up to a tick; events are tallied and given
         to `take`, then `reached` is called, now and then."""
         self.boot()
+        self._take = take
         while True:
+            stride = until
+            if self._exchange is not None:
+                stride = min(until, self._exchange.begin())
+                frames = min(frames, self._exchange.frames_most)
             target = min(frames, self.host.status().frames + self._step)
-            stride = until if self._exchange is None else min(until, self._exchange.begin())
             end = self.host.run(target, stride)
             self._drain(take)
             self.devices.check_models()
@@ -291,6 +302,10 @@ class Machine:
         sent = self.devices.fetch()
         if self._exchange is not None:
             self._exchange.send(sent)
+
+    def keep(self) -> Snapshot:
+        """`snapshot` in the midst of a run, between two ticks."""
+        return self.snapshot(self._take)
 
     def snapshot(self, take: Taker) -> Snapshot:
         """Of a system that runs here; to `forget` before it is closed. EngineError if there is no

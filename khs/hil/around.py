@@ -2,56 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from khs.engine.lines import Exchange, Party
 from khs.hil import plants
+from khs.hil.master import Door, Master
 from khs.hil.pace import RealTime
 from khs.hil.plants import PlantLoop, Wired
 
 if TYPE_CHECKING:
     from khs.attached import Attached
 
+Say = Callable[[str], object]
+
 
 class Around:
     """False if there is nobody."""
 
-    def __init__(self, attached: Attached, manifest: Mapping[str, Any], wired: Wired) -> None:
-        self._attached, self._manifest, self._wired = attached, manifest, wired
+    def __init__(
+        self, attached: Attached, manifest: Mapping[str, Any], wired: Wired, door: Door | None
+    ) -> None:
+        #: Whether nothing of the run is kept that could not be forgotten.
+        self.goes_back = True
+        self._attached, self._manifest = attached, manifest
+        self._wired, self._door = wired, door
         self._loops: list[PlantLoop] = []
-        self._real: RealTime | None = None
+        self._keeper: RealTime | Master | None = None
         self._is_real = (attached.pace or ("real" if attached.live else "fast")) == "real"
 
     @staticmethod
     @contextmanager
-    def opened(attached: Attached, manifest: Mapping[str, Any]) -> Iterator[Around]:
+    def opened(attached: Attached, manifest: Mapping[str, Any], say: Say) -> Iterator[Around]:
         """Plants live as long as this. KhsError if one cannot be had."""
         with ExitStack() as stack:
             wired: Wired = lambda exchange, manifest: []  # noqa: E731
             if attached.bench is not None:
                 wired = stack.enter_context(plants.opened(attached.bench))
-            yield Around(attached, manifest, wired)
+            door = None
+            if attached.master is not None:
+                door = Door(attached.master, say)
+                stack.callback(door.close)
+            yield Around(attached, manifest, wired, door)
 
     def __bool__(self) -> bool:
-        return self._is_real or self._attached.plants
+        return self._is_real or self._attached.plants or self._door is not None
 
     def meet(self, exchange: Exchange) -> list[Party]:
-        """Those to be met, in this order."""
+        """Those to be met, in this order: who keeps time sees what the others did."""
         self._loops = self._wired(exchange, self._manifest)
-        if not self._is_real:
-            return [*self._loops]
-        attached = self._attached
-        self._real = RealTime(exchange, live=attached.live, most_ns=attached.most_slip_ns)
-        return [*self._loops, self._real]
+        if self._door is not None:
+            self._keeper = Master(exchange, self._door, self._manifest, self.goes_back)
+        elif self._is_real:
+            attached = self._attached
+            self._keeper = RealTime(exchange, live=attached.live, most_ns=attached.most_slip_ns)
+        return [*self._loops, *([] if self._keeper is None else [self._keeper])]
+
+    def end(self) -> None:
+        """The run is over, its machine not yet closed."""
+        if isinstance(self._keeper, Master):
+            self._keeper.end()
+
+    @property
+    def ended(self) -> bool:
+        """Whether a master has ended the run, and well."""
+        return isinstance(self._keeper, Master) and self._keeper.has_quit
 
     @property
     def failure(self) -> str:
         """Why one of them ended the run; "" if none did."""
         told = [loop.failure for loop in self._loops]
-        if self._real is not None:
-            told.append(self._real.failure)
+        if self._keeper is not None:
+            told.append(self._keeper.failure)
         return next((failure for failure in told if failure), "")
 
     @property
@@ -65,4 +88,6 @@ class Around:
 
     def slip(self) -> dict[str, Any] | None:
         """Of a run in real time, how late its frames were."""
-        return None if self._real is None else {"pace": "real", **self._real.slip.to_json()}
+        if not isinstance(self._keeper, RealTime):
+            return None
+        return {"pace": "real", **self._keeper.slip.to_json()}

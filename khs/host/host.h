@@ -352,6 +352,8 @@ KHS_API uint32_t khs_host_queued(const khs_host *host, uint32_t channel, uint32_
 KHS_API uint64_t khs_host_last(const khs_host *host, uint32_t partition);
 /* The partition whose window or gap ends at `end`; KHS_NONE in a gap. */
 KHS_API uint32_t khs_host_window(const khs_host *host, uint64_t *end, uint64_t *frame_end);
+/* The tick at which the current major frame began. */
+KHS_API uint64_t khs_host_frame_began(const khs_host *host);
 
 /* Keeps the state between two ticks, to go on from there again; events must be drained and what a
  * guest came back for dealt with. NULL if there is no memory. */

@@ -33,6 +33,12 @@ uint32_t khs_host_window(const khs_host *host, uint64_t *end, uint64_t *frame_en
     return khs_window(host->core);
 }
 
+uint64_t khs_host_frame_began(const khs_host *host)
+{
+    const khs_cfg_schedule *schedules = (const void *)((const uint8_t *)host->config + host->config->schedules.offset);
+    return host->booted ? khs_frame_end(host->core) - schedules[khs_schedule(host->core)].major_frame : 0;
+}
+
 uint32_t khs_host_queued(const khs_host *host, uint32_t channel, uint32_t reader)
 {
     return host->booted ? khs_queued(host->core, channel, reader) : 0;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -21,6 +21,7 @@ from khs.engine.lines import Line
 from khs.engine.qemu.control import Control
 from khs.engine.result import Result
 from khs.errors import KhsError
+from khs.hil import calibrate
 from khs.hil.around import Around
 from khs.hil.can import Buses
 from khs.hil.serial import opened
@@ -258,6 +259,8 @@ def run(
         recording = recorder(plan)
         around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest, say))
         around.goes_back = plan.trace is None and plan.audit is None
+        if around.is_real and plan.engine == "unicorn":
+            around.ratio = _calibrated(plan, say)
         lines = stack.enter_context(_lines(plan, say, out))
         told, manifest = plan.attached, plan.archive.manifest
         buses = stack.enter_context(Buses(told, device_names(manifest), say))
@@ -338,6 +341,20 @@ def _with(
 ) -> Machine:
     models, outside = plan.attached.load(), around.meet if around else None
     return open_machine(plan, console=console, lines=lines, models=models, outside=outside)
+
+
+def _calibrated(plan: Plan, say: Callable[[str], object]) -> float | None:
+    """Tells of a pace that cannot be held here, from a machine of its own."""
+    joined = replace(plan.attached, serial={}, pace="fast")
+    trial = replace(plan, attached=joined, control=None)
+    with (
+        Around.opened(joined, plan.archive.manifest) as around,
+        _with(trial, None, {}, around) as machine,
+    ):
+        ratio = calibrate.ratio(machine, int(plan.archive.manifest["clock_hz"]))
+    if told := calibrate.warning(ratio):
+        say(told)
+    return ratio
 
 
 def _counts(machine: Machine, plan: Plan) -> dict[str, Any] | None:

@@ -129,6 +129,8 @@ def _foot(result: dict[str, Any], names: Names) -> list[str]:
         f"{verdicts['granted']} verdicts granted, {verdicts['denied']} denied; "
         f"trace sha256 {result['trace_sha256'][:16]}",
         *_machines(result.get("machines")),
+        *(f"plant {name}: {row['steps']} steps" for name, row in result.get("plants", {}).items()),
+        *_pace(result.get("pace")),
         *_audit(result.get("audit")),
     ]
 
@@ -142,6 +144,18 @@ def _machines(machines: dict[str, Any] | None) -> list[str]:
         + (f"; went off: {row['ended']}" if row["ended"] else "")
         for name, row in (machines or {}).items()
     ] + (["not reproducible without its inputs: --record keeps them"] if machines else [])
+
+
+def _pace(slip: dict[str, Any] | None) -> list[str]:
+    """How late frames ended in real time."""
+    if slip is None:
+        return []
+    can = "" if slip["ratio"] is None else f" (it could be {slip['ratio']:.1f} times as fast)"
+    late = f"{slip['late_frames']} of {slip['frames']} frames more than 1 ms late"
+    return [
+        f"pace real{can}: {late}; slip {slip['p50_us']} us (median), {slip['p99_us']} us (99 %), "
+        f"{slip['worst_us']} us (most)"
+    ]
 
 
 def _audit(audit: dict[str, Any] | None) -> list[str]:

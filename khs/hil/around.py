@@ -30,11 +30,15 @@ class Around:
         self._wired, self._door = wired, door
         self._loops: list[PlantLoop] = []
         self._keeper: RealTime | Master | None = None
-        self._is_real = (attached.pace or ("real" if attached.live else "fast")) == "real"
+        #: Virtual time for each second on the wall, if that was found out.
+        self.ratio: float | None = None
+        self.is_real = (attached.pace or ("real" if attached.live else "fast")) == "real"
 
     @staticmethod
     @contextmanager
-    def opened(attached: Attached, manifest: Mapping[str, Any], say: Say) -> Iterator[Around]:
+    def opened(
+        attached: Attached, manifest: Mapping[str, Any], say: Say = lambda line: None
+    ) -> Iterator[Around]:
         """Plants live as long as this. KhsError if one cannot be had."""
         with ExitStack() as stack:
             wired: Wired = lambda exchange, manifest: []  # noqa: E731
@@ -47,14 +51,14 @@ class Around:
             yield Around(attached, manifest, wired, door)
 
     def __bool__(self) -> bool:
-        return self._is_real or self._attached.plants or self._door is not None
+        return self.is_real or self._attached.plants or self._door is not None
 
     def meet(self, exchange: Exchange) -> list[Party]:
         """Those to be met, in this order: who keeps time sees what the others did."""
         self._loops = self._wired(exchange, self._manifest)
         if self._door is not None:
             self._keeper = Master(exchange, self._door, self._manifest, self.goes_back)
-        elif self._is_real:
+        elif self.is_real:
             attached = self._attached
             self._keeper = RealTime(exchange, live=attached.live, most_ns=attached.most_slip_ns)
         return [*self._loops, *([] if self._keeper is None else [self._keeper])]
@@ -90,4 +94,4 @@ class Around:
         """Of a run in real time, how late its frames were."""
         if not isinstance(self._keeper, RealTime):
             return None
-        return {"pace": "real", **self._keeper.slip.to_json()}
+        return {"pace": "real", "ratio": self.ratio, **self._keeper.slip.to_json()}

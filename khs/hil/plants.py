@@ -35,9 +35,15 @@ class PlantLoop:
         self._bench, self._table = bench, table
         self._step = _step(bench, table, exchange.clock_hz)
         self._at: int | None = None
-        self._start = {key: self._parameter(key, value) for key, value in table.start.items()}
+        self._findings: list[Finding] = []
+        self._start: dict[str, Value] = {}
+        for key, value in table.start.items():
+            with self._collecting():
+                self._start[key] = self._parameter(key, value)
         self._inputs = self._wires("input", manifest)
         self._outputs = self._wires("output", manifest)
+        if self._findings:
+            raise ConfigError(self._findings)
 
     def _parameter(self, key: str, value: object) -> Value:
         path = (*self._table.path, "start", key)
@@ -59,14 +65,21 @@ class PlantLoop:
             raise self._bench.error(path, f"{name} is of type {kind.__name__}", help)
         return kind
 
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        try:
+            yield
+        except ConfigError as error:
+            self._findings += error.findings
+
     def _wires(self, causality: Causality, manifest: Mapping[str, Any]) -> dict[str, Wire]:
         tables = self._table.inputs if causality == "input" else self._table.outputs
-        return {
-            name: connect(
-                self._bench, wire, self._exchange, manifest, self._kind(name, causality, wire.path)
-            )
-            for name, wire in tables.items()
-        }
+        made: dict[str, Wire] = {}
+        for name, wire in tables.items():
+            with self._collecting():
+                kind = self._kind(name, causality, wire.path)
+                made[name] = connect(self._bench, wire, self._exchange, manifest, kind)
+        return made
 
     @property
     def model(self) -> Model:

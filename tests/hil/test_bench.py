@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from khs import record, replay, runs
 from khs.attached import attached
-from khs.hil import bench
+from khs.engine import unicorn
+from khs.engine.lines import Exchange
+from khs.errors import ConfigError, KhsError
+from khs.hil import bench, plants
 from khs.image import Archive, open_system
 from khs.runs import Ran
+from tests.cli.conftest import Khs
 
 HEADER = """\
 format = 1
@@ -76,3 +88,180 @@ def test_a_plant_in_python(tmp_path: Path) -> None:
     assert [row[0] for row in written[::2]] == [2_500_000 * n for n in range(FRAMES + 1)]
     assert written[2 * FRAMES][2] == bytes(8) + (200).to_bytes(4, "little")  # 0.5 * 0.4 s
     assert written[2 * FRAMES + 1][2] == b"\x08" + bytes(7) + FRAMES.to_bytes(2, "little")
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, an FMU built by pythonfmu."""
+    pytest.importorskip("fmpy")
+    builder = pytest.importorskip("pythonfmu.builder")
+    folder = tmp_path_factory.mktemp("fmu")
+    source = Path(__file__).parent / "plants" / "drive.py"
+    made: Path = builder.FmuBuilder.build_FMU(source, dest=folder)
+    return made
+
+
+DRIVE = """
+[plant.drive]
+fmu = "FILE"
+start = { limit = 0.5, inertia = 0.04 }
+[plant.drive.inputs]
+setpoint = { region = "plant", offset = 0, type = "u32", scale = 0.001 }
+[plant.drive.outputs]
+speed = { region = "plant", offset = 16, type = "f64" }
+alarm = { region = "plant", offset = 24, type = "u8" }
+steps = { region = "plant", offset = 28, type = "u16" }
+"""
+
+
+def driven(
+    folder: Path, drive: Path, change: Callable[[str], str] = lambda text: text
+) -> bench.Bench:
+    return write(folder, change(DRIVE.replace("FILE", str(drive))))
+
+
+def test_an_fmu(drive: Path, tmp_path: Path) -> None:
+    """Sees what the guest writes, and is seen; a replay needs neither the file nor FMPy."""
+    ran = play(driven(tmp_path, drive), tmp_path / "kept")
+    assert ran.plants == {"drive": {"steps": FRAMES}} and ran.healthy
+    again = record.read(tmp_path / "kept")
+    speeds = [struct.unpack("<d", row[2][8:])[0] for row in again.inputs if row[2][0] == 16]
+    alarms = [row[2][8] for row in again.inputs if row[2][0] == 24]
+    assert len(speeds) == FRAMES + 1 and speeds[0] == 0.0
+    assert max(speeds) == 0.5 and 0 < min(speed for speed in speeds if speed) < 0.5
+    assert {speed for speed, alarm in zip(speeds, alarms, strict=True) if alarm} == {0.5}
+    program = (
+        "import sys\nsys.modules['fmpy'] = None\nfrom khs import record, replay\n"
+        f"again = record.read(__import__('pathlib').Path({str(tmp_path / 'kept')!r}))\n"
+        "assert replay.replay(again, replay.plan(again)).equal\n"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'monitor'}"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+
+
+def test_an_fmu_goes_back(drive: Path, tmp_path: Path) -> None:
+    """By its steps, done again."""
+    made = driven(tmp_path, drive)
+    with plants.opened(made) as wired:
+        loops: list[plants.PlantLoop] = []
+
+        def meet(exchange: Exchange) -> list[plants.PlantLoop]:
+            loops.extend(wired(exchange, archive().manifest))
+            return loops
+
+        with unicorn.Machine(archive(), outside=meet) as machine:
+            machine.run(5)
+            kept = machine.keep()
+            outcomes = []
+            for _ in range(2):
+                result = machine.run(10)
+                outcomes.append((result.trace_sha256, list(machine.inputs)))
+                machine.restore(kept)
+            machine.forget(kept)
+        assert outcomes[0] == outcomes[1]
+        assert loops[0].steps == 5
+
+
+def test_a_step_that_fails_ends_the_run(drive: Path, tmp_path: Path) -> None:
+    """Cleanly: what was until then is told, and kept."""
+    made = driven(tmp_path, drive, lambda text: text.replace("inertia = 0.04", "inertia = -1"))
+    ran = play(made, tmp_path / "kept")
+    assert "Drive.fmu: the plant drive failed: doStep at 0 s: fmi2DoStep failed" in ran.stopped
+    assert not ran.healthy
+    assert ran.result.frames == 1
+    again = record.read(tmp_path / "kept")
+    assert again.frames == 1
+    replay.replay(again, replay.plan(again))
+
+
+def test_a_plant_in_python_that_fails(tmp_path: Path) -> None:
+    made = write(tmp_path, PYTHON + WIRED, dt=1.0)
+    ran = play(made)
+    assert f"{tmp_path}/vessel.py:13: the plant vessel failed: AssertionError" in ran.stopped
+    text = WIRED.replace(
+        "[plant.vessel.outputs]", '[plant.vessel.outputs]\ngain = { region = "plant" }'
+    )
+    nan = text.replace("start", "start").replace(
+        "[plant.vessel.inputs]", "[plant.vessel.start]\ngain = nan\n[plant.vessel.inputs]"
+    )
+    ran = play(write(tmp_path, PYTHON + nan))
+    assert "gain is nan: it is not a number, and memory is to hold an integer" in ran.stopped
+    assert ran.stopped.startswith(f"{tmp_path}/bench.toml:")
+
+
+WRONG = [
+    ("format = 1", "format = 2", "format 2 is not known"),
+    ('region = "plant", type', 'region = "plnat", type', 'no region "plnat"\n|did you mean "plant"'),
+    ('region = "plant", type', 'region = "sensor/code", type', "holds code"),
+    ("offset = 8", "offset = 4095", "ends before offset 4095"),
+    ("offset = 8", "offset = -1", "offset -1 is none"),
+    ('type = "i16"', 'type = "i17"', 'unknown type "i17"'),
+    ('type = "i16"', "pin = 3", "pin is not for a wire to region"),
+    ("duty =", "dutty =", 'no input "dutty"|did you mean "duty"'),
+    ("seen =", "sean =", 'no output "sean"'),
+    ("[plant.vessel]", '[plant.vessel]\nfmu = "x"', "has both of fmu and python"),
+    ("[plant.vessel]", '[plant.vessel]\nstep = "often"', '"often" is not a time'),
+    ("[plant.vessel]", '[plant.vessel]\nstep = "0ms"', "a step takes time"),
+    ("[plant.vessel]", '[plant.vessel]\nstep = "1ns"', "no whole number of ticks"),
+    ("[plant.vessel]", "[plant.vessel]\nstart = { gian = 1 }", 'no parameter "gian"'),
+    ("[plant.vessel]", "[plant.vessel]\nstart = { gain = true }", "gain is a number"),
+    ("[plant.vessel]", "[plant.vessel]\nstrat = 1", 'unknown key "strat"'),
+    ("[bench]", '[bench]\npace = "slow"', "there is no pace slow"),
+    ('{ region = "plant", offset = 8, type = "i16" }', '{ gpio = "sensor.gpio1" }', 'device "sensor.gpio1"'),
+    ('{ region = "plant", offset = 8, type = "i16" }', "{ offset = 8 }", "wired to nothing"),
+    ('{ region = "plant", offset = 8, type = "i16" }', '{ can = "field" }', 'no bus "field"'),
+    ('{ region = "plant", offset = 8, type = "i16" }', '{ serial = "a.b" }', "has no format"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "told"), WRONG, ids=[row[1][:40] for row in WRONG])
+def test_what_is_wrong_is_told_with_its_line(old: str, new: str, told: str, tmp_path: Path) -> None:
+    text = HEADER + PYTHON + WIRED
+    assert old in text
+    (tmp_path / "vessel.py").write_text(VESSEL.replace("DT", "0.02"))
+    file = tmp_path / "bench.toml"
+    file.write_text(text.replace(old, new))
+    with pytest.raises(KhsError) as caught:
+        play(bench.read(file))
+    for part in told.split("|"):
+        assert part.strip() in str(caught.value)
+    assert "\n  help: " in str(caught.value)
+    assert re.match(rf"{file}:\d+", str(caught.value))
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    text = WIRED.replace("duty", "dutty").replace("seen", "sean")
+    with pytest.raises(ConfigError) as caught:
+        play(write(tmp_path, PYTHON + text))
+    assert len(caught.value.findings) == 2
+
+
+@pytest.mark.parametrize(("step", "steps"), [("frame", 20), ("10ms", 40), ("window", 100)])
+def test_steps(step: str, steps: int, tmp_path: Path) -> None:
+    """A frame of the gateway has 5 windows."""
+    text = PYTHON + f'step = "{step}"\n' + WIRED
+    made = write(tmp_path, text)
+    source = tmp_path / "vessel.py"
+    source.write_text(source.read_text().replace("assert abs", "assert dt > 0 or abs"))
+    ran = play(made)
+    assert ran.plants is not None
+    assert ran.plants["vessel"]["steps"] == steps, ran.stopped
+
+
+def test_not_where_it_cannot_be(tmp_path: Path) -> None:
+    joined = attached(bench=write(tmp_path, PYTHON + WIRED))
+    with pytest.raises(KhsError, match="plants: not for --isolate"):
+        runs.plan(archive(), attached=joined, isolate=True)
+    with pytest.raises(KhsError, match="plants: not for QEMU"):
+        runs.plan(archive(), attached=joined, engine="qemu")
+
+
+def test_the_command(khs: Khs, tmp_path: Path) -> None:
+    write(tmp_path, PYTHON + WIRED)
+    done = khs("run", "--bench", str(tmp_path / "bench.toml"), "--frames", "3")
+    assert done.code == 0, done.err
+    assert "plant vessel: 3 steps" in done.out
+    done = khs("run")
+    assert done.code == 2
+    assert "--bench" in done.err

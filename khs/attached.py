@@ -30,8 +30,8 @@ class Attached:
     """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python;
     `can`, names of buses, of which `joins` has those that are joined to python-can's (khs.hil.can).
     `can_log`: a file for what is on them; `pace`: "fast", "real" or "outside:SOCKET", None
-    for what suits; `most_slip_ns`: a frame that is later fails the run; `bench`: plants; `serve`: a name under
-    which others come to the other serial ports."""
+    for what suits; `most_slip_ns`: a frame that is later fails the run; `bench`: plants; `serve`: a
+    name under which others come to the other serial ports."""
 
     serial: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)

@@ -257,10 +257,7 @@ def run(
             stack.callback(shown.close)
             summary.on_console = shown.add
         recording = recorder(plan)
-        around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest, say))
-        around.goes_back = plan.trace is None and plan.audit is None
-        if around.is_real and plan.engine == "unicorn":
-            around.ratio = _calibrated(plan, say)
+        around = _around(plan, stack, say)
         lines = stack.enter_context(_lines(plan, say, out))
         told, manifest = plan.attached, plan.archive.manifest
         buses = stack.enter_context(Buses(told, device_names(manifest), say))
@@ -343,9 +340,17 @@ def _with(
     return open_machine(plan, console=console, lines=lines, models=models, outside=outside)
 
 
+def _around(plan: Plan, stack: ExitStack, say: Callable[[str], object]) -> Around:
+    around = stack.enter_context(Around.opened(plan.attached, plan.archive.manifest, say))
+    around.goes_back = plan.trace is None and plan.audit is None
+    if around.is_real and plan.engine == "unicorn":
+        around.ratio = _calibrated(plan, say)
+    return around
+
+
 def _calibrated(plan: Plan, say: Callable[[str], object]) -> float | None:
     """Tells of a pace that cannot be held here, from a machine of its own."""
-    joined = replace(plan.attached, serial={}, pace="fast")
+    joined = replace(plan.attached, serial={}, joins={}, can_log=None, serve=None, pace="fast")
     trial = replace(plan, attached=joined, control=None)
     with (
         Around.opened(joined, plan.archive.manifest) as around,

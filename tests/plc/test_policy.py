@@ -41,7 +41,7 @@ def test_a_setpoint_is_under_conditions_of_state_in_one_policy_alone() -> None:
     strict, ranges = (
         told("query", str(FOLDER / f"{name}.psl"), *narrow) for name in ("security", "permissive")
     )
-    for text in ("session.allow", "drive.allow", '"passages"', "message.speed <= 14100"):
+    for text in ("session.allow", "drive.allow", "rotor.allow", "message.speed <= 14100"):
         assert text in strict
     assert "message.speed <= 14100" in ranges
     assert "ledger" not in ranges

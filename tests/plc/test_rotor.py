@@ -77,22 +77,39 @@ def test_a_bow_goes_with_time() -> None:
     assert 0 < drive.bow < bent * 0.12
 
 
-@pytest.mark.parametrize("ramp", [350.0, 400.0])
-def test_up_and_down_is_within_limits(ramp: float) -> None:
-    """What the policy allows between two rests; a trip's brake in the place of the second, too."""
+@pytest.mark.parametrize("speed", range(300, 760, 30))
+@pytest.mark.parametrize("how", ["stop", "trip"])
+def test_a_passage_may_end_anywhere(speed: int, how: str) -> None:
+    """The one that the policy allows between two rests, and then what nobody may deny."""
     drive = Led()
-    drive.run(4, 1100, ramp)
-    drive.run(4, 0, ramp)
-    assert not drive.tripped
+    drive.run(speed / 350, 1100, 350)
+    assert drive.speed == pytest.approx(speed, abs=20)
+    if how == "trip":
+        drive.limit = 0.0
+    drive.run(4, 0)
+    assert drive.most < TRIP
     assert not drive.broken
+
+
+def test_the_third_passage_may_not() -> None:
+    """Why it is one between rests, not two."""
+    broken = 0
+    for speed in range(630, 760, 10):
+        drive = Led(math.inf)
+        for to in (1064, 2):
+            drive.run(4, to, 350)
+        drive.run(speed / 350, 1100, 350)
+        drive.run(4, 0)
+        broken += drive.broken
+    assert broken > 3
 
 
 def test_many_passages_are_well_with_rests_between() -> None:
     drive = Led()
     most = []
-    for _ in range(8):  # the slowest that the policy allows, and the rest that safety waits for
+    for _ in range(8):  # the slowest that the policy allows
         drive.run(5, 1100, 350)
-        drive.run(4, 0, 350)
+        drive.run(4, 0)  # a stop, ahead of the rest
         drive.run(REST, 0)
         most.append(drive.most)
     assert not drive.tripped

@@ -172,12 +172,11 @@ def test_the_safety_channel_trips_before_the_machine_breaks_and_it_does_not_help
     assert CLEARANCE > TRIP
 
 
-def test_with_the_key_forgotten_it_stops_the_drive_once_and_no_more() -> None:
+def test_a_key_that_was_forgotten_helps_the_attacker_no_more() -> None:
     played = attacked("sabrelite", FORGOTTEN)
-    # 1410 Hz denied; 2 Hz is the passage that is left; up again is one too many
-    assert sets(played) == ["OK", "DENIED", "OK", "DENIED"]
+    assert sets(played) == ["OK", "DENIED", "DENIED", "OK"]
+    assert played.history[-1].speed == pytest.approx(1064, abs=1)
     assert not played.broken
-    assert played.most_vibration < TRIP / 2
 
 
 def test_the_rest_of_the_attack_gets_nowhere() -> None:

@@ -16,7 +16,7 @@ enum { TRIPPED, RUNNING, OFF }; /* ISafety.State */
 enum { NONE, BUTTON, OVERSPEED, VIBRATION, SILENT, SENSORS };
 enum { SPEED_LIMIT = 1432000, VIBRATION_LIMIT = 16000, APART = 30000, STANDS = 5000 };
 enum { CRITICAL_LOW = 300000, CRITICAL_HIGH = 750000 }; /* as in security.psl */
-enum { NEAR = 1500, DWELL = 20, REST = 6000 };          /* thousandths of a hertz; periods */
+enum { NEAR = 1500, DWELL = 20, REST = 6000, AGAIN = 200 }; /* thousandths of a hertz; periods */
 
 static const char *const causes[] = { "none",      "button", "overspeed",
                                       "vibration", "controller silent", "sensors disagree" };
@@ -32,8 +32,7 @@ static struct {
     struct plc_ITelemetry_Report_req report;
     bool confirmed;          /* the change that was last seen rests */
     uint32_t change, near;   /* number of that change; periods near its setpoint */
-    bool passed;             /* the critical range since the last Rested */
-    uint32_t rest;           /* periods out of it */
+    uint32_t rest;           /* periods out of the critical range */
 } s = { .state = OFF };
 
 static void send(uint32_t to, const void *message, uint32_t size)
@@ -58,8 +57,7 @@ static void trip(uint32_t cause)
     s.cause = cause;
     s.key = 0;
     s.confirmed = false;
-    s.passed = true; /* the brake leads it through */
-    s.rest = 0;
+    s.rest = 0; /* the brake leads it through */
 }
 
 /* ------------------------------------------------------------ the panel */
@@ -121,14 +119,14 @@ static void watch_machine(int32_t speed, int32_t vibration)
         trip(SENSORS);
 }
 
+/* Told again and again: what is said while a setpoint is on its way counts for nothing. */
 static void watch_rest(int32_t speed)
 {
-    if (speed > CRITICAL_LOW && speed < CRITICAL_HIGH) {
-        s.passed = true;
+    if (speed > CRITICAL_LOW && speed < CRITICAL_HIGH)
         s.rest = 0;
-    } else if (s.passed && ++s.rest == REST) {
+    else if (++s.rest >= REST && s.confirmed) {
         struct plc_ISupervision_Rested_req m = { .header = plc_ISupervision_Rested_req_header };
-        s.passed = false;
+        s.rest = REST - AGAIN;
         send(port.rested, &m, sizeof m);
     }
 }
@@ -177,10 +175,8 @@ void main(void)
     port.rested = khs_port("rested");
     port.state = khs_port("state");
     khs_partition_status(&status);
-    if (status.start_condition != KHS_START_BOOT) { /* its end was a trip */
-        s.state = TRIPPED;
-        s.passed = true;
-    }
+    if (status.start_condition != KHS_START_BOOT)
+        s.state = TRIPPED; /* that was its end */
     khs_ready();
     open_session(0);
     for (uint32_t count = 1;; count += 1 + (count == UINT32_MAX)) {

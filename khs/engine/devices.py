@@ -28,6 +28,10 @@ MODELS = {
 CAN = {"imx-flexcan", "sja1000"}
 
 
+#: Kinds that send records of which libkhs knows the ticks.
+RECORDS = frozenset({"imx-gpio"})
+
+
 def lacking(manifest: Mapping[str, Any], models: Container[str]) -> list[str]:
     """Devices of partitions that there is no model of, as PARTITION.DEVICE."""
     names = manifest["names"]["partitions"]
@@ -54,6 +58,7 @@ class Port:
     number: int
     target: int
     adapter: Adapter | None
+    has_records: bool = False
 
 
 class Devices:
@@ -71,6 +76,8 @@ class Devices:
         it is."""
         self._host = host
         self.ports: dict[str, Port] = {}
+        #: Of devices that send records: the ticks of those that `fetch` took last.
+        self.sent_at: dict[str, list[int]] = {}
         names = manifest["names"]["partitions"]
         places: Counter[int] = Counter()
         for about in manifest.get("devices", ()):
@@ -120,7 +127,8 @@ class Devices:
             raise EngineError(f"{name} cannot be where the archive has it")
         if model is not None:
             model.send = lambda data: self._put(name, number, data)
-        return Port(name, number, self._host.device_target(number), adapter)
+        has_records = model is None and about["kind"] in RECORDS
+        return Port(name, number, self._host.device_target(number), adapter, has_records)
 
     def _put(self, name: str, number: int, data: bytes) -> None:
         if not self._host.device_put(number, data):
@@ -153,5 +161,8 @@ class Devices:
 
     def fetch(self) -> dict[str, bytes]:
         """What devices have sent to the outside since the last time; nothing for most."""
+        for name, port in self.ports.items():
+            if port.has_records:
+                self.sent_at[name] = self._host.device_ticks(port.number)
         taken = {name: self._host.device_output(port.number) for name, port in self.ports.items()}
         return {name: data for name, data in taken.items() if data}

@@ -33,6 +33,8 @@ from khs.errors import EngineError
 LIBRARY = Path(__file__).resolve().parent.parent / "_lib" / "libkhs.so"
 NEVER = (1 << 64) - 1
 NONE = (1 << 32) - 1
+#: Records that a device may have sent and nobody has fetched, at 8 bytes each.
+RECORDS_MOST = 1 << 17
 
 
 class End(IntEnum):
@@ -168,6 +170,7 @@ class Host:
             raise LoadError(Failure(error.failure), partition, int(error.where), text)
         self.partitions = int(self.status().partitions)
         self._buffer = ctypes.create_string_buffer(1 << 16)
+        self._ticks: ctypes.Array[c_uint64] | None = None
 
     def __enter__(self) -> Host:
         return self
@@ -305,6 +308,13 @@ class Host:
         ):
             taken += self._buffer.raw[:count]
         return taken
+
+    def device_ticks(self, device: int) -> list[int]:
+        """The ticks of the records that `device_output` would take; none for bytes."""
+        if self._ticks is None:
+            self._ticks = (c_uint64 * RECORDS_MOST)()
+        count = self._lib.khs_host_device_ticks(self.handle, device, self._ticks, RECORDS_MOST)
+        return self._ticks[:count]
 
     def device_put(self, device: int, data: bytes) -> bool:
         """For models outside: sends bytes to the outside."""

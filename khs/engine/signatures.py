@@ -37,6 +37,7 @@ SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "device_join": (c_bool, [_HOST, _U32, _U32]),
     "device_target": (_U32, [_HOST, _U32]),
     "device_output": (_U64, [_HOST, _U32, c_void_p, _U64]),
+    "device_ticks": (_U64, [_HOST, _U32, c_void_p, _U64]),
     "device_put": (c_bool, [_HOST, _U32, c_char_p, _U64]),
     "device_count": (c_bool, [_HOST, _U32, POINTER(DeviceCounts)]),
     "region_target": (_U32, [_HOST, _U32]),

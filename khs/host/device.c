@@ -47,8 +47,11 @@ int khs_device_take(khs_device *d)
 
 void khs_device_put(khs_device *d, uint8_t byte)
 {
+    uint64_t now = d->state->now;
     d->state->sent++;
     d = d->first;
+    if (d->output_ticks != NULL && d->output_size < KHS_OUTPUT_MOST)
+        d->output_ticks[d->output_size / d->model->record] = now;
     if (d->output_size < KHS_OUTPUT_MOST)
         d->output[d->output_size++] = byte;
     if (d->output_size >= KHS_OUTPUT_ENOUGH)

@@ -60,6 +60,7 @@ typedef struct khs_device_state {
 
 typedef struct khs_model {
     uint32_t widest; /* bytes of an access; wider ones come in parts, the lowest first */
+    uint32_t record; /* bytes that it sends at a time, of each of which the tick is kept; 0: none is */
     void (*reset)(khs_device *device);
     uint32_t (*read)(khs_device *device, uint32_t offset, uint32_t size);
     void (*write)(khs_device *device, uint32_t offset, uint32_t size, uint32_t value);
@@ -83,6 +84,7 @@ struct khs_device {
     khs_device_state *state; /* in the host's block of all of them */
     uint8_t *output; /* KHS_OUTPUT_MOST bytes that nobody has fetched yet */
     uint32_t output_size;
+    uint64_t *output_ticks; /* of the records in it */
 };
 
 /* Bytes of output after which a run comes back to have them fetched, and room for them: twice as

@@ -35,8 +35,10 @@ static bool is_possible(const khs_host *host, const khs_device *d)
 
 static void drop(khs_device *d)
 {
-    if (d != NULL)
+    if (d != NULL) {
         free(d->output);
+        free(d->output_ticks);
+    }
     free(d);
 }
 
@@ -73,7 +75,9 @@ uint32_t khs_host_device_add(khs_host *host, const khs_host_device *about, const
     if (calls != NULL)
         d->calls = *calls;
     d->model = about->model < sizeof models / sizeof *models ? models[about->model] : NULL;
-    if (!is_possible(host, d)) {
+    if (d->model != NULL && d->model->record != 0)
+        d->output_ticks = malloc(KHS_OUTPUT_MOST / d->model->record * sizeof *d->output_ticks);
+    if (!is_possible(host, d) || (d->model->record != 0 && d->output_ticks == NULL)) {
         drop(d);
         return KHS_NONE;
     }
@@ -158,13 +162,28 @@ uint64_t khs_host_device_output(khs_host *host, uint32_t device, void *buffer, u
     if (device >= host->device_count)
         return 0;
     khs_device *d = host->devices[device];
-    uint32_t count = (uint32_t)size < d->output_size ? size : d->output_size;
+    uint32_t record = d->model->record, count = size < d->output_size ? (uint32_t)size : d->output_size;
+    if (record != 0)
+        count -= count % record;
     memcpy(buffer, d->output, count);
     d->output_size -= count;
     memmove(d->output, d->output + count, d->output_size);
+    if (record != 0)
+        memmove(d->output_ticks, d->output_ticks + count / record, d->output_size / record * sizeof *d->output_ticks);
     host->is_full = false;
     for (uint32_t i = 0; i < host->device_count; i++)
         host->is_full |= host->devices[i]->output_size >= KHS_OUTPUT_ENOUGH;
+    return count;
+}
+
+uint64_t khs_host_device_ticks(const khs_host *host, uint32_t device, uint64_t *ticks, uint64_t count)
+{
+    if (device >= host->device_count || host->devices[device]->output_ticks == NULL)
+        return 0;
+    const khs_device *d = host->devices[device];
+    uint64_t there = d->output_size / d->model->record;
+    count = count < there ? count : there;
+    memcpy(ticks, d->output_ticks, count * sizeof *ticks);
     return count;
 }
 

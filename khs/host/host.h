@@ -158,6 +158,9 @@ KHS_API uint32_t khs_host_device_target(const khs_host *host, uint32_t device);
 /* Takes out up to `size` bytes that the device sent to the outside. A run comes back with
  * KHS_HOST_YIELDED if there are many, and again until they are taken. */
 KHS_API uint64_t khs_host_device_output(khs_host *host, uint32_t device, void *buffer, uint64_t size);
+/* The ticks of the first `count` records of what khs_host_device_output would take out; 0 for devices
+ * that send bytes. */
+KHS_API uint64_t khs_host_device_ticks(const khs_host *host, uint32_t device, uint64_t *ticks, uint64_t count);
 /* For models outside: bytes to the outside. False if there is no room. */
 KHS_API bool khs_host_device_put(khs_host *host, uint32_t device, const void *data, uint64_t size);
 

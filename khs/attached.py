@@ -14,6 +14,7 @@ from khs.engine.devices import lacking
 from khs.engine.lines import Line
 from khs.errors import KhsError
 from khs.hil import can, models
+from khs.hil import gpio as pins
 from khs.hil.bench import Bench
 from khs.hil.served import place
 
@@ -28,7 +29,8 @@ OUTSIDE = "outside:"
 @dataclass(frozen=True)
 class Attached:
     """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python;
-    `can`, names of buses, of which `joins` has those that are joined to python-can's (khs.hil.can).
+    `can`, names of buses, of which `joins` has those that are joined to python-can's (khs.hil.can);
+    `gpio`, what pins are joined to (khs.hil.gpio).
     `can_log`: a file for what is on them; `pace`: "fast", "real" or "outside:SOCKET", None
     for what suits; `most_slip_ns`: a frame that is later fails the run; `bench`: plants; `serve`: a
     name under which others come to the other serial ports."""
@@ -42,6 +44,7 @@ class Attached:
     most_slip_ns: int | None = None
     bench: Bench | None = None
     serve: str | None = None
+    gpio: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def master(self) -> str | None:
@@ -62,8 +65,9 @@ class Attached:
     @property
     def live(self) -> bool:
         """Whether bytes may come in that nobody knows of before."""
-        lines = any(not url.startswith("file:") for url in self.serial.values())
-        return lines or bool(self.joins) or self.serve is not None
+        lines = (*self.serial.values(), *self.gpio.values())
+        is_joined = any(not each.startswith("file:") for each in lines)
+        return is_joined or bool(self.joins) or self.serve is not None
 
     def ports(self, manifest: Mapping[str, Any]) -> list[str]:
         """Those that are served, PARTITION.DEVICE: UARTs and models in Python without a line."""
@@ -90,9 +94,10 @@ def attached(
     max_slip: str | None = None,
     bench: Bench | None = None,
     serve: str | None = None,
+    gpio: Iterable[str] = (),
 ) -> Attached:
-    """From the options --serial, --device, --can, --can-log, --pace and --max-slip, and what a
-    bench says beside them. KhsError for what is none."""
+    """From the options --serial, --device, --can, --can-log, --gpio, --pace and --max-slip, and
+    what a bench says beside them. KhsError for what is none."""
     can_buses = models.pairs("--can", "PARTITION.DEVICE=BUS", buses or ())
     made = Attached(
         models.pairs("--serial", "PARTITION.DEVICE=URL", serial or ()),
@@ -103,6 +108,7 @@ def attached(
         _pace("--pace", pace),
         None if max_slip is None else _slip(max_slip),
         serve=serve,
+        gpio=models.pairs("--gpio", "PARTITION.DEVICE=SPEC", gpio),
     )
     return made if bench is None else _with_bench(made, bench)
 
@@ -124,6 +130,7 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
         given.most_slip_ns or (None if slip is None else slip.value),
         bench,
         given.serve,
+        {**{name: pins.beside(bench, spec) for name, spec in document.gpio.items()}, **given.gpio},
     )
 
 
@@ -144,7 +151,12 @@ def _slip(text: str) -> int:
 
 def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool) -> None:
     """KhsError for what is attached to nothing, or where the engine cannot have it."""
-    options = {"--serial": attached.serial, "--device": attached.models, "--can": attached.can}
+    options = {
+        "--serial": attached.serial,
+        "--device": attached.models,
+        "--can": attached.can,
+        "--gpio": attached.gpio,
+    }
     for option, names in options.items():
         for name in names:
             _check_name(manifest, option, name)
@@ -160,6 +172,8 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
         raise KhsError("--can-log writes what is on the buses of --can, and there is none")
     if engine == "qemu" and (attached.joins or attached.can_log):
         raise KhsError("--can INTERFACE:CHANNEL and --can-log are for the unicorn engine")
+    if engine == "qemu" and attached.gpio:
+        raise KhsError("--gpio is for the unicorn engine: QEMU's pins lead nowhere")
     if engine == "qemu" and attached.models:
         raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
 

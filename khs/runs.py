@@ -261,7 +261,7 @@ def run(
         lines = stack.enter_context(_lines(plan, say, out))
         told, manifest = plan.attached, plan.archive.manifest
         buses = stack.enter_context(Buses(told, device_names(manifest), say))
-        lines |= buses.lines
+        lines |= {**buses.lines, **around.lines}
         machine = stack.enter_context(_with(plan, console, lines, around))
         if isinstance(machine, unicorn.Machine):
             buses.clock(machine, int(manifest["clock_hz"]))
@@ -350,7 +350,8 @@ def _around(plan: Plan, stack: ExitStack, say: Callable[[str], object]) -> Aroun
 
 def _calibrated(plan: Plan, say: Callable[[str], object]) -> float | None:
     """Tells of a pace that cannot be held here, from a machine of its own."""
-    joined = replace(plan.attached, serial={}, joins={}, can_log=None, serve=None, pace="fast")
+    quiet: dict[str, Any] = {"serial": {}, "joins": {}, "gpio": {}, "can_log": None, "serve": None}
+    joined = replace(plan.attached, **quiet, pace="fast")
     trial = replace(plan, attached=joined, control=None)
     with (
         Around.opened(joined, plan.archive.manifest) as around,

@@ -71,7 +71,16 @@ DeviceModels: TypeAlias = Annotated[
 ]
 Serve: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Others come to its serial ports: khs://NAME/PARTITION/DEVICE."),
+    typer.Option(
+        metavar="NAME", help="Others come to its serial ports: khs://NAME/PARTITION/DEVICE."
+    ),
+]
+Gpio: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PARTITION.DEVICE=SPEC",
+        help="Join pins: file:IN,OUT or lines of a chip, gpiochip0:3=17,4=27; repeatable.",
+    ),
 ]
 BenchFile: TypeAlias = Annotated[
     Path | None,
@@ -134,6 +143,7 @@ def run(
     device: DeviceModels = None,
     can: CanBuses = None,
     can_log: CanLog = None,
+    gpio: Gpio = None,
     serve: Serve = None,
     bench: BenchFile = None,
     pace: PaceName = None,
@@ -161,7 +171,7 @@ def run(
 
     joined = None if bench is None else benches.read(bench)
     asked = partial(attached, can_log=can_log, pace=pace, max_slip=max_slip, serve=serve)
-    outside = asked(serial, device, can, bench=joined)
+    outside = asked(serial, device, can, bench=joined, gpio=gpio or ())
     planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
     planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
     what = What(_system(system, joined), board, overlays, policy_at)
@@ -230,7 +240,8 @@ def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     from khs.image.open import find_system
 
     attached = plan.attached
-    if attached.live or attached.serial or attached.plants or attached.pace == "real":
+    outside = (attached.live, attached.serial, attached.gpio, attached.plants)
+    if any(outside) or attached.pace == "real":
         raise KhsError(
             "--gdb goes back in time, and what is outside cannot: no lines, plants, pace\n"
             "  help: record the run with --record, and debug the recording"

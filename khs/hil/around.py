@@ -1,4 +1,4 @@
-"""Everybody outside whom a run meets: plants, and who keeps time."""
+"""Everybody outside whom a run meets: plants, what pins are joined to, and who keeps time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from khs.engine.lines import Exchange, Party
-from khs.hil import plants
+from khs.engine.lines import Exchange, Line, Party
+from khs.hil import gpio, plants
+from khs.hil.gpio import Pins
 from khs.hil.master import Door, Master
 from khs.hil.pace import RealTime
 from khs.hil.plants import PlantLoop, Wired
@@ -22,12 +23,17 @@ class Around:
     """False if there is nobody."""
 
     def __init__(
-        self, attached: Attached, manifest: Mapping[str, Any], wired: Wired, door: Door | None
+        self,
+        attached: Attached,
+        manifest: Mapping[str, Any],
+        wired: Wired,
+        pins: Pins,
+        door: Door | None,
     ) -> None:
         #: Whether nothing of the run is kept that could not be forgotten.
         self.goes_back = True
         self._attached, self._manifest = attached, manifest
-        self._wired, self._door = wired, door
+        self._wired, self._pins, self._door = wired, pins, door
         self._loops: list[PlantLoop] = []
         self._keeper: RealTime | Master | None = None
         #: Virtual time for each second on the wall, if that was found out.
@@ -39,29 +45,38 @@ class Around:
     def opened(
         attached: Attached, manifest: Mapping[str, Any], say: Say = lambda line: None
     ) -> Iterator[Around]:
-        """Plants live as long as this. KhsError if one cannot be had."""
+        """Plants and what pins are joined to live as long as this; `say` is told of chips that go
+        away. KhsError if one cannot be had."""
         with ExitStack() as stack:
             wired: Wired = lambda exchange, manifest: []  # noqa: E731
             if attached.bench is not None:
                 wired = stack.enter_context(plants.opened(attached.bench))
+            pins = stack.enter_context(gpio.opened(attached.gpio, manifest, say))
             door = None
             if attached.master is not None:
                 door = Door(attached.master, say)
                 stack.callback(door.close)
-            yield Around(attached, manifest, wired, door)
+            yield Around(attached, manifest, wired, pins, door)
 
     def __bool__(self) -> bool:
-        return self.is_real or self._attached.plants or self._door is not None
+        others = self._attached.plants or bool(self._pins.files)
+        return self.is_real or others or self._door is not None
+
+    @property
+    def lines(self) -> Mapping[str, Line]:
+        """Those to chips."""
+        return self._pins.lines
 
     def meet(self, exchange: Exchange) -> list[Party]:
         """Those to be met, in this order: who keeps time sees what the others did."""
         self._loops = self._wired(exchange, self._manifest)
+        files = self._pins.parties(exchange)
         if self._door is not None:
             self._keeper = Master(exchange, self._door, self._manifest, self.goes_back)
         elif self.is_real:
             attached = self._attached
             self._keeper = RealTime(exchange, live=attached.live, most_ns=attached.most_slip_ns)
-        return [*self._loops, *([] if self._keeper is None else [self._keeper])]
+        return [*files, *self._loops, *([] if self._keeper is None else [self._keeper])]
 
     def end(self) -> None:
         """The run is over, its machine not yet closed."""

@@ -25,6 +25,7 @@ from khs.config.units import Duration, UnitError
 from khs.engine.lines import Exchange, Line, Party
 from khs.engine.native import NEVER
 from khs.errors import KhsError, shown
+from khs.hil.bench import Bench
 from khs.hil.gpio_lines import open_lines
 from khs.hil.serial import LiveLine, Say
 
@@ -40,6 +41,14 @@ Change = tuple[int, int, int]
 def is_live(spec: str) -> bool:
     """Whether somebody is there who needs time."""
     return not spec.startswith("file:")
+
+
+def beside(bench: Bench, spec: str) -> str:
+    """What a bench says, with the files where it lies."""
+    if is_live(spec):
+        return spec
+    files = spec.removeprefix("file:").split(",")
+    return "file:" + ",".join(bench.path(file) if file else "" for file in files)
 
 
 def read_changes(path: Path, clock_hz: int) -> list[Change]:
@@ -100,6 +109,8 @@ class FilePins:
     def __init__(self, name: str, spec: str, clock_hz: int) -> None:
         """KhsError if a file is none, or cannot be."""
         given, _, kept = spec.partition(",")
+        if not given and not kept:
+            raise KhsError(f"--gpio {name}=file:{spec}: no file\n  help: {_HELP}")
         self._name = name
         self._changes = read_changes(Path(given), clock_hz) if given else []
         self._given = 0
@@ -214,5 +225,3 @@ def _add(lines: dict[int, int], word: str) -> None:
     if int(pin) in lines or int(line) in lines.values():
         raise ValueError(f'"{word}": the pin or the line is joined already')
     lines[int(pin)] = int(line)
-
-

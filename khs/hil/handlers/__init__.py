@@ -1,7 +1,7 @@
 """Handlers of URLs for pyserial. Importing this package is all it takes:
 
-    import khs.hil.handlers, serial
-    port = serial.serial_for_url("khs://bench/driver/uart3")
+import khs.hil.handlers, serial
+port = serial.serial_for_url("khs://bench/driver/uart3")
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Here(EventRig):
         self._ports = {name: wire for name, wire in self._ports.items() if name not in serial}
         machine = runs.open_machine(
             plan,
-            lines={**self._ports, **joined},
+            lines={**self._ports, **joined, **self._around.lines},
             models=plan.attached.load(),
             outside=self._meet,
         )

@@ -175,8 +175,7 @@ def run(
     planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
     planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
     what = What(_system(system, joined), board, overlays, policy_at)
-    plain = console or outside.live or bool(outside.serial)  # others write to the terminal, too
-    with Reporter(quiet=as_json, live=not plain) as reporter:
+    with Reporter(quiet=as_json, live=not (console or outside.live or outside.serial)) as reporter:
         plan = _planned(what, partial(planned, attached=outside), reporter)
         if gdb is not None:
             return _debugged(plan, gdb, what, as_json)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -113,8 +115,16 @@ def test_the_attack_differs_in_bytes_from_outside_alone() -> None:
     assert differing <= {"inputs.json", "inputs.bin", "system.toml", "report.md"}
 
 
-def test_the_policies_differ_in_state_alone() -> None:
-    """Every setpoint of the attack is within all ranges: security.psl includes permissive.psl's."""
+def test_the_policy_is_all_that_differs_between_the_two_attacks() -> None:
+    strict, ranges = (built("plc", "sabrelite", (ATTACK, *more)) for more in ((), (PERMISSIVE,)))
+    assert strict.elfs == ranges.elfs
+    assert strict.inputs == ranges.inputs
+    assert strict.memory == ranges.memory
+    assert strict.policies != ranges.policies
+
+
+def test_the_attack_is_within_all_ranges() -> None:
+    """Those of ranges.psl, which is all of permissive.psl and a part of security.psl."""
     maker = module("plc_make_attack", FOLDER / "make_attack.py")
     assert all(0 <= s <= 14100 and not 3000 < s < 7500 for s, _ in maker.SEQUENCE)
     for name in ("security", "permissive"):
@@ -198,18 +208,28 @@ def test_the_rest_of_the_attack_gets_nowhere() -> None:
 # ---- whatever programme ----------------------------------------------------------
 
 
-def programmes(seed: int, archive: Archive) -> Archive:
+SPEEDS = (7500, 10640, 11000, 14100)
+
+
+def hasty(dice: random.Random) -> str:
+    """From one side to the other, again and again."""
+    speed = dice.choice([dice.randrange(3001), *SPEEDS])
+    return f"SPEED {speed} RAMP {dice.choice([100, 350, 400])}\nHOLD {dice.choice([0, 100])}\n"
+
+
+def patient(dice: random.Random) -> str:
+    """Tries every now and then, also when a rest ends."""
+    speed = dice.choice([0, 10640])
+    return f"SPEED {speed} RAMP {dice.choice([350, 400])}\nHOLD {dice.choice([50, 500, 4000])}\n"
+
+
+def programmes(seed: int, archive: Archive, step: Callable[[random.Random], str]) -> Archive:
     """The station sends programmes at random: sound ones, of values within their ranges."""
     dice = random.Random(seed)
     names = archive.names["inputs"]
     rows = [row for row in archive.inputs if row[1] != names.index("station")]
-    for second in (1, 2, 3):
-        lines = [f"TITLE 6:seed {seed % 10}"]
-        for _ in range(12):
-            speed = dice.choice([dice.randrange(3001), 7500, 10640, 11000, 14100])
-            lines.append(f"SPEED {speed} RAMP {dice.choice([100, 350, 400])}")
-            lines.append(f"HOLD {dice.choice([0, 100])}")
-        text = "\n".join(lines).encode() + b"\n"
+    for second in (1, 2, 3, 4):
+        text = "".join(step(dice) for _ in range(15)).encode()
         rows.append((second * archive.manifest["clock_hz"], names.index("station"), text))
     inputs_json, inputs_bin = encode_inputs(sorted(rows, key=lambda row: row[0]))
     return Archive(
@@ -222,20 +242,32 @@ SEEDS = range(3)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_programme_breaks_the_machine(seed: int) -> None:
+@pytest.mark.parametrize(("step", "frames"), [(hasty, 1800), (patient, 7500)])
+def test_no_programme_breaks_the_machine(
+    seed: int, step: Callable[[random.Random], str], frames: int
+) -> None:
     """With the key at transit all the time."""
-    archive = programmes(seed, built("plc", "sabrelite", (FORGOTTEN,)))
-    played = play(archive=archive, frames=1800)
+    archive = programmes(seed, built("plc", "sabrelite", (FORGOTTEN,)), step)
+    played = play(archive=archive, frames=frames)
     assert {"OK", "DENIED"} <= set(sets(played))
     assert not played.broken
+    assert played.most_vibration < 0.8 * TRIP
     assert "trip" not in played.run.console("safety")
+    if step is patient:
+        assert passages(played) >= 2
+
+
+def passages(played: Played) -> int:
+    """How often the speed went through the middle of the critical range."""
+    middle = sum(CRITICAL) / 2
+    return sum((a.speed < middle) != (b.speed < middle) for a, b in pairwise(played.history))
 
 
 def test_without_rules_of_state_most_programmes_break_it() -> None:
     archive = built("plc", "sabrelite", (FORGOTTEN, PERMISSIVE))
     broken = 0
     for seed in SEEDS:
-        with opened(programmes(seed, archive)) as (machine, plant):
+        with opened(programmes(seed, archive, hasty)) as (machine, plant):
             machine.run(1800)
             broken += plant.broken
     assert broken > len(SEEDS) / 2

@@ -192,7 +192,7 @@ class PartitionTable(Table):
     privileges: tuple[str, ...] = key("what it may ask of the kernel", ())
     devices: tuple[str, ...] = key(
         "devices of the board that it owns alone: registers or ports, and their interrupts in "
-        "its own windows; the unicorn engine has models of UARTs, and those that `--device` names",
+        "its own windows; of which the unicorn engine has models, `docs/hil.md` says",
         (),
     )
     args: tuple[str, ...] = key("arguments of the program", ())

@@ -13,6 +13,7 @@ from khs.hil import models
 from khs.hil.bench import Bench, step_of
 from khs.hil.document import PlantTable
 from khs.hil.plant import Causality, Model, Plant, PlantError, PythonModel, Value
+from khs.hil.signals import Nodes
 from khs.hil.wires import Wire, connect
 
 #: Wires the plants to a system, of which there is a manifest.
@@ -40,8 +41,9 @@ class PlantLoop:
         for key, value in table.start.items():
             with self._collecting():
                 self._start[key] = self._parameter(key, value)
-        self._inputs = self._wires("input", manifest)
-        self._outputs = self._wires("output", manifest)
+        nodes = Nodes(bench, exchange)
+        self._inputs = self._wires("input", manifest, nodes)
+        self._outputs = self._wires("output", manifest, nodes)
         if self._findings:
             raise ConfigError(self._findings)
 
@@ -72,13 +74,15 @@ class PlantLoop:
         except ConfigError as error:
             self._findings += error.findings
 
-    def _wires(self, causality: Causality, manifest: Mapping[str, Any]) -> dict[str, Wire]:
+    def _wires(
+        self, causality: Causality, manifest: Mapping[str, Any], nodes: Nodes
+    ) -> dict[str, Wire]:
         tables = self._table.inputs if causality == "input" else self._table.outputs
         made: dict[str, Wire] = {}
         for name, wire in tables.items():
             with self._collecting():
                 kind = self._kind(name, causality, wire.path)
-                made[name] = connect(self._bench, wire, self._exchange, manifest, kind)
+                made[name] = connect(self._bench, wire, self._exchange, manifest, kind, nodes)
         return made
 
     @property

@@ -1,4 +1,5 @@
-"""Wires between a plant's variables and what a system has: regions, pins, CAN signals, lines.
+"""Wires between a plant's variables and what a system has: regions, pins, lines; and, in
+khs.hil.signals, CAN.
 
 A wire to the plant has `read`, one from it `write`, each called at the tick of a step. What a wire
 writes is an input of the run.
@@ -10,13 +11,16 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from khs.config.rules import suggest
 from khs.engine.lines import Exchange
 from khs.hil.bench import Bench, kind_of
 from khs.hil.document import WireTable
 from khs.hil.plant import PlantError, Value
+
+if TYPE_CHECKING:
+    from khs.hil.signals import Nodes
 
 _FORMATS = {"u8": "<B", "i8": "<b", "u16": "<H", "i16": "<h", "u32": "<I", "i32": "<i", "u64": "<Q",
             "i64": "<q", "f32": "<f", "f64": "<d"}  # fmt: skip
@@ -198,7 +202,12 @@ def _check_format(bench: Bench, wire: WireTable, kind: type) -> None:
 
 
 def connect(
-    bench: Bench, wire: WireTable, exchange: Exchange, manifest: Mapping[str, Any], kind: type
+    bench: Bench,
+    wire: WireTable,
+    exchange: Exchange,
+    manifest: Mapping[str, Any],
+    kind: type,
+    nodes: Nodes,
 ) -> Wire:
     """The wire of the table to a variable of type `kind`. ConfigError if there is no such thing."""
     what = kind_of(wire)
@@ -210,7 +219,9 @@ def connect(
         return RegionWire(bench, wire, exchange, manifest["names"]["regions"])
     name = str(getattr(wire, what))
     if what == "can":
-        raise bench.error(wire.path, "plants are not wired to CAN yet", "a region")
+        if kind is str:
+            raise bench.error(wire.path, "signals are numbers, and this is a text", "a serial line")
+        return nodes.connect(wire)
     if name not in exchange.devices.ports:
         help = suggest(name, exchange.devices.ports, "devices of partitions")
         raise bench.error((*wire.path, what), f'no partition has a device "{name}"', help)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,8 @@ from khs.bench.figures import Figure
 from khs.engine import unicorn
 from khs.engine.device import Device
 from khs.engine.inputs import Inputs
+from khs.engine.lines import Exchange, Party
+from khs.hil.pace import RealTime, prompt
 from khs.hil.testing import Spec, opened
 from khs.image import Archive, open_system
 from khs.resources import shipped
@@ -23,6 +25,7 @@ PORT = "driver.uart3"
 TRIES = 3
 FRAMES = 40
 BYTES = 200_000
+PACED = 200  # frames of 20 ms
 MS = 125_000
 
 
@@ -106,6 +109,7 @@ def figures() -> Iterator[Figure]:
         yield Figure.at_most(1000, **row, name="the same, another thread busy", value=beside)
         yield _echo(board, arch)
         yield _restore(board, arch)
+    yield from _real_time()
 
 
 def _restore(board: str, arch: str) -> Figure:
@@ -121,6 +125,29 @@ def _restore(board: str, arch: str) -> Figure:
     name = "restore before a test"
     row: dict[str, Any] = {"section": "hil", "arch": arch, "unit": "ms"}
     return Figure.at_most(5, **row, name=name, value=min(seconds) * 1e3)
+
+
+def _real_time() -> Iterator[Figure]:
+    """How many frames of the gateway end within 1 ms of when they are to, and the rest."""
+    archive = open_system("iot-gateway")
+    for busy in (False, True):
+        slips: list[RealTime] = []
+
+        def meet(exchange: Exchange, slips: list[RealTime] = slips) -> list[Party]:
+            slips.append(RealTime(exchange))
+            return [*slips]
+
+        beside = _another_thread() if busy else nullcontext()
+        with beside, prompt(), unicorn.Machine(archive, outside=meet) as machine:
+            machine.run(PACED)
+        slip, more = slips[0].slip, ", another thread busy" if busy else ""
+        share = 100 * (1 - slip.late / slip.frames)
+        row: dict[str, Any] = {"section": "hil", "arch": "armv7"}
+        name, asked = f"real time: frames within 1 ms{more}", None if busy else ">= 99 %"
+        fine = busy or share >= 99
+        yield Figure(**row, name=name, value=share, unit="%", asked=asked, ok=fine)
+        for which, us in (("99 %", slip.percentile(99)), ("worst", slip.worst_ns / 1000)):
+            yield Figure(**row, name=f"real time: slip, {which}{more}", value=us, unit="us")
 
 
 def _echo(board: str, arch: str) -> Figure:

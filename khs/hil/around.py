@@ -10,7 +10,7 @@ from khs.engine.lines import Exchange, Line, Party
 from khs.hil import gpio, plants
 from khs.hil.gpio import Pins
 from khs.hil.master import Door, Master
-from khs.hil.pace import RealTime
+from khs.hil.pace import RealTime, prompt
 from khs.hil.plants import PlantLoop, Wired
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class Around:
             if attached.master is not None:
                 door = Door(attached.master, say)
                 stack.callback(door.close)
-            yield Around(attached, manifest, wired, pins, door)
+            made = Around(attached, manifest, wired, pins, door)
+            if made.is_real:
+                stack.enter_context(prompt())
+            yield made
 
     def __bool__(self) -> bool:
         others = self._attached.plants or bool(self._pins.files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -180,3 +181,11 @@ def test_what_is_wrong() -> None:
         attached(max_slip="often")
     with pytest.raises(KhsError, match="--pace: not for --isolate"):
         runs.plan(archive(), attached=attached(pace="real"), isolate=True)
+
+
+def test_other_threads_give_way_meanwhile() -> None:
+    before = sys.getswitchinterval()
+    for name, sooner in (("real", True), ("fast", False)):
+        with around.Around.opened(attached(pace=name), archive().manifest):
+            assert (sys.getswitchinterval() < before) is sooner
+        assert sys.getswitchinterval() == before

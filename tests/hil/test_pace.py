@@ -169,7 +169,8 @@ def test_the_run_tells(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fast_is_not_looked_after() -> None:
     ran = runs.run(runs.plan(archive(), frames=2, attached=attached(pace="fast")))
     assert ran.pace is None
-    assert not around.Around(attached(pace="fast"), archive().manifest, lambda *_: [], None)
+    with around.Around.opened(attached(pace="fast"), archive().manifest) as nobody:
+        assert not nobody
 
 
 def test_what_is_wrong() -> None:

@@ -119,6 +119,7 @@ class Left:
 
     read: list[int]
     interrupts: list[int]  # ticks
+    expired: list[int]  # ticks at which the health monitor was told of a watchdog
     trace: bytes
     counts: dict[str, int]
     sent: bytes
@@ -162,6 +163,7 @@ def left(
         return Left(
             [int.from_bytes(ram[4 * i : 4 * i + 4], "little") for i in range(reads)],
             [event.tick for event in found if isinstance(event, events.Interrupt)],
+            [event.tick for event in found if isinstance(event, events.Health)],
             bytes(trace),
             counts,
             host.device_output(0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hil.registers import WDOG, Read, Wait, Write, left, script
+from tests.hil.registers import IB700, WDOG, Read, Wait, Write, left, script
 
 HZ = 2000
 WCR, WSR, WRSR, WICR, WMCR = range(0, 10, 2)
@@ -56,3 +56,29 @@ def test_it_warns_before(window: list[int]) -> None:
     done = left(WDOG, code, [(0, ticks) for ticks in window], 2, hz=HZ)
     assert done.interrupts == [ticks[1] + 2000]
     assert done.read == [0xC001, 0x8001]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_health_monitor_is_told_at_its_tick(others: int) -> None:
+    """In a window of somebody else, too; once, as the watchdog is off then."""
+    code, ticks = script(WDOG, [Write(WCR, ON)])
+    done = left(WDOG, code, [(0, 50), (others, 3800), (0, 50)], hz=HZ)
+    assert done.expired == [ticks[0] + 1000]
+    assert done.counts["faults"] == 1
+
+
+@pytest.mark.parametrize("value", [0, 7, 13, 14])
+def test_ib700_has_even_seconds(value: int) -> None:
+    """30 seconds, 28, and so on; the last one that is written counts, and disabling ends it."""
+    code, ticks = script(IB700, [Write(2, 15 - 1), Write(2, value), Wait(5), Read(2)])
+    seconds = 30 - 2 * value
+    done = left(IB700, code, [(0, 50), (1, 2000 * seconds + 10)], 1, hz=HZ)
+    assert done.expired[:1] == [ticks[1] + HZ * seconds]
+    assert done.read == [0xFF]
+    code, _ = script(IB700, [Write(2, value), Wait(5), Write(0, 0)])
+    assert left(IB700, code, [(0, 50), (1, 2000 * seconds + 10)], hz=HZ).expired == []
+
+
+def test_ib700_may_expire_at_once() -> None:
+    code, ticks = script(IB700, [Write(2, 15)])
+    assert left(IB700, code, [(0, 20)], hz=HZ).expired[0] == ticks[0] + 1

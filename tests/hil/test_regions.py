@@ -10,6 +10,7 @@ from khs.engine.native import NEVER, End, Host
 from khs.engine.stepping import Stepper
 from tests.host.assemble import assemble
 from tests.host.system import (
+    COLD,
     SHARED,
     SHARED_FLAG,
     Arch,
@@ -175,3 +176,47 @@ def test_what_is_refused() -> None:
         host.boot()
         to(host, 1)
         assert host.read_region(SENSOR, 4092, 4) == b"\x01\0\0\0"
+
+
+#: Counts in memory of its own, and faults in the end; the health monitor starts it again.
+FAULTS = f"""
+    movw r4, #{SHARED & 0xFFFF}
+    movt r4, #{SHARED >> 16}
+    ldr r5, [r4, #8]
+    mov r6, #20
+again:
+    subs r6, r6, #1
+    bne again
+    add r5, r5, #1
+    str r5, [r4, #8]
+    udf #0
+"""
+
+
+def around_a_fault(tick: int, live: bool) -> tuple[int, bytes | None, bytes | None, list[int]]:
+    """With a write at that tick: restarts and what is there one tick later; and in the end."""
+    region = Region("own", SHARED, R | W)
+    guest = Partition(assemble(Arch.ARMV7, FAULTS), regions=(region,), action=COLD)
+    with Host(*build(System(Arch.ARMV7, [guest], [(0, TICKS)])), [policy()]) as host:
+        target = host.region_target(SENSOR)
+        assert target is not None
+        if not live:
+            assert host.add_input(tick, target, word(8, 100))
+        host.boot()
+        to(host, tick)
+        if live:
+            assert host.add_input(tick, target, word(8, 100))
+        to(host, tick + 1)
+        now, restarts = host.read_region(SENSOR, 8, 4), int(host.view(0).restarts)
+        to(host, 90)
+        return restarts, now, host.read_region(SENSOR, 8, 4), host.registers(0)
+
+
+def test_a_restart_at_the_same_tick() -> None:
+    """Takes the memory back; when a write at its tick became known does not matter."""
+    rows = {tick: around_a_fault(tick, live=False) for tick in range(38, 54)}
+    assert rows == {tick: around_a_fault(tick, live=True) for tick in rows}
+    first = next(tick for tick, row in rows.items() if row[0] == 1)
+    assert rows[first - 1][0] == 0
+    assert rows[first + 1][1] == (100).to_bytes(4, "little")
+    assert rows[38][2] != rows[first + 1][2]

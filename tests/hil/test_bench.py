@@ -262,6 +262,13 @@ def test_the_command(khs: Khs, tmp_path: Path) -> None:
     done = khs("run", "--bench", str(tmp_path / "bench.toml"), "--frames", "3")
     assert done.code == 0, done.err
     assert "plant vessel: 3 steps" in done.out
+    done = khs("check", "--bench", str(tmp_path / "bench.toml"))
+    assert (done.code, done.out) == (0, f"{tmp_path / 'bench.toml'}: no findings\n")
+    (tmp_path / "bench.toml").write_text(HEADER + "[plant.vessel]\npyhton = 1\n")
+    done = khs("check", "--bench", str(tmp_path / "bench.toml"))
+    assert done.code == 1
+    assert 'unknown key "pyhton"' in done.out
+    assert khs("check").code == 2
     done = khs("run")
     assert done.code == 2
     assert "--bench" in done.err

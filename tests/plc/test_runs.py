@@ -238,11 +238,11 @@ def programmes(seed: int, archive: Archive, step: Callable[[random.Random], str]
     )
 
 
-SEEDS = range(3)
+SEEDS = range(2)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("step", "frames"), [(hasty, 1800), (patient, 7500)])
+@pytest.mark.parametrize(("step", "frames"), [(hasty, 1800), (patient, 5000)])
 def test_no_programme_breaks_the_machine(
     seed: int, step: Callable[[random.Random], str], frames: int
 ) -> None:

@@ -16,6 +16,8 @@ from khs.errors import EngineError
 FAULT = 1 << 30
 #: Exchanges of lines for each second of virtual time.
 RATE = 1000
+#: With somebody there and nobody who keeps time: fewer, as virtual time goes faster then.
+FAST_RATE = 50
 
 
 class Line(Protocol):
@@ -165,11 +167,11 @@ class Exchange:
 
 
 class Lines:
-    """All lines, as one who comes by every millisecond of virtual time."""
+    """All lines, as one who comes by `rate` times in a second of virtual time."""
 
-    def __init__(self, exchange: Exchange, lines: Mapping[str, Line]) -> None:
+    def __init__(self, exchange: Exchange, lines: Mapping[str, Line], rate: int = RATE) -> None:
         self._exchange, self._lines = exchange, lines
-        self._stride = max(exchange.clock_hz // RATE, 1)
+        self._stride = max(exchange.clock_hz // rate, 1)
 
     def next(self, tick: int) -> int:
         return (tick // self._stride + 1) * self._stride

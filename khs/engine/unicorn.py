@@ -12,7 +12,7 @@ from khs.engine.device import Device
 from khs.engine.devices import Devices
 from khs.engine.interrupt import on_interrupt
 from khs.engine.isolate import run_isolated
-from khs.engine.lines import Exchange, Line, Lines, Party
+from khs.engine.lines import FAST_RATE, RATE, Exchange, Line, Lines, Party
 from khs.engine.native import NEVER, Drained, End, Host, LoadError, Options
 from khs.engine.result import Result, Tally
 from khs.engine.stepping import Cause, Move, Stepper, goal
@@ -137,8 +137,9 @@ class Machine:
         made = Exchange(self.host, self.devices, self.inputs, int(manifest["clock_hz"]))
         made.stop, made.stopping = self.stop, lambda: self._interrupted
         made.machine = self
+        rate = FAST_RATE if self._live and outside is None else RATE
         made.parties = [
-            *([Lines(made, lines)] if lines else []),
+            *([Lines(made, lines, rate)] if lines else []),
             *(outside(made) if outside is not None else []),
         ]
         self.inputs = made.inputs

@@ -143,8 +143,6 @@ bool khs_access_begin(khs_cpu *cpu, uc_engine *uc, bool sound, uint64_t *behind)
 
 void khs_access_cut(khs_cpu *cpu, uc_engine *uc, uint64_t behind, uint64_t allowed)
 {
-    if (allowed >= behind)
-        return;
     cpu->budget -= behind - allowed;
     if (uc != cpu->main) {
         uint64_t left = allowed < cpu->left ? allowed : cpu->left;

@@ -25,7 +25,7 @@ typedef struct khs_seen {
 /* An instruction is about to access a device: how many ticks are left behind it. False if the
  * access must not be made now. One that is not `sound` is made by the twin. */
 bool khs_access_begin(khs_cpu *cpu, uc_engine *uc, bool sound, uint64_t *behind);
-/* Only `allowed` of the ticks behind it are to follow. */
+/* Only `allowed` of the ticks behind it are to follow, fewer than there are. */
 void khs_access_cut(khs_cpu *cpu, uc_engine *uc, uint64_t behind, uint64_t allowed);
 /* The main engine stopped at `pc`, at KHS_AT_DEVICE. */
 void khs_access_stopped(khs_cpu *cpu, uint64_t pc);

@@ -122,6 +122,10 @@ static void happen(khs_device *d, uint64_t at)
 static void catch_up(khs_device *d, uint64_t tick)
 {
     uint64_t at;
+    if (d->peer == d && due(d) > tick) { /* nearly always */
+        d->state->now = tick > d->state->now ? tick : d->state->now;
+        return;
+    }
     for (khs_device *m = earliest(d, &at); at <= tick; m = earliest(d, &at)) {
         set_now(d, at);
         happen(m, at);
@@ -216,8 +220,10 @@ static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t 
     if (d->state->next <= now)
         d->state->next = now + 1;
     uint64_t again = wants(d) || d->state->faults ? now + 1 : bus_due(d);
-    host->limit = least(host->limit, again);
-    khs_access_cut(cpu, uc, behind, again - now - 1);
+    if (again < host->limit)
+        host->limit = again;
+    if (KHS_RARE(again - now - 1 < behind))
+        khs_access_cut(cpu, uc, behind, again - now - 1);
     host->guard.armed = 1;
     return read;
 }

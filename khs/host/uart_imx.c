@@ -149,7 +149,8 @@ static uint32_t read_register(khs_device *d, uint32_t offset)
 static uint32_t read_part(khs_device *d, uint32_t offset, uint32_t size)
 {
     uint32_t value = khs_part_of(read_register(d, offset & ~3u), offset, size);
-    set_line(d);
+    if (offset < UTXD) /* the others change nothing */
+        set_line(d);
     return value;
 }
 

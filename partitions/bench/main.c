@@ -5,12 +5,17 @@
  *   port     64-byte messages to a sampling port, each judged by a rule that looks into it
  *   rate     one hypercall in about a thousand ticks
  *   print    one line on the console, and that is all
+ *   device   reads of the status of uart3, eight a round
+ *   memory   the same loop, of a word in memory
  *
  * A wrong result stops the partition with an undefined instruction.
  */
 #include "work.h"
 #include <bench/ISample.idl.h>
 #include <khs/khs.h>
+
+#define TWO(x) x; x
+#define EIGHT(x) TWO(TWO(TWO(x)))
 
 enum { REPORT_ROUNDS = 100, LOOP_ROUNDS = 439 };
 
@@ -57,6 +62,33 @@ static void rate(void)
     }
 }
 
+/* The status does not change meanwhile. On x86 the registers are ports. */
+static void device(void)
+{
+    const struct khs_start_device *uart = khs_device("uart3");
+    if (uart == NULL)
+        __builtin_trap();
+#if defined(__arm__)
+    volatile uint32_t *status = (volatile uint32_t *)(uintptr_t)(uart->address + 0x98);
+    for (;;)
+        EIGHT((void)*status);
+#else
+    uint16_t status = (uint16_t)(uart->address + 5);
+    for (;;) {
+        uint8_t value;
+        EIGHT(__asm__ volatile("inb %1, %0" : "=a"(value) : "d"(status)));
+        (void)value;
+    }
+#endif
+}
+
+static void memory(void)
+{
+    static volatile uint32_t word;
+    for (;;)
+        EIGHT((void)word);
+}
+
 void main(void)
 {
     const char *mode = khs_env("MODE");
@@ -71,4 +103,8 @@ void main(void)
         rate();
     else if (strcmp(mode, "print") == 0)
         khs_print("x\n");
+    else if (strcmp(mode, "device") == 0)
+        device();
+    else if (strcmp(mode, "memory") == 0)
+        memory();
 }

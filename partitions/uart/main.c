@@ -1,12 +1,31 @@
 /* Drives a serial port of its own: answers in capitals, from the interrupt. The first argument
- * names the device. */
+ * names the device. FIFOs are emptied and filled at once; between two interrupts it sleeps. */
 #include "uart.h"
 
+#define RING 1024u /* what is still to be sent; a power of two */
+
+static uint8_t ring[RING];
+static uint32_t head, tail;
+
+static void put(int byte)
+{
+    ring[tail++ % RING] = (uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);
+}
+
+static void send(void)
+{
+    for (uint32_t room = uart_room(); room > 0 && head != tail; room--)
+        uart_write(ring[head++ % RING]);
+}
+
+/* With no room for more, what comes in waits in the UART, and outside. */
 static void answer(uint32_t irq)
 {
     (void)irq;
-    for (int byte = uart_read(); byte >= 0; byte = uart_read())
-        uart_write((uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte));
+    for (int byte; tail - head < RING && (byte = uart_read()) >= 0;)
+        put(byte);
+    send();
+    uart_interrupts(tail - head < RING, head != tail);
 }
 
 void main(void)
@@ -16,10 +35,12 @@ void main(void)
         khs_print("there is no device %s\n", khs_arg(0));
         return;
     }
-    khs_interrupts(answer, 0);
     uart_open(device);
     for (const char *c = "ready\n"; *c; c++)
-        uart_write((uint8_t)*c);
+        ring[tail++] = (uint8_t)*c;
+    send();
+    khs_interrupts(answer, 0);
+    uart_interrupts(true, head != tail);
     khs_ready();
     for (;;)
         khs_wait();

@@ -8,6 +8,11 @@
 void uart_open(const struct khs_start_device *device);
 /* The next byte that came in, -1 if there is none. */
 int uart_read(void);
+/* How many bytes its FIFO takes now, at least. */
+uint32_t uart_room(void);
+/* One of them. */
 void uart_write(uint8_t byte);
+/* What it interrupts for from now on: bytes that came in, and a FIFO that takes more. */
+void uart_interrupts(bool input, bool room);
 
 #endif

@@ -5,7 +5,9 @@
 enum { DATA = 0, INTERRUPTS = 1, FIFO = 2, LINE_CONTROL = 3, MODEM_CONTROL = 4, LINE_STATUS = 5 };
 
 #define INTERRUPT_RECEIVED 0x01u
-#define FIFO_ON 0x07u
+#define INTERRUPT_EMPTY 0x02u
+#define FIFO_ON 0x87u /* both empty; an interrupt at 8 bytes, or when no more have come for a while */
+#define FIFO_BYTES 16u
 #define DIVISOR 0x80u
 #define EIGHT_BITS 0x03u
 #define MODEM_READY 0x0bu /* DTR, RTS, and OUT2, which lets the interrupt out */
@@ -31,15 +33,18 @@ void uart_open(const struct khs_start_device *device)
     out(LINE_CONTROL, EIGHT_BITS);
     out(FIFO, FIFO_ON);
     out(MODEM_CONTROL, MODEM_READY);
-    out(INTERRUPTS, INTERRUPT_RECEIVED);
+    uart_interrupts(true, false);
 }
 
 int uart_read(void) { return in(LINE_STATUS) & STATUS_RECEIVED ? in(DATA) : -1; }
 
-void uart_write(uint8_t byte)
+/* It tells when its FIFO is empty alone. */
+uint32_t uart_room(void) { return in(LINE_STATUS) & STATUS_TRANSMIT ? FIFO_BYTES : 0; }
+
+void uart_write(uint8_t byte) { out(DATA, byte); }
+
+void uart_interrupts(bool input, bool room)
 {
-    while (!(in(LINE_STATUS) & STATUS_TRANSMIT)) {
-    }
-    out(DATA, byte);
+    out(INTERRUPTS, (uint8_t)((input ? INTERRUPT_RECEIVED : 0) | (room ? INTERRUPT_EMPTY : 0)));
 }
 #endif

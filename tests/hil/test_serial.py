@@ -212,3 +212,22 @@ def test_bytes_are_stamped_between_declared_inputs() -> None:
         machine.run(5)
         assert machine.inputs == [(250_000, 0, b"late")]
     assert sorted(line.heard) == sorted(b"ready\nLATE")
+
+
+@pytest.mark.parametrize("board", ["sabrelite", "pc", "q35"])
+def test_every_byte_comes_back_however_fast(board: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a pseudo terminal, with virtual time as fast as it goes, as `khs bench` measures it."""
+    pytest.importorskip("serial")
+    from khs.bench import hil
+
+    monkeypatch.setattr(hil, "BYTES", 26_000)
+    assert hil._echoed(board)[1]
+
+
+def test_loops_that_are_measured_make_as_many_accesses_as_they_say() -> None:
+    """Eight in a round of at most two instructions each and the jump back."""
+    from khs.bench import hil
+
+    ran = hil._played("pc", "device", frames=1)
+    assert ran.accesses * 9 == pytest.approx(ran.ticks * 8, rel=0.01)
+    assert hil._played("pc", "memory", frames=1).accesses == 0

@@ -170,8 +170,8 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
             raise KhsError(f"{what}: not for {where}\n  help: the unicorn engine in this process")
     if attached.can_log is not None and not attached.can:
         raise KhsError("--can-log writes what is on the buses of --can, and there is none")
-    if engine == "qemu" and (attached.joins or attached.can_log):
-        raise KhsError("--can INTERFACE:CHANNEL and --can-log are for the unicorn engine")
+    if engine == "qemu" and attached.can:
+        raise KhsError("--can is for the unicorn engine: QEMU's boards have no CAN controllers")
     if engine == "qemu" and attached.gpio:
         raise KhsError("--gpio is for the unicorn engine: QEMU's pins lead nowhere")
     if engine == "qemu" and attached.models:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from khs.abi.hypercalls import HYPERCALLS
-from khs.engine.devices import lacking
+from khs.engine.devices import CAN, device_names, lacking
 from khs.trace import Names, events, format, structs, to_json
 from khs.trace.events import Event
 
@@ -124,6 +124,9 @@ def incomparable(manifest: Mapping[str, Any]) -> dict[str, str]:
     )
     for device in lacking(manifest, {}):
         reasons[device.partition(".")[0]] = f"the unicorn engine does not have {device}"
+    for device, about in zip(device_names(manifest), manifest.get("devices", ()), strict=True):
+        if about["kind"] in CAN:
+            reasons[device.partition(".")[0]] = f"QEMU's board does not have {device}"
     return reasons
 
 

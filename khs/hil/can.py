@@ -10,6 +10,7 @@ goes away, that is told once; then it acknowledges no more, and the run goes on.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["GONE", "THERE", "Buses", "CanLine", "Database", "Frame", "frames", "is_outside"]
 
 _LOOK_S = 0.05
+#: Interfaces by which one hears oneself, and how many frames of that are remembered.
+_ECHOING, _ECHOES = ("udp_multicast",), 1 << 12
 
 
 def is_outside(bus: str) -> bool:
@@ -39,10 +42,13 @@ def is_outside(bus: str) -> bool:
 
 class _Wire:
     """A bus of python-can. `refused`: frames of CAN FD, and reports of errors, which do not come
-    in."""
+    in. `echoes`: what is sent comes back, and does not come in either."""
 
-    def __init__(self, bus: Any, lost: type[Exception], message: Callable[..., Any]) -> None:
+    def __init__(
+        self, bus: Any, lost: type[Exception], message: Callable[..., Any], echoes: bool
+    ) -> None:
         self.refused = 0
+        self._echoes: deque[bytes] | None = deque(maxlen=_ECHOES) if echoes else None
         self._bus, self._lost, self._message = bus, lost, message
 
     def read(self) -> bytes:
@@ -57,7 +63,17 @@ class _Wire:
             return b""
         data = b"" if got.is_remote_frame else bytes(got.data)
         size = min(got.dlc, 8)
-        return Frame(got.arbitration_id, data, got.is_extended_id, got.is_remote_frame, size).record
+        number, extended, remote = got.arbitration_id, got.is_extended_id, got.is_remote_frame
+        record = Frame(number, data, extended, remote, size).record
+        return b"" if self._is_echo(record) else record
+
+    def _is_echo(self, record: bytes) -> bool:
+        """They come in the order in which they were sent; those before it were lost."""
+        if not self._echoes or record not in self._echoes:
+            return False
+        while self._echoes.popleft() != record:
+            pass
+        return True
 
     def write(self, data: bytes) -> None:
         for frame in frames(data):
@@ -68,6 +84,8 @@ class _Wire:
                 dlc=frame.size,
                 data=None if frame.remote else frame.data,
             )
+            if self._echoes is not None:
+                self._echoes.append(frame.record)
             try:
                 self._bus.send(message)
             except self._lost as error:
@@ -119,7 +137,7 @@ def _open(name: str, place: str, say: Say) -> CanLine:
             f"{option}: {error}\n"
             "  help: a name, or INTERFACE:CHANNEL of python-can: udp_multicast:239.74.163.2"
         ) from error
-    return CanLine(name, _Wire(bus, can.CanError, can.Message), say)
+    return CanLine(name, _Wire(bus, can.CanError, can.Message, interface in _ECHOING), say)
 
 
 class _Logged:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from khs.bench.can import on_bus
 from khs.bench.figures import Figure
 from khs.engine import unicorn
 from khs.engine.device import Device
@@ -138,6 +139,7 @@ def figures() -> Iterator[Figure]:
         name = "the same, another thread busy"
         yield Figure.at_most(1000, **row, name=name, value=value, baseline=loop)
         yield _echo(board, arch)
+        yield on_bus(board, arch)
         yield _restore(board, arch)
     yield from _real_time()
 

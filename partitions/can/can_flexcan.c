@@ -1,5 +1,6 @@
 /* FlexCAN (i.MX 6Dual/6Quad Applications Processor Reference Manual, chapter 26): its FIFO receives,
- * and one mailbox sends. */
+ * and the mailboxes behind it send. Of equal identifiers the lowest mailbox goes first, so they are
+ * filled in turn, and the first again when all are sent. */
 #ifdef __arm__
 #include "can.h"
 
@@ -19,7 +20,8 @@ enum { MCR = 0x00, CTRL1 = 0x04, ESR1 = 0x20, IMASK1 = 0x28, IFLAG1 = 0x30, CTRL
 #define CTRL2_RESET 0x00b00000u
 #define FLAG_FRAME (1u << 5)
 #define FLAG_OVERFLOW (1u << 7)
-#define SEND 8u /* mailbox: the FIFO has those before */
+#define FIRST 8u /* mailbox that sends: the FIFO has those before */
+#define LAST 63u
 #define CODE_INACTIVE (8u << 24)
 #define CODE_SEND (12u << 24)
 #define CODE_MASK (15u << 24)
@@ -28,6 +30,7 @@ enum { MCR = 0x00, CTRL1 = 0x04, ESR1 = 0x20, IMASK1 = 0x28, IFLAG1 = 0x30, CTRL
 #define REMOTE (1u << 20)
 
 static uintptr_t base;
+static uint32_t next;
 
 static volatile uint32_t *at(uint32_t offset) { return (volatile uint32_t *)(base + offset); }
 static volatile uint32_t *box(uint32_t number) { return at(BOXES + 16 * number); }
@@ -47,14 +50,14 @@ void can_open(const struct khs_start_device *device)
     until(MCR_SOFT_RESET, false);
     *at(MCR) |= MCR_FREEZE | MCR_HALT;
     until(MCR_FROZEN, true);
-    *at(MCR) = MCR_FREEZE | MCR_HALT | MCR_FIFO | MCR_SUPERVISOR | MCR_NO_SELF | SEND;
+    *at(MCR) = MCR_FREEZE | MCR_HALT | MCR_FIFO | MCR_SUPERVISOR | MCR_NO_SELF | LAST;
     *at(CTRL1) = CTRL1_1_MBIT;
     *at(CTRL2) = CTRL2_RESET;
-    for (uint32_t i = 0; i <= SEND; i++)
+    for (uint32_t i = 0; i <= LAST; i++)
         for (uint32_t word = 0; word < 4; word++)
-            box(i)[word] = 0; /* the FIFO's eight filters too */
-    *at(RXFGMASK) = 0;        /* of which no bit matters */
-    *box(SEND) = CODE_INACTIVE;
+            box(i)[word] = word == 0 && i >= FIRST ? CODE_INACTIVE : 0; /* the FIFO's eight filters too */
+    *at(RXFGMASK) = 0;                                                  /* of which no bit matters */
+    next = FIRST;
     *at(IFLAG1) = UINT32_MAX;
     *at(IMASK1) = FLAG_FRAME;
     *at(MCR) &= ~(MCR_FREEZE | MCR_HALT);
@@ -77,17 +80,30 @@ bool can_read(struct can_frame *frame)
     return true;
 }
 
+static bool is_sending(uint32_t number) { return (*box(number) & CODE_MASK) == CODE_SEND; }
+
+/* The next mailbox: what goes into it comes behind all that waits. */
+static volatile uint32_t *room(void)
+{
+    if (next > LAST) {
+        for (uint32_t i = FIRST; i <= LAST; i++)
+            while (is_sending(i)) {
+            }
+        next = FIRST;
+    }
+    return box(next++);
+}
+
 void can_send(const struct can_frame *frame)
 {
     uint32_t words[2] = {0, 0};
-    while ((*box(SEND) & CODE_MASK) == CODE_SEND) {
-    }
+    volatile uint32_t *to = room();
     for (uint32_t i = 0; i < frame->size && i < 8; i++)
         words[i / 4] |= (uint32_t)frame->data[i] << 8 * (3 - i % 4);
-    box(SEND)[1] = frame->extended ? frame->id : frame->id << 18;
-    box(SEND)[2] = words[0];
-    box(SEND)[3] = words[1];
-    *box(SEND) = CODE_SEND | (frame->extended ? SUBSTITUTE | EXTENDED : 0) | (frame->remote ? REMOTE : 0) | (uint32_t)frame->size << 16;
+    to[1] = frame->extended ? frame->id : frame->id << 18;
+    to[2] = words[0];
+    to[3] = words[1];
+    to[0] = CODE_SEND | (frame->extended ? SUBSTITUTE | EXTENDED : 0) | (frame->remote ? REMOTE : 0) | (uint32_t)frame->size << 16;
 }
 
 bool can_lost(void)

@@ -1,4 +1,5 @@
-/* SJA1000 (NXP SJA1000 data sheet) behind I/O ports, in its PeliCAN mode, with a crystal of 16 MHz. */
+/* SJA1000 (NXP SJA1000 data sheet) behind I/O ports, in its PeliCAN mode, with a crystal of 16 MHz. It
+ * has room for one frame to send; others wait in a queue for its interrupt. */
 #if defined(__i386__) || defined(__x86_64__)
 #include "can.h"
 
@@ -14,6 +15,7 @@ enum { MODE = 0, COMMAND = 1, STATUS = 2, INTERRUPT = 3, ENABLE = 4, TIMING0 = 6
 #define STATUS_OVERRUN 0x02u
 #define STATUS_FREE 0x04u
 #define INTERRUPT_RECEIVED 0x01u
+#define INTERRUPT_SENT 0x02u
 #define DIVIDER_PELICAN 0xc0u /* and no use of the comparator */
 #define OUTPUT_NORMAL 0xdau
 #define TIMING0_1_MBIT 0x00u /* 8 MHz, 8 quanta: 1 + 5 + 2 */
@@ -21,7 +23,12 @@ enum { MODE = 0, COMMAND = 1, STATUS = 2, INTERRUPT = 3, ENABLE = 4, TIMING0 = 6
 #define INFO_EXTENDED 0x80u
 #define INFO_REMOTE 0x40u
 
+#define QUEUE 32u
+
 static uint16_t base;
+static struct can_frame queue[QUEUE];
+static volatile uint32_t head, fill;
+static volatile bool busy; /* the program is at the queue, which the handler is to leave alone */
 
 static void out(uint32_t number, uint32_t value)
 {
@@ -51,43 +58,65 @@ void can_open(const struct khs_start_device *device)
     out(TIMING1, TIMING1_1_MBIT);
     out(OUTPUT, OUTPUT_NORMAL);
     (void)in(INTERRUPT);
-    out(ENABLE, INTERRUPT_RECEIVED);
+    out(ENABLE, INTERRUPT_RECEIVED | INTERRUPT_SENT);
     out(MODE, MODE_ONE_FILTER);
     while (in(MODE) & MODE_RESET)
         out(MODE, MODE_ONE_FILTER);
+}
+
+static void put(const struct can_frame *frame)
+{
+    uint32_t size = frame->extended ? 4 : 2, id = frame->extended ? frame->id << 3 : frame->id << 21;
+    out(BUFFER, (frame->extended ? INFO_EXTENDED : 0) | (frame->remote ? INFO_REMOTE : 0) | frame->size);
+    for (uint32_t i = 0; i < size; i++)
+        out(BUFFER + 1 + i, id >> (24 - 8 * i));
+    for (uint32_t i = 0; i < frame->size && !frame->remote; i++)
+        out(BUFFER + 1 + size + i, frame->data[i]);
+    out(COMMAND, COMMAND_SEND);
+}
+
+/* What waits, if there is room; so often that no interrupt is missed that came meanwhile. */
+static void go_on(void)
+{
+    while (!busy && fill > 0 && (in(STATUS) & STATUS_FREE)) {
+        busy = true;
+        put(&queue[head]);
+        head = (head + 1) % QUEUE;
+        fill--;
+        busy = false;
+    }
 }
 
 bool can_read(struct can_frame *frame)
 {
     if (!(in(STATUS) & STATUS_RECEIVED)) {
         (void)in(INTERRUPT);
+        go_on();
         return false;
     }
     uint8_t info = in(BUFFER);
-    uint32_t head = info & INFO_EXTENDED ? 4 : 2, id = 0;
-    for (uint32_t i = 0; i < head; i++)
+    uint32_t size = info & INFO_EXTENDED ? 4 : 2, id = 0;
+    for (uint32_t i = 0; i < size; i++)
         id = id << 8 | in(BUFFER + 1 + i);
     frame->extended = info & INFO_EXTENDED;
     frame->remote = info & INFO_REMOTE;
     frame->id = frame->extended ? id >> 3 : id >> 5;
     frame->size = (info & 15) < 8 ? info & 15 : 8;
     for (uint32_t i = 0; i < frame->size && !frame->remote; i++)
-        frame->data[i] = in(BUFFER + 1 + head + i);
+        frame->data[i] = in(BUFFER + 1 + size + i);
     out(COMMAND, COMMAND_RELEASE);
     return true;
 }
 
 void can_send(const struct can_frame *frame)
 {
-    uint32_t head = frame->extended ? 4 : 2, id = frame->extended ? frame->id << 3 : frame->id << 21;
-    while (!(in(STATUS) & STATUS_FREE)) {
-    }
-    out(BUFFER, (frame->extended ? INFO_EXTENDED : 0) | (frame->remote ? INFO_REMOTE : 0) | frame->size);
-    for (uint32_t i = 0; i < head; i++)
-        out(BUFFER + 1 + i, id >> (24 - 8 * i));
-    for (uint32_t i = 0; i < frame->size && !frame->remote; i++)
-        out(BUFFER + 1 + head + i, frame->data[i]);
-    out(COMMAND, COMMAND_SEND);
+    while (fill == QUEUE)
+        go_on();
+    busy = true;
+    queue[(head + fill) % QUEUE] = *frame;
+    fill++;
+    busy = false;
+    go_on();
 }
 
 bool can_lost(void)

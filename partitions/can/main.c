@@ -1,11 +1,11 @@
 /* Talks over a CAN bus with another of its kind. The first argument names the device; the second is
- * "ask", which sends some frames each period and counts the answers, or "answer", which sends back
+ * "ask", which sends some frames at each tick of its timer and counts the answers, or "answer", which sends back
  * what comes, by the next identifier and with its bits turned over, from the interrupt. */
 #include "can.h"
 
-enum { ASKED = 0x100, SAY_PERIODS = 10 };
+enum { ASKED = 0x100, SAY_ROUNDS = 10 };
 
-static uint32_t asked, answered, wrong, lost;
+static uint32_t asked, answered, wrong, lost, rounds, frames;
 
 /* Answers come in the order of the questions. */
 static void count(uint32_t irq)
@@ -45,31 +45,33 @@ static void ask_one(void)
     asked++;
 }
 
-/* For ever. */
-static void ask(uint32_t frames)
+static void on_interrupt(uint32_t irq)
 {
-    for (uint32_t period = 1;; period++) {
-        khs_period_wait();
-        for (uint32_t i = 0; i < frames; i++)
-            ask_one();
-        if (period % SAY_PERIODS == 0)
-            khs_print("%u asked, %u answered, %u wrong, %u lost\n", asked, answered, wrong, lost);
+    if (irq != KHS_IRQ_TIMER) {
+        count(irq);
+        return;
     }
+    for (uint32_t i = 0; i < frames; i++)
+        ask_one();
+    if (++rounds % SAY_ROUNDS == 0)
+        khs_print("%u asked, %u answered, %u wrong, %u lost\n", asked, answered, wrong, lost);
 }
 
 void main(void)
 {
     const struct khs_start_device *device = khs_device(khs_arg(0));
     bool asks = khs_arg(1) != NULL && khs_arg(1)[0] == 'a' && khs_arg(1)[1] == 's';
+    uint32_t every = khs_env_number("EVERY_US", 10000);
     if (device == NULL) {
         khs_print("there is no device %s\n", khs_arg(0));
         return;
     }
-    khs_interrupts(asks ? count : answer, 0);
+    frames = khs_env_number("FRAMES", 3);
+    khs_interrupts(asks ? on_interrupt : answer, 0);
     can_open(device);
-    khs_ready();
     if (asks)
-        ask(khs_env_number("FRAMES", 3));
+        khs_timer_set(every, every);
+    khs_ready();
     for (;;)
         khs_wait();
 }

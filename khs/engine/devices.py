@@ -29,7 +29,7 @@ CAN = {"imx-flexcan", "sja1000"}
 
 
 #: Kinds that send records of which libkhs knows the ticks.
-RECORDS = frozenset({"imx-gpio"})
+RECORDS = frozenset({"imx-gpio", *CAN})
 
 
 def lacking(manifest: Mapping[str, Any], models: Container[str]) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 from urllib.parse import parse_qsl
 
 from khs.engine.device import Fault
@@ -140,30 +140,46 @@ def _open(name: str, place: str, say: Say) -> CanLine:
     return CanLine(name, _Wire(bus, can.CanError, can.Message, interface in _ECHOING), say)
 
 
-class _Logged:
-    """A line whose frames are written down as candump -L does; times are those of the exchange."""
+class _Log:
+    """A file, as candump -L writes it. `clock`: the machine, and the ticks of a second."""
 
-    def __init__(self, bus: str, inner: Line | None, write: Callable[[str], object]) -> None:
+    clock: tuple[Machine, int] | None = None
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, bus: str, data: bytes, device: str | None = None) -> None:
+        """What a device has sent, at the ticks of that; or has come in, now."""
+        if self.clock is None:
+            return
+        machine, hz = self.clock
+        now = int(machine.host.status().tick)
+        ticks = [now] if device is None else machine.devices.sent_at[device]
+        for number, frame in enumerate(frames(data)):
+            at = ticks[min(number, len(ticks) - 1)] / hz
+            self._file.write(f"({at:.6f}) {bus} {frame}\n")
+
+
+class _Logged:
+    """A line whose frames are written down."""
+
+    def __init__(self, name: str, bus: str, inner: Line | None, log: _Log) -> None:
         self.live = inner is not None and inner.live
-        self._bus = bus.replace(" ", "_")
-        self._inner, self._write = inner, write
+        self._name, self._bus = name, bus.replace(" ", "_")
+        self._inner, self._log = inner, log
 
     def take(self) -> bytes:
         data = b"" if self._inner is None else self._inner.take()
-        self._note(data)
+        self._log.write(self._bus, data)
         return data
 
     def put(self, data: bytes) -> None:
-        self._note(data)
+        self._log.write(self._bus, data, self._name)
         if self._inner is not None:
             self._inner.put(data)
 
     def fault(self) -> Fault | None:
         return None if self._inner is None else self._inner.fault()
-
-    def _note(self, data: bytes) -> None:
-        for frame in frames(data):
-            self._write(f"{self._bus} {frame}")
 
 
 class Buses:
@@ -177,24 +193,25 @@ class Buses:
             if name in attached.can:
                 self._firsts.setdefault(attached.can[name], name)
         self._joins, self._log, self._say = attached.joins, attached.can_log, say
-        self._now: Callable[[], float] = lambda: 0.0
+        self._written: _Log | None = None
         self._stack = ExitStack()
         self.lines: dict[str, Line] = {}
 
     def clock(self, machine: Machine, clock_hz: int) -> None:
         """Whose time is in the log."""
-        self._now = lambda: int(machine.host.status().tick) / clock_hz
+        if self._written is not None:
+            self._written.clock = machine, clock_hz
 
     def __enter__(self) -> Self:
         try:
-            write = None if self._log is None else self._opened(self._log)
+            log = self._written = None if self._log is None else _Log(self._opened(self._log))
             for bus, name in self._firsts.items():
                 line: CanLine | None = None
                 if bus in self._joins:
                     line = _open(name, self._joins[bus], self._say)
                     self._stack.callback(line.close)
-                if write is not None:
-                    self.lines[name] = _Logged(bus, line, write)
+                if log is not None:
+                    self.lines[name] = _Logged(name, bus, line, log)
                 elif line is not None:
                     self.lines[name] = line
         except BaseException:
@@ -210,9 +227,9 @@ class Buses:
     ) -> None:
         self._stack.close()
 
-    def _opened(self, path: Path) -> Callable[[str], object]:
+    def _opened(self, path: Path) -> TextIO:
         try:
-            file = self._stack.enter_context(path.open("w", encoding="ascii", errors="replace"))
+            file = path.open("w", encoding="ascii", errors="replace")
         except OSError as error:
             raise KhsError(f"{shown(path)}: cannot be written: {error.strerror}") from error
-        return lambda text: file.write(f"({self._now():.6f}) {text}\n")
+        return self._stack.enter_context(file)

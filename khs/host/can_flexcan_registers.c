@@ -211,4 +211,4 @@ static void write_part(khs_device *d, uint32_t offset, uint32_t size, uint32_t v
     khs_flexcan_set_line(d);
 }
 
-const khs_model khs_model_flexcan = {.widest = 4, .reset = reset, .read = read_part, .write = write_part, .advance = khs_can_advance, .input = khs_can_input, .is_prompt = true};
+const khs_model khs_model_flexcan = {.widest = 4, .record = KHS_CAN_RECORD, .reset = reset, .read = read_part, .write = write_part, .advance = khs_can_advance, .input = khs_can_input, .is_prompt = true};

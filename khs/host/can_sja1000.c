@@ -411,4 +411,4 @@ static void write_part(khs_device *d, uint32_t offset, uint32_t size, uint32_t v
     set_line(d);
 }
 
-const khs_model khs_model_sja1000 = {.widest = 1, .reset = reset, .read = read_part, .write = write_part, .advance = khs_can_advance, .input = khs_can_input, .is_prompt = true};
+const khs_model khs_model_sja1000 = {.widest = 1, .record = KHS_CAN_RECORD, .reset = reset, .read = read_part, .write = write_part, .advance = khs_can_advance, .input = khs_can_input, .is_prompt = true};

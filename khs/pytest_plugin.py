@@ -16,7 +16,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 if TYPE_CHECKING:
-    from khs.hil.testing import Audit, Console, Partition, PlantUnderTest, Rig, Spec
+    from khs.hil.testing import Audit, CanBus, Console, Partition, PlantUnderTest, Rig, Spec
     from khs.hil.testing.failure import Kept
     from khs.hil.testing.repeat import Repeats
 
@@ -230,6 +230,13 @@ def partition(khs_system: Rig) -> Callable[[str], Partition]:
 def console(khs_system: Rig) -> Callable[[str], Console]:
     """`console("logger")`, `console("driver.uart3")`: expect and send (khs.hil.testing.Console)."""
     return khs_system.console
+
+
+@pytest.fixture
+def can_bus(khs_system: Rig) -> Callable[..., CanBus]:
+    """`can_bus()`, `can_bus("field")`: send and expect frames (khs.hil.testing.CanBus)."""
+    khs_system.require("can")
+    return khs_system.can_bus
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ class OnBoard(EventRig):
         self._switch_off()
         self._log.go(Mark())
         self._log.cut()
-        for wire in (self._consoles | self._ports).values():
+        for wire in self._wires.values():
             wire.restore((0, 0, b""))
         self._run = _Run(self._machine, self)
         self._run.standing.wait()

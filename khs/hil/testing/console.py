@@ -101,7 +101,7 @@ class Console:
         __tracebackhide__ = True
         wanted = re.compile(pattern) if isinstance(pattern, str) else pattern
         try:
-            found = self._clock.run_until(lambda: wanted.search(self.unread), timeout)
+            found = self._clock.run_until(self._looker(wanted), timeout)
         except ExpiredError as error:
             raise ExpiredError(
                 f"{self.name}: {wanted.pattern!r} did not come {self._why(error)}"
@@ -117,7 +117,7 @@ class Console:
         wanted = re.compile(pattern) if isinstance(pattern, str) else pattern
         ns(during)
         try:
-            found = self._clock.run_until(lambda: wanted.search(self.unread), during)
+            found = self._clock.run_until(self._looker(wanted), during)
         except ExpiredError:
             return
         assert isinstance(found, re.Match)
@@ -144,6 +144,19 @@ class Console:
                 f"{self.name} is a partition's console, which has no input\n"
                 '  help: a serial port: console("PARTITION.DEVICE")'
             )
+
+    def _looker(self, wanted: re.Pattern[str]) -> Callable[[], re.Match[str] | None]:
+        """Searches when something has come."""
+        seen = -1
+
+        def look() -> re.Match[str] | None:
+            nonlocal seen
+            if seen == len(self._wire.data):
+                return None
+            seen = len(self._wire.data)
+            return wanted.search(self.unread)
+
+        return look
 
     def _why(self, error: ExpiredError) -> str:
         rest = self.unread

@@ -9,10 +9,12 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
+from khs.attached import UARTS
 from khs.engine.log import Log, Mark
 from khs.engine.stepping import Batch
 from khs.errors import KhsError
 from khs.hil.testing.audit import Audit
+from khs.hil.testing.canbus import CanBus, CanWire
 from khs.hil.testing.console import Console, Wire
 from khs.hil.testing.partition import Partition
 from khs.hil.testing.rig import HealthLine, HypercallLine, Rig
@@ -30,12 +32,11 @@ _CONSOLE = int(EventType.CONSOLE)
 _KINDS = {int(EventType.HYPERCALL), int(EventType.VERDICT)}
 _HEALTH = frozenset({int(EventType.HEALTH)})
 _POLICY = frozenset({int(EventType.POLICY)})
-_UARTS = ("imx-uart", "16550")
 #: Kinds of devices by what they are good for, see FEATURES.
 _GOOD_FOR = {
     "imx-uart": "uart",
     "16550": "uart",
-    "flexcan": "can",
+    "imx-flexcan": "can",
     "sja1000": "can",
     "imx-gpio": "gpio",
 }
@@ -54,7 +55,11 @@ class EventRig(Rig):
         self._hz = int(self._manifest["clock_hz"])
         self._log, self._began = Log(), Mark()
         self._consoles = {name: Wire() for name in self.partitions}
-        self._ports = {name: Wire() for name, kind in self._devices() if kind in _UARTS}
+        self._ports = {name: Wire() for name, kind in self._devices() if kind in UARTS}
+        #: CAN buses by name, and the first controller of each.
+        self._buses: dict[str, tuple[str, CanWire]] = {}
+        for name, bus in plan.attached.can.items():
+            self._buses.setdefault(bus, (name, CanWire()))
 
     def _devices(self) -> Iterator[tuple[str, str]]:
         """PARTITION.DEVICE and its kind."""
@@ -150,6 +155,29 @@ class EventRig(Rig):
             raise KhsError(f"{self} has no console {name}{_meant(name, list(wires))}")
         return wires[name]
 
+    def can_bus(self, name: str | None = None) -> CanBus:
+        if not self._buses:
+            raise self._lacking("can")
+        known = list(self._buses)
+        if name is None and len(known) > 1:
+            raise KhsError(f"{self} has several CAN buses\n  help: one of {', '.join(known)}")
+        if name is not None and name not in self._buses:
+            raise KhsError(f"{self} has no CAN bus {name}{_meant(name, known)}")
+        chosen = known[0] if name is None else name
+        return CanBus(chosen, self._buses[chosen][1], self, self._dbc(chosen))
+
+    def _dbc(self, bus: str) -> Path | None:
+        bench = self.plan.attached.bench
+        table = None if bench is None else bench.document.can.get(bus)
+        named = None if table is None or bench is None else table.dbc
+        return Path(bench.path(named)) if bench is not None and named is not None else None
+
+    @property
+    def _wires(self) -> dict[str, Wire]:
+        """All that goes back with the system, by its name in reports."""
+        buses = {f"CAN {name}": wire for name, (_, wire) in self._buses.items()}
+        return {**self._consoles, **self._ports, **buses}
+
     def advance(self, until_ns: int) -> None:
         """Up to there, whatever time a test has."""
         self._advance(until_ns)
@@ -160,8 +188,7 @@ class EventRig(Rig):
         return Partition(self, self.partitions.index(name), name, self.archive.elfs.get(name))
 
     def consoles(self) -> dict[str, str]:
-        wires = {**self._consoles, **self._ports}
-        return {name: wire.text for name, wire in wires.items() if wire.data}
+        return {name: wire.text for name, wire in self._wires.items() if wire.data}
 
     # ------------------------------------------------------------ afterwards
 

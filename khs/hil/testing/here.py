@@ -77,7 +77,7 @@ class Here(EventRig):
         self._ports = {name: wire for name, wire in self._ports.items() if name not in serial}
         machine = runs.open_machine(
             plan,
-            lines={**self._ports, **joined, **self._around.lines},
+            lines={**self._ports, **joined, **self._around.lines, **dict(self._buses.values())},
             models=plan.attached.load(),
             outside=self._meet,
         )
@@ -197,7 +197,7 @@ class Here(EventRig):
 
     def _keep(self) -> Snapshot:
         kept = self._machine.snapshot(self._drained)
-        wires = {name: wire.save() for name, wire in (self._consoles | self._ports).items()}
+        wires = {name: wire.save() for name, wire in self._wires.items()}
         return Snapshot(kept, self._log.here, len(self._changes), wires)
 
     def snapshot(self) -> Snapshot:
@@ -211,7 +211,7 @@ class Here(EventRig):
         self._log.go(snapshot.mark)
         self._log.cut()
         del self._changes[snapshot.changes :]
-        for name, wire in (self._consoles | self._ports).items():
+        for name, wire in self._wires.items():
             wire.restore(snapshot.wires[name])
 
     def reset(self) -> None:

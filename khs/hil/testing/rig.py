@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from khs.engine.structures import View
 from khs.errors import KhsError
 from khs.hil.testing.audit import Audit
+from khs.hil.testing.canbus import CanBus
 from khs.hil.testing.console import Console
 from khs.hil.testing.duration import Time, ns, words
 from khs.hil.testing.errors import ExpiredError, UnsupportedError
@@ -164,6 +165,10 @@ class Rig(ABC):
     def partition(self, name: str) -> Partition:
         """By name. KhsError if there is none."""
         raise self._lacking("partitions")
+
+    def can_bus(self, name: str | None = None) -> CanBus:
+        """A CAN bus of the system, the only one if there is no name. KhsError if there is none."""
+        raise self._lacking("can")
 
     def inject(self, name: str, data: bytes | str) -> None:
         """A message from outside to [input.NAME], at the next millisecond of virtual time. KhsError

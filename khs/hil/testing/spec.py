@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from khs.attached import attached
+from khs.attached import Attached, attached
 from khs.config.model import Arch
+from khs.engine.devices import CAN, device_names
 from khs.errors import KhsError
 from khs.hil.bench import read
 from khs.image import open_system
@@ -20,6 +22,8 @@ from khs.swaps import read_policy
 if TYPE_CHECKING:
     from khs.hil.testing.events import EventRig
 
+#: Of CAN controllers that no bench tells of.
+BUS = "can"
 ENGINES = ("unicorn", "qemu")
 
 
@@ -47,6 +51,17 @@ class Spec:
         bench = "" if self.bench is None else f" --bench {self.bench}"
         return f"{self.system} --engine {self.engine}{board}{seed}{bench}"
 
+    def _attached(self, manifest: Mapping[str, Any]) -> Attached:
+        """Controllers that no bench puts on a bus are on one, with the test; so is no other bus."""
+        if self.engine != "unicorn":
+            return Attached() if self.bench is None else attached(bench=read(Path(self.bench)))
+        given = attached(bench=None if self.bench is None else read(Path(self.bench)), pace="fast")
+        kinds = [str(row["kind"]) for row in manifest.get("devices", ())]
+        names = [
+            name for name, kind in zip(device_names(manifest), kinds, strict=True) if kind in CAN
+        ]
+        return replace(given, can={name: given.can.get(name, BUS) for name in names}, joins={})
+
     def plan(self) -> Plan:
         """To run. KhsError if it cannot be had."""
         if self.engine not in ENGINES:
@@ -57,7 +72,7 @@ class Spec:
             option = f'khs_policy("{self.policy}")'
             policy = read_policy(option, 0, self.policy, archive, self.system, self.board, [])
             archive = under(archive, policy)
-        around = None if self.bench is None else attached(bench=read(Path(self.bench)), pace="fast")
+        around = self._attached(archive.manifest)
         planned = plan(
             archive,
             attached=around,

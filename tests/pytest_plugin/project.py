@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -26,6 +27,21 @@ def documented(language: str) -> str:
     """The first such block of docs/hil-pytest.md."""
     page = (ROOT / "docs" / "hil-pytest.md").read_text()
     return page.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def again(command: str) -> str:
+    """What `khs ...` as printed prints. It has to succeed."""
+    name, *arguments = shlex.split(command)
+    assert name == "khs"
+    done = subprocess.run(
+        [sys.executable, "-m", "khs", *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 import subprocess
-import sys
 
 import pytest
 
-from tests.pytest_plugin.project import Project, environment
+from tests.pytest_plugin.project import Project, again, environment
 
 FAILS = """
     def test_fails(khs_system, console, partition):
@@ -24,21 +22,6 @@ FAILS = """
         console("driver.uart3").send("nobody takes this")
         console("driver.uart3").expect("never", timeout="20ms")
 """
-
-
-def again(command: str) -> str:
-    """What `khs ...` as printed prints. It has to succeed."""
-    name, *arguments = shlex.split(command)
-    assert name == "khs"
-    done = subprocess.run(
-        [sys.executable, "-m", "khs", *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("board", ["sabrelite", "pc"])

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.pytest_plugin.project import ROOT, Project, documented
+from tests.pytest_plugin.project import ROOT, Project, again, documented
 
 EMULATORS = {"sabrelite": "qemu-system-arm", "pc": "qemu-system-i386", "q35": "qemu-system-x86_64"}
 #: The same on every engine.
@@ -320,6 +320,7 @@ def test_plants(project: Project) -> None:
     )
     done = project.pytest("--khs-bench", "bench.toml")
     assert list(done.outcomes.values()) == ["passed", "passed", "failure"], done.output
+    assert "equal: the trace is the recorded one" in again(done.properties["khs_replay"])
     project.write("test_plant.py", "def test_none(plant): ...")
     done = project.pytest("--khs-system", "uart")
     assert done.outcomes == {"test_none": "skipped"}
@@ -334,3 +335,86 @@ def test_as_documented(project: Project) -> None:
     done = project.pytest("--khs-system", "iot-gateway")
     wanted = {"test_setpoint": "passed", "test_actuator_comes_back": "passed"}
     assert done.outcomes == wanted, done.output
+
+
+@pytest.mark.parametrize("board", ["sabrelite", "q35"])
+def test_buses(project: Project, board: str) -> None:
+    """With the test as a node; without a bench all controllers are on one bus."""
+    project.write(
+        "test_can.py",
+        """
+        import pytest
+        from khs.hil.testing import Frame
+
+        @pytest.mark.parametrize("again", [1, 2])
+        def test_answer(again, khs_system, can_bus):
+            field = can_bus()
+            field.send(Frame(0x300, b"abc"))
+            assert field.expect(0x301, timeout="30ms").data == bytes(~c & 255 for c in b"abc")
+            asked = field.expect(0x100, timeout="30ms")
+            answer = field.expect(lambda frame: frame.id == asked.id + 1)
+            assert answer in field.frames
+
+        def test_counts(console):
+            console("asker").expect("40 asked|[0-9]+ asked, [0-9]+ answered, 0 wrong, 0 lost")
+
+        def test_none_such(can_bus):
+            with pytest.raises(Exception, match="has no CAN bus fields"):
+                can_bus("fields")
+            with pytest.raises(Exception, match="the bus can has no DBC"):
+                can_bus().send("Status", {"Rpm": 3})
+
+        def test_fails(can_bus, partition):
+            partition("asker").restart()
+            can_bus().send(Frame(0x300, b"abc"))
+            can_bus().expect(0x302, timeout="40ms")
+        """,
+    )
+    done = project.pytest("--khs-system", "can", "--khs-board", board)
+    assert list(done.outcomes.values()) == ["passed"] * 4 + ["failure"], done.output
+    assert "770 did not come within 40 ms; unread are" in done.output
+    assert "khs console CAN can" in done.output and "301#9E9D9C" in done.output
+    assert "equal: the trace is the recorded one" in again(done.properties["khs_replay"])
+
+
+DBC = """VERSION ""
+BU_: A B
+BO_ 256 Ask: 4 A
+ SG_ Number : 0|32@1+ (1,0) [0|0] "" B
+BO_ 768 Other: 2 A
+ SG_ Rpm : 0|16@1+ (0.5,0) [0|0] "" B
+BO_ 769 OtherBack: 2 B
+ SG_ Rpm : 0|16@1+ (0.5,0) [0|0] "" A
+"""
+
+
+def test_buses_of_a_bench(project: Project) -> None:
+    (project.folder / "field.dbc").write_text(DBC)
+    project.write(
+        "bench.toml",
+        """
+        format = 1
+        [bench]
+        system = "can"
+        [can.field]
+        nodes = ["asker.can1", "answerer.can2"]
+        dbc = "field.dbc"
+        """,
+    )
+    project.write(
+        "test_dbc.py",
+        """
+        import pytest
+
+        def test_messages(can_bus):
+            field = can_bus("field")
+            field.send("Other", {"Rpm": 12.5})
+            back = field.decode(field.expect("OtherBack", timeout="30ms"))
+            assert back == ("OtherBack", {"Rpm": (0xFFFF - 25) * 0.5})
+            assert field.decode(field.expect("Ask"))[0] == "Ask"
+            with pytest.raises(Exception, match="there is no message Asks"):
+                field.expect("Asks")
+        """,
+    )
+    done = project.pytest("--khs-bench", "bench.toml")
+    assert done.outcomes == {"test_messages": "passed"}, done.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from khs.hil.testing.events import EventRig
 from khs.hil.testing.inject import Injector
 from khs.hil.testing.plant import PlantUnderTest
 from khs.hil.testing.spec import Spec
-from khs.record import Recorder, prepare
+from khs.record import prepare
 from khs.runs import Plan
 from khs.trace.kinds import Mode
 
@@ -229,17 +229,10 @@ class Here(EventRig):
         if self.stopped is None:
             self._run(frames=self._machine.host.status().frames + 1)
         result = self._machine.result(interrupted=False, reproducible=True, wall_s=0.0)
-        recorder = Recorder(
-            folder,
-            self.archive,
-            frames=max(result.frames, 1),
-            seed=self.plan.seed,
-            swaps=self.plan.swaps,
-            trace=folder / TRACE,
-            source=self.plan.source,
-            live=True,
-            models=self.plan.attached.models,
-        )
+        frames, trace = max(result.frames, 1), folder / TRACE
+        kept = replace(self.plan, frames=frames, record=folder, trace=trace)
+        recorder = runs.recorder(kept, live=True)
+        assert recorder is not None
         recorder.end(result, self._machine.inputs, self._changes)
-        self.write_trace(folder / TRACE)
+        self.write_trace(trace)
         return f"khs replay {shlex.quote(str(folder))}"

@@ -40,6 +40,7 @@ _MARKERS = (
     'khs_requires(FEATURE, ...): skip the test where there is no such: "memory", "can", ...',
     'khs_vtimeout(TIME): virtual time that the test has, such as "200ms"',
     "khs_policy(FILE): run the test under another policy, beside the test's file",
+    "khs_with(FILE, ...): lay these documents over the system, beside the test's file",
     "khs_system(SYSTEM): the test's system, instead of --khs-system",
 )
 
@@ -124,6 +125,7 @@ class _Systems:
                 _number("seed", given("seed")),
                 _policy(request),
                 self._bench(),
+                tuple(map(Path, _overlays(request))),
                 ns(given("boot") or "1s"),
             )
             rig = self._opened(spec)
@@ -195,6 +197,13 @@ def _policy(request: pytest.FixtureRequest) -> str | None:
         return None
     beside = request.node.path.parent / str(name)
     return str(beside) if beside.is_file() else str(name)
+
+
+def _overlays(request: pytest.FixtureRequest) -> list[str]:
+    """Files beside the test's, or as they are."""
+    names = [str(each) for mark in request.node.iter_markers("khs_with") for each in mark.args]
+    here = request.node.path.parent
+    return [str(here / name) if (here / name).is_file() else name for name in reversed(names)]
 
 
 # ---- fixtures ----------------------------------------------------------------------------------

@@ -158,6 +158,15 @@ def test_decisions_and_inputs(project: Project) -> None:
             assert refused and "no rule matches" in refused[0].why
             assert not audit.granted(method="Report")
 
+        @pytest.mark.khs_with("attack.toml")
+        def test_attack(khs_system, audit, partition):
+            khs_system.run_for("3s")
+            asked = audit.denied(src="gateway", dst="controller", method="Set")
+            assert asked and asked[0].message == {"temperature": 9999}
+            assert audit.denied(src="gateway", method="Force")[0].rule == ""
+            assert partition("gateway").counters.faults > 0
+            assert not audit.denied(src="controller")
+
         @pytest.mark.khs_requires("can")
         def test_can(khs_system):
             raise AssertionError("never runs")
@@ -176,6 +185,7 @@ def test_decisions_and_inputs(project: Project) -> None:
         "test_setpoint": "passed",
         "test_only_its_own": "passed",
         "test_other_policy": "passed",
+        "test_attack": "passed",
         "test_can": "skipped",
         "test_unknown": "error",
     }, done.output

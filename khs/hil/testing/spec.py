@@ -29,10 +29,10 @@ ENGINES = ("unicorn", "qemu")
 
 @dataclass(frozen=True)
 class Spec:
-    """`system` as on the command line; `bench`: a bench.toml, whose
-    system it is; `policy`: a file in the place of the system's own; `boot_ns`:
-    virtual time that partitions have to become NORMAL before tests begin; `vtimeout_ns`: virtual
-    time that a test has."""
+    """`system` as on the command line; `bench`: a bench.toml, whose system it is; `overlays`:
+    documents over it; `policy`: a file in the place of the system's own; `boot_ns`: virtual time
+    that partitions have to become NORMAL before tests begin; `vtimeout_ns`: virtual time that a
+    test has."""
 
     system: str
     engine: str = "unicorn"
@@ -40,6 +40,7 @@ class Spec:
     seed: int | None = None
     policy: str | None = None
     bench: str | None = None
+    overlays: tuple[Path, ...] = ()
     boot_ns: int = 1_000_000_000
     vtimeout_ns: int = 10_000_000_000
 
@@ -48,8 +49,14 @@ class Spec:
         """Of `khs run`."""
         board = "" if self.board is None else f" --board {self.board}"
         seed = "" if self.seed is None else f" --seed {self.seed}"
+        layers = "".join(f" --with {path}" for path in self.overlays)
         bench = "" if self.bench is None else f" --bench {self.bench}"
-        return f"{self.system} --engine {self.engine}{board}{seed}{bench}"
+        return f"{self.system} --engine {self.engine}{board}{seed}{bench}{layers}"
+
+    @staticmethod
+    def _layer(path: Path, folder: Path) -> Path:
+        """As named, else beside the system's own document."""
+        return path if path.exists() or not (folder / path).exists() else folder / path
 
     def _attached(self, manifest: Mapping[str, Any]) -> Attached:
         """Controllers that no bench puts on a bus are on one, with the test; so is no other bus."""
@@ -66,11 +73,12 @@ class Spec:
         """To run. KhsError if it cannot be had."""
         if self.engine not in ENGINES:
             raise KhsError(f"there is no engine {self.engine}\n  help: {', '.join(ENGINES)}")
-        archive = open_system(self.system, [], self.board)
         source = find_system(self.system)
+        layers = [self._layer(path, source.parent) for path in self.overlays]
+        archive = open_system(self.system, layers, self.board)
         if self.policy is not None:
             option = f'khs_policy("{self.policy}")'
-            policy = read_policy(option, 0, self.policy, archive, self.system, self.board, [])
+            policy = read_policy(option, 0, self.policy, archive, self.system, self.board, layers)
             archive = under(archive, policy)
         around = self._attached(archive.manifest)
         planned = plan(
@@ -78,7 +86,7 @@ class Spec:
             attached=around,
             seed=self.seed,
             engine=self.engine,
-            source=Source(source, self.board) if is_description(source) else None,
+            source=Source(source, self.board, tuple(layers)) if is_description(source) else None,
         )
         check_devices(planned)
         if planned.machines:

@@ -235,3 +235,40 @@ def test_a_watchdog_expires_while_its_owner_sleeps(
     [line] = [line for line in told.splitlines() if "device-fault" in line]
     assert "i2c1: watchdog expired" in line
     assert "17.000" in line
+
+
+class Failing:
+    """A line that is lost when it is told to be."""
+
+    live = False
+
+    def __init__(self) -> None:
+        self.trouble: Fault | None = None
+
+    def take(self) -> bytes:
+        return b""
+
+    def put(self, data: bytes) -> None:
+        pass
+
+    def fault(self) -> Fault | None:
+        trouble, self.trouble = self.trouble, None
+        return trouble
+
+
+def test_a_fault_that_came_since_a_snapshot_never_did() -> None:
+    line = Failing()
+    with unicorn.Machine(archive("sabrelite"), lines={PORT_NAME: line}) as machine:
+        line.trouble = Fault.LINE_LOST
+        machine.run(2)
+        kept = machine.snapshot(lambda drained: None)
+        hashes = []
+        for trouble in (Fault.LINE_FULL, None, Fault.LINE_FULL):
+            line.trouble = trouble
+            hashes.append(machine.run(2).trace_sha256)
+            came = 2 if trouble else 1
+            assert machine.devices.counts()[PORT_NAME]["faults"] == came
+            assert len(machine.inputs) == machine.host.inputs == came
+            machine.restore(kept)
+        assert hashes[0] == hashes[2] != hashes[1]
+        machine.forget(kept)

@@ -79,12 +79,18 @@ def _verdict(
     as_json: bool,
 ) -> int:
     from khs import config
+    from khs.cli.recorded import is_recording
     from khs.image.open import find_system, is_description
     from khs.monitor import ask
     from khs.policies import Recorded
     from khs.trace import Reader
     from khs.trace.history import history
 
+    if is_recording(system):
+        common.usage(
+            f"{system}: a recording has its policies compiled, without texts that explain them\n"
+            "  help: give the folder of the system that was recorded; --fault takes the recording"
+        )
     path = find_system(system)
     if not is_description(path):
         common.usage(

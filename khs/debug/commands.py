@@ -25,11 +25,13 @@ _ABOUT = "looking changes nothing; what gdb writes counts from there on."
 
 @dataclass(frozen=True)
 class Commands:
-    """`folder` holds the programs, as `Systems.path` says, and gdb's data; `place`: where the
-    server listens; `sources`: folders that names in debug information are relative to. `ends`: the
-    run ends with gdb."""
+    """`archs` are the architectures of the systems. `folder` holds the programs, as `Systems.path`
+    says, descriptions of registers by architecture, and gdb's data; `place`: where the server
+    listens; `sources`: folders that names in debug information are relative to. `ends`: the run
+    ends with gdb."""
 
     title: str
+    archs: Sequence[str]
     processes: Sequence[Process]
     folder: Path
     place: str
@@ -45,6 +47,7 @@ class Commands:
             "@CONNECT@": f"target remote {self.place}",
             "@SOURCES@": " ".join(f'"{path}"' for path in self.sources),
             "@ATTACHED@": "set remote query-attached-packet off" if self.ends else "",
+            "@REGISTERS@": "\n".join(self._registers()),
             "@CATCH@": "\n".join(self._catch()),
             "@COMMANDS@": "\n".join(commands(list(self._names()))),
             "@ABOUT@": _ABOUT,
@@ -56,7 +59,15 @@ class Commands:
 
     def _catch(self) -> Iterator[str]:
         for process in self.processes:
-            yield f"  pipe inferior {process.pid} | cat > /dev/null\n  catch syscall $arg0"
+            yield f"  {_quietly(process)}\n  catch syscall $arg0"
+
+    def _registers(self) -> Iterator[str]:
+        first, *others = self.processes
+        for process in others:
+            file = self.folder / description(self.archs[process.system])
+            yield f"{_quietly(process)}\nset tdesc filename {file}"
+        if others:
+            yield _quietly(first)
 
     def _names(self) -> Iterator[tuple[str, Process]]:
         """What partitions may be called: with several systems, with their system's name, too."""
@@ -65,6 +76,16 @@ class Commands:
             yield process.label, process
             if several and process.label != process.full:
                 yield process.full, process
+
+
+def _quietly(process: Process) -> str:
+    """gdb's command to go there, without a word."""
+    return f"pipe inferior {process.pid} | cat > /dev/null"
+
+
+def description(arch: str) -> str:
+    """The file that tells gdb of an architecture's registers."""
+    return f"registers-{arch}.xml"
 
 
 def write_data(gdb: str, folder: Path) -> None:

@@ -25,7 +25,7 @@ _MONITOR = (
         "hc break",
         "hc [PARTITION] [NAME] [denied]: stops where a hypercall is made, and prints it.\n"
         "NAME may go without khs_: hc sensor port_write. Without arguments: every hypercall.\n"
-        "monitor hc list and monitor hc delete [N] are for what hc, denied, break-fault have set.",
+        "hc list and hc delete [N] are for what hc, denied, break-fault have set.",
     ),
     (
         "denied",
@@ -73,6 +73,9 @@ def commands(names: Sequence[tuple[str, Process]]) -> Iterator[str]:
     yield from (f"define-prefix {name}" for name in ("hc", "denied", "break-fault", "partition"))
     yield "define-prefix break-in"
     yield from _hypercalls()
+    for verb in ("list", "delete"):
+        about = f"{verb}s what hc, denied and break-fault have set; delete N for one of them."
+        yield _define(f"hc {verb}", _passed(f"monitor hc {verb}"), about)
     for name, process in names:
         yield from _partition(name, process.pid)
 

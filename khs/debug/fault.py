@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,7 @@ def _explained(target: Target, plan: Plan, system: Path, record: bytes) -> Expla
     trace = Unwinder(program).trace(registers, read)
     shown = trace.addresses
     frames = tuple(
-        Frame(address, program.symbol(address), program.lines.place(address - (at > 0)))
-        for at, address in enumerate(shown)
+        frame for at, address in enumerate(shown) for frame in _frames(program, address, at > 0)
     )
     region, below, above = _around(_regions(plan, who), fault.address)
     return Explained(
@@ -168,6 +168,17 @@ def _explained(target: Target, plan: Plan, system: Path, record: bytes) -> Expla
         calls,
         health,
     )
+
+
+def _frames(program: Program, address: int, called: bool) -> Iterator[Frame]:
+    """The frames of an address: one, and one for each function that is inlined there. `called`: it
+    is behind a call, which may be the last instruction of its function."""
+    within = address - called
+    place = program.lines.place(within)
+    for inlined in program.inlined.at(within):
+        yield Frame(address, inlined.name, place)
+        place = inlined.caller
+    yield Frame(address, program.symbol(address), place)
 
 
 def _history(target: Target, names: Names, fault: Fault) -> tuple[tuple[Hypercall, ...], str]:

@@ -27,16 +27,20 @@ class NoGdbError(KhsError):
 
 
 def find_gdb(*archs: Arch) -> str:
-    """A gdb that knows these architectures; NoGdbError with the command that installs one."""
+    """A gdb that knows these architectures: the one that KHS_GDB names, or the first of this
+    machine's; NoGdbError with the command that installs one."""
     names = [_ARCHITECTURES[arch] for arch in archs]
-    found = [path for each in ("gdb-multiarch", "gdb") if (path := shutil.which(each))]
+    chosen = os.environ.get("KHS_GDB")
+    programs = (chosen,) if chosen else ("gdb-multiarch", "gdb")
+    found = [path for each in programs if (path := shutil.which(each))]
     for path in found:
         commands = [part for name in names for part in ("-ex", f"set architecture {name}")]
         command = [path, "-nx", "-batch", *commands]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0 and "Undefined item" not in done.stderr:
             return path
-    what = f"{found[0]} does not know {', '.join(names)}" if found else "gdb is not installed"
+    none = f"KHS_GDB={chosen}: there is no such program" if chosen else "gdb is not installed"
+    what = f"{found[0]} does not know {', '.join(names)}" if found else none
     raise NoGdbError(
         f"{what}\n  help: apt-get install gdb-multiarch, or --gdb-only for one elsewhere, "
         "or --tui to debug in a terminal without"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from khs import runs
 from khs.config.model import Arch
-from khs.debug.commands import Commands, write_data
+from khs.debug.commands import Commands, description, write_data
 from khs.debug.gdb import Gdb, find_gdb, somebody_else
+from khs.debug.rsp.registers import layout
 from khs.debug.rsp.server import LOOPBACK, Address, Server
 from khs.debug.rsp.systems import Explain, Systems
 from khs.debug.rsp.world import World
@@ -106,7 +107,8 @@ def commands(
     title = ", ".join(f"{a} on {b}" for a, b in zip(labels, boards, strict=True))
     folders = [path for each in debuggees for path in sources(each.place)]
     known = list(dict.fromkeys(folders))
-    return Commands(title, systems.world.processes, folder, place, known, ends).text()
+    archs = [target.arch for target in systems.world.targets]
+    return Commands(title, archs, systems.world.processes, folder, place, known, ends).text()
 
 
 def preview(debuggees: Sequence[Debuggee], folder: Path, place: str) -> str:
@@ -158,7 +160,10 @@ def _check(plan: Plan) -> None:
 
 
 def _prepare(systems: Systems, folder: Path, gdb: str) -> None:
-    """Programs and data for a gdb on this machine."""
+    """Programs, registers and data for a gdb on this machine."""
+    for target in systems.world.targets:
+        text = layout(target.arch).description()
+        (folder / description(target.arch)).write_text(text, encoding="utf-8")
     for process in systems.world.processes:
         program = systems.file(systems.path(process))
         file = folder / systems.path(process).lstrip("/")

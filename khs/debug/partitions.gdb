@@ -16,13 +16,19 @@ set schedule-multiple on
 # gdb keeps its first inferior in the state of being connected to until it is resumed, and would wait
 # for ever for the end of a `continue` of another one that stops in it.
 pipe stepi 0 | cat > /dev/null
+# Before version 18 gdb asks for the registers of its first inferior alone.
+@REGISTERS@
 
 # ---- commands
 
 define catch-call
+  if $argc == 1
   set $khs_here = $_inferior
 @CATCH@
   eval "pipe inferior %d | cat > /dev/null", $khs_here
+  else
+  echo khs: catch-call NAME: one hypercall or group is wanted: khs_call, group:ipc, ...\n
+  end
 end
 document catch-call
 catch-call NAME: catch syscall NAME in every partition. NAME: khs_call, group:ipc, ...
@@ -32,7 +38,7 @@ end
 @COMMANDS@
 
 set confirm on
-echo \nkhs: the partitions have not run yet, and no breakpoints are set. New commands:\n
+echo \nkhs: no breakpoints are set, and where-am-i tells how far it is. New commands:\n
 echo khs: hc, denied, break-fault, why, break-in, partition, where-am-i, catch-call, back-denied,\n
 echo khs: back-call, step-window ...; `help NAME` says more, `monitor help` lists what the systems can tell.\n
 echo khs: @ABOUT@\n

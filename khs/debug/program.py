@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import capstone
 
 from khs.config.model import Arch
+from khs.debug.inlined import InlinedCalls
 from khs.debug.source import LineTable, Place
 from khs.trace.symbols import functions
 
@@ -55,10 +56,12 @@ class Program:
     arch: Arch
     elf: bytes = b""
     lines: LineTable = field(init=False)
+    inlined: InlinedCalls = field(init=False)
     functions: list[tuple[int, int, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.lines = LineTable(self.elf)
+        self.inlined = InlinedCalls(self.elf)
         self.functions = functions(self.elf) if self.elf else []
         self._decoder = capstone.Cs(*_CAPSTONE[self.arch])
 

@@ -77,11 +77,11 @@ def _rows(program: Any) -> Iterator[tuple[int, int, Place]]:
         if state is None:
             continue
         if known is not None and known.address < state.address and known.line:
-            yield known.address, state.address, Place(_file(header, known.file), known.line)
+            yield known.address, state.address, Place(file_name(header, known.file), known.line)
         known = None if state.end_sequence else state
 
 
-def _file(header: Any, number: int) -> str:
+def file_name(header: Any, number: int) -> str:
     """Files and folders count from 1 up to DWARF 4, where folder 0 is the compiler's own."""
     old = header["version"] < 5
     entry = header["file_entry"][number - old]

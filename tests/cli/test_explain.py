@@ -187,3 +187,12 @@ def test_no_trace(khs: Khs, tmp_path: Path) -> None:
     path.write_bytes(b"no trace")
     done = khs("explain", "iot-gateway", path)
     assert done.code == 2 and "Traceback" not in done.err
+
+
+def test_a_recording_has_no_texts(khs: Khs, trace: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    assert khs("run", "iot-gateway", "--frames", "2", "--record", kept).code == 0
+    done = khs("explain", kept, trace, "--denied")
+    assert done.code == 2
+    assert "a recording has its policies compiled, without texts" in done.err
+    assert "the folder of the system that was recorded" in done.err

@@ -67,6 +67,7 @@ def use_gdb(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     folder.mkdir()
     (folder / "gdb-multiarch").symlink_to(path)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.delenv("KHS_GDB", raising=False)
     try:
         find_gdb(*BOARDS.values())
     except NoGdbError as error:

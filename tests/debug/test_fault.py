@@ -29,6 +29,8 @@ from khs.trace.kinds import FaultKind
 SYSTEM = shipped("images") / "iot-gateway" / "system.toml"
 ATTACK = SYSTEM.with_name("attack.toml")
 BOARDS = ("sabrelite", "q35", "pc")
+#: What the lines of the frames of carry_out, handle and main say.
+CALLED = ("run(", "carry_out(", "handle(")
 
 Ask = Callable[[int], Explained]
 
@@ -85,17 +87,19 @@ class TestAttack:
     def test_the_backtrace(self, plan: Plan, faults: list[Explained]) -> None:
         for told in faults[:2]:
             names = [frame.symbol.partition("+")[0] for frame in told.backtrace]
-            assert names[:2] == ["memcpy", "main"]
+            assert names[:5] == ["copy", "memcpy", "carry_out", "handle", "main"]
             assert not told.guessed
-            place = told.backtrace[1].place
-            assert place is not None
-            assert place.file == "partitions/gateway/main.c"
             text = (shipped("partitions") / "gateway" / "main.c").read_text().splitlines()
-            assert "run(" in text[place.line - 1]  # a pointer out of the attack's message
+            # A pointer out of the attack's message, and who calls whom.
+            for frame, part in zip(told.backtrace[2:5], CALLED, strict=True):
+                assert frame.place is not None
+                assert frame.place.file == "partitions/gateway/main.c"
+                assert part in text[frame.place.line - 1]
+                assert frame.address == told.backtrace[4].address
             if arch(plan) is Arch.ARMV7:
                 assert told.end == "it never returns, and does not keep who called it"
             else:
-                assert names[2:] == ["khs_begin"]
+                assert names[5:] == ["khs_begin"]
         assert faults[2].guessed
         assert faults[2].backtrace[0].symbol == ""
 

@@ -107,6 +107,41 @@ def test_registers_with_floating_point_are_read_and_written(board: str, debugged
     assert done.changed
 
 
+def test_every_partition_has_floating_point(gdb: str, board: str, debugged: Debugged) -> None:
+    """Also with a gdb that asks for the registers of its first inferior alone."""
+    name = {"sabrelite": "d31", "q35": "mxcsr", "pc": "mxcsr"}[board]
+    text, _ = debugged(
+        f"partition logger\ninfo all-registers {name}\ninfo float\n", debuggee(board=board)
+    )
+    assert found(rf"^{name} +(\S.*)$", text)
+    assert "Could not fetch" not in text
+
+
+def test_the_stack_is_told_from_within_a_hypercall(
+    gdb: str, board: str, debugged: Debugged
+) -> None:
+    text, _ = debugged(
+        "denied gateway\ncontinue\nbacktrace\n",
+        debuggee("iot-gateway", board, "attack.toml", frames=100),
+    )
+    frames = found(r"^#(\d) +(?:0x\w+ in )?(\w+) \(", text)
+    assert frames == [("0", "khs_hypercall"), ("1", "carry_out"), ("2", "handle"), ("3", "main")]
+
+
+def test_nothing_to_go_back_to_loses_no_place(debugged: Debugged) -> None:
+    text, _ = debugged(
+        "step-frame\nwhere-am-i\nback-denied\nwhere-am-i\npartition sensor\nhc list\n"
+        "hc sensor port_write\nhc list\nhc delete 1\nhc list\ncatch-call\n",
+    )
+    first, second = found(r"^(\S+ ms  frame .*)$", text)
+    assert first == second and "frame 1 " in first
+    assert "khs: there is no denial before here" in text
+    assert found(r"^(there are none|1: khs_port_write of sensor|deleted 1)$", text) == [
+        "there are none", "1: khs_port_write of sensor", "deleted 1", "there are none"
+    ]  # fmt: skip
+    assert "khs: catch-call NAME: one hypercall or group is wanted" in text
+
+
 def test_watchpoints_stop_behind_the_access(board: str, debugged: Debugged) -> None:
     text, done = debugged(
         "partition actuator\nwatch *(unsigned *)0x50010000\ncontinue\nmonitor time\n"
@@ -281,12 +316,25 @@ def test_three_architectures_in_one_gdb(gdb: str, debugged: Debugged) -> None:
         assert ran.result.trace_sha256 == plain(board, 4)
 
 
-def test_the_end_is_told_and_then_the_processes_exit(debugged: Debugged) -> None:
-    text, done = debugged("continue\ncontinue\ninfo inferiors\n", debuggee(frames=2))
-    assert found(r"^khs: the run is over: 40\.000000 ms  frame 2", text)
-    assert found(r"^\[Inferior 1 \(process 1\) exited normally\]$", text)
-    assert found(r"^\* 1 +<null> ", text)
+def test_the_end_is_a_stop_from_which_one_can_go_back(debugged: Debugged) -> None:
+    text, done = debugged(
+        "continue\ncontinue\npartition logger\ncontinue\nback-window\nwhere-am-i\ncontinue\n",
+        debuggee(frames=2),
+    )
+    assert len(found(r"^khs: the run is over: 40\.000000 ms  frame 2", text)) == 4
+    assert found(r"^3\d\.\d+ ms  frame 1 ", text)
     assert done.ended
+
+
+def test_the_end_of_several_systems_is_that_of_the_last(debugged: Debugged) -> None:
+    text, done = debugged(
+        "continue\nreverse-stepi\nmonitor time\n",
+        debuggee(frames=2),
+        debuggee(board="q35", frames=3),
+    )
+    assert found(r"^khs: the run is over: 60\.000000 ms  frame 3", text)
+    assert found(r"^iot-gateway\.q35: (40)\.00\d+ ms", text)
+    assert found(r"^iot-gateway\.sabrelite: (40)\.000000 ms  frame 2", text), "it ended before"
 
 
 def test_detached_it_goes_on_to_its_end_and_killed_it_does_not(debugged: Debugged) -> None:

@@ -227,10 +227,10 @@ class TestMoving:
             assert screen.tick == ticks[1]
             await screen.press("C")
             assert screen.tick == ticks[0]
-            await screen.press("D")
-            assert screen.tick == 0
-            await screen.press("c")
+            await screen.press("D")  # there is none before
             assert screen.tick == ticks[0] == DENIED
+            await screen.press("W", "c")
+            assert screen.tick == DENIED
 
         play(plan, steps)
 
@@ -250,8 +250,9 @@ class TestMoving:
             assert any("✗ call setpoint" in line for line in screen.pane("Hypercalls")), screen.text
             assert "khs explain does it" in " ".join(screen.pane("1 call"))
             await screen.press("D")
-            assert screen.tick == 0
-            await screen.press("d", "g")
+            assert "there is no denial before here" in screen.lines[-1]
+            assert screen.tick == DENIED
+            await screen.press("F", "d", "g")
             await screen.type("# 5")
             await screen.press("enter")
             assert "event 5 is too far back" in screen.lines[-1]
@@ -345,6 +346,37 @@ class TestMoving:
             await screen.type("nowhere")
             await screen.press("enter")
             assert "gateway has no function, line or address nowhere" in screen.lines[-1]
+            await screen.press("escape")
+            assert "nowhere" not in screen.text
+
+        play(plan, steps)
+
+    def test_a_breakpoint_in_another_partition(self, plan: Plan) -> None:
+        async def steps(screen: Screen) -> None:
+            await screen.press("b")
+            await screen.type("logger:main")
+            await screen.press("enter")
+            address = screen.app._mover.programs[4].find("main")[0]
+            assert f"breakpoint set: main in logger, {address:#x}" in screen.lines[-1]
+            assert screen.app._mover.breakpoints == {4: frozenset((address,))}
+            await screen.press("b")
+            await screen.type("logger:main")
+            await screen.press("enter")
+            assert "breakpoint taken away: main in logger" in screen.lines[-1]
+            await screen.press("b")
+            await screen.type("logger:nowhere")
+            await screen.press("enter")
+            assert "logger has no function, line or address nowhere" in screen.lines[-1]
+
+        play(plan, steps)
+
+    def test_nothing_to_go_back_to_loses_no_place(self, plan: Plan) -> None:
+        async def steps(screen: Screen) -> None:
+            await screen.press("f", "w")
+            tick = screen.tick
+            await screen.press("D")
+            assert "there is no denial before here" in screen.lines[-1]
+            assert screen.tick == tick > 0
 
         play(plan, steps)
 
@@ -390,7 +422,7 @@ class TestLooking:
 
     def test_memory_elsewhere(self, plan: Plan) -> None:
         async def steps(screen: Screen) -> None:
-            await screen.press("d", "4", "m")
+            await screen.press("d", "m")  # the pane comes by itself
             await screen.type("main")
             await screen.press("enter")
             start = screen.app._mover.programs[3].find("main")[0] & ~0xF

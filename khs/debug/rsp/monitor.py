@@ -228,13 +228,23 @@ def _move(session: Session, verb: str, words: Words) -> Move:
         session.points.only(wishes.get(key))
         if key in ahead:
             return world.ahead(system, ahead[key])
-        return world.behind(
-            behind.get(key, methodcaller("back")), system if key in behind else None
-        )
+        if key in behind:
+            return world.behind(behind[key], system)
+        return _sought(session, "denial" if "denied" in key else "hypercall")
 
     if key not in ahead | behind | wishes:
         raise CommandError(f"it is monitor {_STEP if verb == 'step' else _BACK}")
     return move
+
+
+def _sought(session: Session, what: str) -> Halt:
+    """Back to the last one; if there is none the systems stay where they are."""
+    world, here = session.world, session.world.places()
+    halt = world.behind(methodcaller("back"))
+    if halt.stop.cause is not Cause.BEGIN:
+        return halt
+    session.say(f"khs: there is no {what} before here")
+    return world.return_to(here)
 
 
 def _report(session: Session, halt: Halt) -> list[str]:

@@ -37,14 +37,11 @@ def settle(session: Session) -> None:
     session.general = session.described = current(session)
 
 
-def stopped(session: Session, halt: Halt, leaves: bool = False) -> bytes:
-    """The stop reply, after what is to be said about it. `leaves`: at the run's end, once that was
-    told, the process exits."""
+def stopped(session: Session, halt: Halt) -> bytes:
+    """The stop reply, after what is to be said about it. The run's end is a stop, too, however
+    often gdb would go on: from there one can go back."""
     settle(session)
     process, stop = session.general, halt.stop
-    if stop.cause is Cause.END and session.exits and leaves:
-        return exited(session, process)
-    session.exits = stop.cause is Cause.END
     signal = _INT if stop.cause is Cause.INTERRUPT else _TRAP
     reason = _reason(session, halt, process)
     return _trap(session, signal, reason, process)
@@ -53,11 +50,6 @@ def stopped(session: Session, halt: Halt, leaves: bool = False) -> bytes:
 def _trap(session: Session, signal: int, reason: bytes, process: Process) -> bytes:
     place = b"thread:p%x.1;core:%x;" % (process.pid, process.system)
     return b"T%02x" % signal + reason + place + _expedited(session, process)
-
-
-def exited(session: Session, process: Process) -> bytes:
-    session.left.add(process.pid)
-    return b"W00;process:%x" % process.pid
 
 
 def _reason(session: Session, halt: Halt, process: Process) -> bytes:
@@ -126,14 +118,15 @@ def _resume(session: Session, rest: bytes) -> bytes:
     """vCont: whoever is not to be stepped runs, as everybody runs with everybody here."""
     for action in rest.split(b";"):
         verb, _, thread = action.partition(b":")
+        process = session.thread(thread) or session.general
         if verb[:1] in (b"s", b"S"):
-            return _step(session, session.thread(thread) or session.general)
+            return _step(session, process)
         if verb[:1] == b"r":
             start, end = _span(verb[1:])
-            return _range(session, session.thread(thread) or session.general, start, end)
+            return _range(session, process, start, end)
         if verb[:1] not in (b"c", b"C", b"t"):
             raise MalformedError("vCont has c, C, s, S, r")
-    return _moved(session, session.world.go, leaves=True)
+    return _moved(session, session.world.go)
 
 
 def _span(text: bytes) -> tuple[int, int]:
@@ -144,7 +137,7 @@ def _span(text: bytes) -> tuple[int, int]:
 
 
 def _continue(session: Session, rest: bytes) -> bytes:
-    return _moved(session, session.world.go, leaves=True)
+    return _moved(session, session.world.go)
 
 
 def _step_one(session: Session, rest: bytes) -> bytes:
@@ -173,14 +166,14 @@ def _range(session: Session, process: Process, start: int, end: int) -> bytes:
     return _moved(session, move)
 
 
-def _moved(session: Session, move: Callable[[], Halt], leaves: bool = False) -> bytes:
+def _moved(session: Session, move: Callable[[], Halt]) -> bytes:
     """Tells the systems what to stop for, moves them, and tells gdb where they are."""
     if session.over:
         raise MalformedError(_LEFT)
     session.points.apply()
     armed, session.armed = session.armed, None
     session.plain = armed is not None
-    return stopped(session, (armed or move)(), leaves and armed is None)
+    return stopped(session, (armed or move)())
 
 
 # ---- backward

@@ -71,9 +71,7 @@ class Server:
     """Listens at once; `place` is what gdb connects to. `attached`: a gdb that ends lets the run go
     on. KhsError if there is no such address."""
 
-    def __init__(
-        self, systems: Systems, address: Address, say: Say, attached: bool = True
-    ) -> None:
+    def __init__(self, systems: Systems, address: Address, say: Say, attached: bool = True) -> None:
         self._systems, self._say, self._attached = systems, say, attached
         self._listener, self.place = _listen(address)
         self._address = address
@@ -184,10 +182,12 @@ class Server:
         self._moving.set()
 
     def _gone(self, session: Session) -> bool:
-        """gdb has left without a word."""
+        """gdb has left without a word, or after it killed something: then the run is over."""
         session.points.clear()
         session.points.apply()
-        if all(each.stop.cause is Cause.END for each in self._systems.world.targets):
+        if session.killed or all(
+            each.stop.cause is Cause.END for each in self._systems.world.targets
+        ):
             return False
         self._say("gdb has gone, the run stands where it was and waits for another")
         return not self._closing

@@ -38,7 +38,6 @@ class Session:
     acknowledges: bool = True
     left: set[int] = field(default_factory=set)
     killed: set[int] = field(default_factory=set)
-    exits: bool = False  # the run's end was told, the next is an exit
     files: files.Files = field(init=False)
     document: bytes = b""  # that gdb reads in parts
     plain: bool = False  # the last move was not for what gdb asked to stop at

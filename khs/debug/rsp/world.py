@@ -115,7 +115,8 @@ class World:
                 return self._halted(self.halt.system, asked)
             alive = [n for n, each in enumerate(self.targets) if each.stop.cause is not Cause.END]
             if not alive:
-                return self._halted(0, self.targets[0].stop)
+                last = max(range(len(self.targets)), key=self._key)
+                return self._halted(last, self.targets[last].stop)
             horizon = min(map(self._next, alive)) + _STRIDE
             halt = self._forward({}, (horizon, len(self.targets)))
             if halt is not None:
@@ -149,6 +150,17 @@ class World:
                 if stop is not None and stop.position == self.targets[number].position:
                     self._passed[number] = stop
         return self._halted(chosen, stops[chosen])
+
+    def places(self) -> tuple[Position, ...]:
+        """Where every system stands."""
+        return tuple(target.position for target in self.targets)
+
+    def return_to(self, places: Sequence[Position]) -> Halt:
+        """Back or on to where they stood, past all stops; the stop is of the one told of last."""
+        system = self.halt.system
+        self._passed.clear()
+        stops = [target.go_to(place) for target, place in zip(self.targets, places, strict=True)]
+        return self._halted(system, stops[system])
 
     def _forward(self, movers: dict[int, Move], limit: Key | None) -> Halt | None:
         """Everybody up to the limit, or as far as the mover gets; the first real stop of all."""

@@ -63,7 +63,7 @@ class Debugger(App[Result]):
         self._hand = ThreadPoolExecutor(1, "target")
         self.panes = Panes(self._mover, system, reasons)
         self._busy = self._asked = self._told = ""
-        self._stopping = False
+        self._wrong = self._stopping = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -99,12 +99,12 @@ class Debugger(App[Result]):
         """What one may do now, or what went wrong the last time."""
         kind = "busy" if self._busy else self._asked
         hint = self.query_one("#hints", Static)
-        hint.set_class(bool(self._told), "-wrong")
+        hint.set_class(bool(self._told) and self._wrong, "-wrong")
         hint.update(Content(self._told or HINTS.get(kind, HINTS["prompt"])))
 
-    def _tell(self, text: str) -> None:
-        """A line about what went wrong, until the next move."""
-        self._told = text.splitlines()[0]
+    def _tell(self, text: str, wrong: bool = True) -> None:
+        """A line about what went wrong or was done, until the next move."""
+        self._told, self._wrong = text.splitlines()[0], wrong
         self._show_hint()
 
     # ---- moving
@@ -118,18 +118,20 @@ class Debugger(App[Result]):
             self._move(places.to_tick(row.tick), "going there")
 
     @work(group="move")
-    async def _move(self, move: Move | None, what: str) -> None:
-        """Lets the thread that has the target move it and look; one move at a time."""
+    async def _move(self, move: Move | None, what: str, done: str = "") -> None:
+        """Lets the thread that has the target move it and look; one move at a time. `done`: what to
+        tell then."""
         if self._busy:
             self.bell()
             return
-        self._busy, self._told = what, ""
+        self._busy, self._told, self._wrong = what, "", False
         self._show_hint()
         self._show_title()
         try:
             self.panes.follow(await self._done(partial(self._mover.do, move)))
+            self._told = done
         except KhsError as error:
-            self._told = str(error).splitlines()[0]
+            self._told, self._wrong = str(error).splitlines()[0], True
         finally:
             self._busy = ""
             self._show_hint()
@@ -157,6 +159,9 @@ class Debugger(App[Result]):
             if self._asked == "filter":
                 self._filter("")
             self._close_prompt()
+        else:
+            self._told = ""
+            self._show_hint()
 
     def action_end(self) -> None:
         self._interrupt()
@@ -192,7 +197,9 @@ class Debugger(App[Result]):
     def action_ask(self, what: str) -> None:
         self._asked, self._told = what, ""
         prompt = self.query_one("#prompt", Input)
-        prompt.placeholder = places.PROMPTS[what]
+        update = self.panes.current
+        whose = self._target.names[update.view.code.partition] if update else ""
+        prompt.placeholder = places.PROMPTS[what].format(whose)
         prompt.value = " ".join(self.panes.filtered.words) if what == "filter" else ""
         prompt.cursor_position = len(prompt.value)
         self.screen.add_class("-asking")
@@ -223,9 +230,15 @@ class Debugger(App[Result]):
         self._close_prompt()
         if asked == "filter" or not answer or update is None or self._busy:
             return
+        move, done = None, ""
         try:
-            move = places.answer(asked, answer, self._mover, update)
+            if asked == "breakpoint":
+                done = places.breakpoint_at(answer, self._mover, update)
+            else:
+                move = places.answer(asked, answer, self._mover, update)
         except KhsError as error:
             self._tell(str(error))
             return
-        self._move(move, "going there" if move else "looking")
+        if asked == "memory":
+            self.action_pane("memory")
+        self._move(move, "going there" if move else "looking", done)

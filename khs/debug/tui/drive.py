@@ -11,6 +11,7 @@ from khs.debug.stops import Calls, Cause, Events, Noted, Position, Stop
 from khs.debug.target import Target
 from khs.debug.tui.stream import Row, Stream
 from khs.debug.tui.view import Looker, View
+from khs.errors import KhsError
 from khs.trace.events import Event, Hypercall
 from khs.trace.names import Names
 from khs.trace.outline import Outline, Schedule
@@ -103,8 +104,10 @@ class Driver:
         return self._back_to(lambda row: row.mark == "denied", calls=False)
 
     def _back_to(self, wanted: Callable[[Row], bool], *, calls: bool) -> Stop:
-        """To the last row that is wanted; of a long run not all are kept, and the target looks."""
-        target, now = self.target, self.target.position.tick
+        """To the last row that is wanted; of a long run not all are kept, and the target looks.
+        KhsError, and it stays here, if there is none."""
+        target, here = self.target, self.target.position
+        now, none = here.tick, f"there is no {'hypercall' if calls else 'denial'} before here"
         rows = (row for row in reversed(self.stream.rows) if row.tick < now and wanted(row))
         found = next(rows, None)
         if found is not None and not calls:  # from right behind it, so that the stop is of it
@@ -112,12 +115,17 @@ class Driver:
             self._arm(denied=True)
             stop = target.back()
             return stop if stop.cause is Cause.EVENT else target.go_to(Position(found.tick))
-        if found is not None or self.stream.first == 0:
-            return target.go_to(Position(found.tick if found else 0))
+        if found is not None:
+            return target.go_to(Position(found.tick))
+        if self.stream.first == 0:
+            raise KhsError(none)
         self._arm(calls=calls, denied=not calls)
         stop = target.back()
         while stop.cause is Cause.CALL and stop.position.tick == now:  # where it stands behind
             stop = target.back()
+        if stop.cause is Cause.BEGIN:
+            target.go_to(here)
+            raise KhsError(none)
         return target.go_to(Position(stop.position.tick)) if stop.cause is Cause.CALL else stop
 
 

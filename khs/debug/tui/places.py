@@ -10,8 +10,8 @@ from khs.errors import KhsError
 
 PROMPTS = {
     "filter": "filter: words that a row has, -word that it has not",
-    "breakpoint": "breakpoint: function, FILE:LINE or address",
-    "memory": "memory at: address, function or register",
+    "breakpoint": "breakpoint in {}: function, FILE:LINE or address; or PARTITION:PLACE",
+    "memory": "memory of {} at: address, function or register",
     "go": "go to: 12.5 (ms), f 75 (frame), # 326 (event)",
 }
 _POINT = re.compile(r"(?P<kind>f|#|)\s*(?P<number>\d+(\.\d*)?)\s*(ms)?")
@@ -30,25 +30,36 @@ def answer(asked: str, text: str, driver: Driver, update: Update) -> Move | None
     """What to do, None to look again. KhsError with what would be right."""
     if asked == "go":
         return _go(text, driver, update)
-    code = update.view.code
     if asked == "memory":
         driver.address = _address(text, driver, update)
-        return None
-    if asked == "breakpoint":
-        driver.toggle(code.partition, _address(text, driver, update))
     return None
+
+
+def breakpoint_at(text: str, driver: Driver, update: Update) -> str:
+    """Sets one at PLACE or PARTITION:PLACE, or takes it away; what was done, in words. KhsError
+    with what would be right."""
+    names, partition = driver.target.names, update.view.code.partition
+    head, colon, rest = text.partition(":")
+    if colon and head in names:
+        partition, text = names.index(head), rest.strip()
+        address = _found(text, driver, partition)
+    else:
+        address = _address(text, driver, update)
+    done = "set" if driver.toggle(partition, address) else "taken away"
+    return f"breakpoint {done}: {text} in {names[partition]}, {address:#x}"
 
 
 def _address(text: str, driver: Driver, update: Update) -> int:
     code = update.view.code
     values = {name: value for name, value, _ in code.registers}
-    if text in values:
-        return values[text]
-    found = driver.programs[code.partition].find(text)
+    return values[text] if text in values else _found(text, driver, code.partition)
+
+
+def _found(text: str, driver: Driver, partition: int) -> int:
+    found = driver.programs[partition].find(text)
     if found:
         return found[0]
-    name = driver.target.names[code.partition]
-    raise KhsError(f"{name} has no function, line or address {text}")
+    raise KhsError(f"{driver.target.names[partition]} has no function, line or address {text}")
 
 
 def _go(text: str, driver: Driver, update: Update) -> Move:

@@ -3,13 +3,19 @@
     .arm
     .section .text.start, "ax", %progbits
 
+/* What debuggers go back through a hypercall with; it takes no memory. */
+    .cfi_sections .debug_frame
+
 /* r0 = start information, sp = end of the stack. */
     .global _start
     .type _start, %function
 _start:
+    .cfi_startproc
+    .cfi_undefined lr
     mov     fp, #0
     mov     lr, #0
     b       khs_begin
+    .cfi_endproc
     .size _start, . - _start
 
 /* uint32_t khs_hypercall(struct khs_hypercall *block) */
@@ -17,7 +23,15 @@ _start:
     .global khs_hypercall
     .type khs_hypercall, %function
 khs_hypercall:
+    .cfi_startproc
     push    {r4, r5, r6, r7, r8, lr}
+    .cfi_def_cfa_offset 24
+    .cfi_offset r4, -24
+    .cfi_offset r5, -20
+    .cfi_offset r6, -16
+    .cfi_offset r7, -12
+    .cfi_offset r8, -8
+    .cfi_offset lr, -4
     mov     r8, r0
     ldr     r7, [r8]
     ldr     r0, [r8, #8]
@@ -30,6 +44,7 @@ khs_hypercall:
     str     r0, [r8, #56]
     str     r1, [r8, #60]
     pop     {r4, r5, r6, r7, r8, pc}
+    .cfi_endproc
     .size khs_hypercall, . - khs_hypercall
 
 /* What link.ld puts behind the code. */

@@ -219,7 +219,8 @@ class TestCommand:
         )
         assert "partitions/sdk/src/memory.c:18  *(word *)d = *(const word *)s;" in lines
         assert any(line.startswith("  ▶ 40000180  ") for line in lines)
-        assert "  #1  40001664  main+0x140  partitions/gateway/main.c:86" in lines
+        assert "  #2  40001664  carry_out  partitions/gateway/main.c:86" in lines
+        assert "  #4  40001664  main+0x140  partitions/gateway/main.c:117" in lines
         assert sum(" khs_" in line for line in lines) == CALLS
 
     def test_of_a_recording(self, tmp_path: Path) -> None:

@@ -327,7 +327,7 @@ def test_the_end_is_a_stop_from_which_one_can_go_back(debugged: Debugged) -> Non
 
 
 def test_the_end_of_several_systems_is_that_of_the_last(debugged: Debugged) -> None:
-    text, done = debugged(
+    text, _ = debugged(
         "continue\nreverse-stepi\nmonitor time\n",
         debuggee(frames=2),
         debuggee(board="q35", frames=3),

@@ -26,7 +26,6 @@ def prebuild(target: Path) -> int:
     """Builds every system and the firmware for every board; returns the number of products."""
     sys.path[:0] = [str(ROOT), str(ROOT / "monitor")]
     from khs.config.model import Arch
-    from khs.image import open_system
     from khs.resources import shipped
     from khs.toolchain.firmware import build_firmware
 
@@ -36,12 +35,27 @@ def prebuild(target: Path) -> int:
         os.environ["KHS_CACHE"] = cache
         for system in systems:
             for board in boards:
-                open_system(system, board=board)
+                _build(system, board)
         for arch in Arch:
             build_firmware(arch)
         for kind in KINDS:
             shutil.copytree(Path(cache) / kind, target / kind, dirs_exist_ok=True)
     return sum(1 for kind in KINDS for _ in target.glob(f"{kind}/*/*.elf"))
+
+
+def _build(system: Path, board: str) -> None:
+    """As it is, or with the first of its overlays that makes it fit the board."""
+    from khs.errors import ConfigError
+    from khs.image import open_system
+
+    overlays = [[], *([path] for path in sorted(system.glob("*.toml")) if path.stem != "system")]
+    for number, overlay in enumerate(overlays, 1):
+        try:
+            open_system(system, overlays=overlay, board=board)
+            return
+        except ConfigError:
+            if number == len(overlays):
+                raise
 
 
 def main(arguments: list[str]) -> int:

@@ -175,6 +175,12 @@ def test_every_shipped_system_runs_without_a_cross_compiler(place: Place) -> Non
         assert json.loads(done.stdout)["frames"] == 2, system
 
 
+def test_the_shipped_bench_runs_with_its_plant(place: Place) -> None:
+    done = place.run("khs", "run", "--bench", "plc", "--frames", "120", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["plants"]["drive"]["steps"] == 600
+
+
 def test_it_runs_as_it_does_from_the_project(place: Place) -> None:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'monitor'}"}
     command = [sys.executable, "-m", "khs", "run", "iot-gateway", "--json"]

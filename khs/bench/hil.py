@@ -194,7 +194,7 @@ def _echo(board: str, arch: str) -> Figure:
 def _echoed(board: str) -> tuple[float, bool]:
     """MB/s, and whether every byte came back."""
     images = shipped("images")
-    archive = open_system(images / "uart", [images / "bench" / "line.toml"], board)
+    archive = open_system(images / "uart", [images / "uart" / "line.toml"], board)
     master, slave = os.openpty()
     tty.setraw(slave)
     with (

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from khs.cli import common, options
-from khs.cli.run import DeviceModels, Isolate, ShowConsole, TraceFile
+from khs.cli.joined import DeviceModels
+from khs.cli.run import Isolate, ShowConsole, TraceFile
 
 if TYPE_CHECKING:
     from khs.record import Recording

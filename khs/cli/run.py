@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from khs.cli import common, options
+from khs.cli import common, joined, options
 
 if TYPE_CHECKING:
     from khs.cli.progress import Reporter
@@ -56,59 +56,6 @@ Accel: TypeAlias = Annotated[
     str | None,
     typer.Option(help="QEMU's accelerator: tcg, the default, is exact; kvm and others are not."),
 ]
-Serial: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="PARTITION.DEVICE=URL",
-        help="Join a serial port: -, file:IN,OUT or a URL of pyserial; repeatable.",
-    ),
-]
-DeviceModels: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="PARTITION.DEVICE=FILE", help="A model of the device in Python; repeatable."
-    ),
-]
-Serve: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Others come to its serial ports: khs://NAME/PARTITION/DEVICE."
-    ),
-]
-Gpio: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="PARTITION.DEVICE=SPEC",
-        help="Join pins: file:IN,OUT or lines of a chip, gpiochip0:3=17,4=27; repeatable.",
-    ),
-]
-BenchFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A bench.toml: plants, and what devices are joined to."),
-]
-PaceName: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="fast|real|outside:SOCKET", help="Default: real with live lines, else fast."
-    ),
-]
-MaxSlip: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="A frame that ends later than that fails the run: 1ms."),
-]
-CanBuses: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--can",
-        metavar="PARTITION.DEVICE=BUS",
-        help="Join a CAN controller to a bus: a name, or python-can's INTERFACE:CHANNEL; "
-        "repeatable.",
-    ),
-]
-CanLog: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Write the frames on buses of --can to this file."),
-]
 ShowConsole: TypeAlias = Annotated[
     bool, typer.Option("--console", help="Print what the guests write to their consoles, at once.")
 ]
@@ -139,15 +86,15 @@ def run(
     record: Record = None,
     console: ShowConsole = False,
     accel: Accel = None,
-    serial: Serial = None,
-    device: DeviceModels = None,
-    can: CanBuses = None,
-    can_log: CanLog = None,
-    gpio: Gpio = None,
-    serve: Serve = None,
-    bench: BenchFile = None,
-    pace: PaceName = None,
-    max_slip: MaxSlip = None,
+    serial: joined.Serial = None,
+    device: joined.DeviceModels = None,
+    can: joined.CanBuses = None,
+    can_log: joined.CanLog = None,
+    gpio: joined.Gpio = None,
+    serve: joined.Serve = None,
+    bench: joined.BenchFile = None,
+    pace: joined.PaceName = None,
+    max_slip: joined.MaxSlip = None,
     gdb: GdbPort = None,
     as_json: options.Json = False,
 ) -> int:
@@ -169,12 +116,12 @@ def run(
     from khs.cli.progress import Reporter
     from khs.hil import bench as benches
 
-    joined = None if bench is None else benches.read(bench)
+    given = None if bench is None else benches.read(bench)
     asked = partial(attached, can_log=can_log, pace=pace, max_slip=max_slip, serve=serve)
-    outside = asked(serial, device, can, bench=joined, gpio=gpio or ())
+    outside = asked(serial, device, can, bench=given, gpio=gpio or ())
     planned = partial(runs.plan, frames=frames, seed=seed, engine=engine.value, accel=accel)
     planned = partial(planned, isolate=isolate, trace=trace, audit=audit, record=record)
-    what = What(_system(system, joined), board, overlays, policy_at)
+    what = What(_system(system, given), board, overlays, policy_at)
     with Reporter(quiet=as_json, live=not (console or outside.live or outside.serial)) as reporter:
         plan = _planned(what, partial(planned, attached=outside), reporter)
         if gdb is not None:

@@ -13,7 +13,7 @@ from khs.engine.device import Device
 from khs.engine.devices import lacking
 from khs.engine.lines import Line
 from khs.errors import KhsError
-from khs.hil import can, models
+from khs.hil import can, can_log, models
 from khs.hil import gpio as pins
 from khs.hil.bench import Bench
 from khs.hil.served import place
@@ -29,7 +29,8 @@ OUTSIDE = "outside:"
 @dataclass(frozen=True)
 class Attached:
     """By PARTITION.DEVICE: `serial`, URLs (khs.hil.serial); `models`, FILE[:CLASS] in Python;
-    `can`, names of buses, of which `joins` has those that are joined to python-can's (khs.hil.can);
+    `can`, names of buses, of which `joins` has those that are joined to python-can's, or to files
+    (khs.hil.can);
     `gpio`, what pins are joined to (khs.hil.gpio).
     `can_log`: a file for what is on them; `pace`: "fast", "real" or "outside:SOCKET", None
     for what suits; `most_slip_ns`: a frame that is later fails the run; `bench`: plants; `serve`: a
@@ -65,9 +66,9 @@ class Attached:
     @property
     def live(self) -> bool:
         """Whether bytes may come in that nobody knows of before."""
-        lines = (*self.serial.values(), *self.gpio.values())
+        lines = (*self.serial.values(), *self.gpio.values(), *self.joins.values())
         is_joined = any(not each.startswith("file:") for each in lines)
-        return is_joined or bool(self.joins) or self.serve is not None
+        return is_joined or self.serve is not None
 
     def ports(self, manifest: Mapping[str, Any]) -> list[str]:
         """Those that are served, PARTITION.DEVICE: UARTs and models in Python without a line."""
@@ -118,7 +119,8 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
     document = bench.document
     files = {name: bench.path(place) for name, place in document.device.items()}
     buses = {node: name for name, bus in document.can.items() for node in bus.nodes}
-    joins = {name: bus.join for name, bus in document.can.items() if bus.join is not None}
+    buses_joined = {name: bus.join for name, bus in document.can.items() if bus.join is not None}
+    joins = {name: can_log.beside(bench.path, join) for name, join in buses_joined.items()}
     slip = document.bench.max_slip
     return Attached(
         {**document.serial, **given.serial},

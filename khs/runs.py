@@ -263,8 +263,6 @@ def run(
         buses = stack.enter_context(Buses(told, device_names(manifest), say))
         lines |= {**buses.lines, **around.lines}
         machine = stack.enter_context(_with(plan, console, lines, around))
-        if isinstance(machine, unicorn.Machine):
-            buses.clock(machine, int(manifest["clock_hz"]))
         sinks: list[Callable[[memoryview], None]] = []
         if plan.trace:
             sinks.append(stack.enter_context(Writer(plan.trace, plan.header)))

@@ -49,8 +49,8 @@ CanBuses: TypeAlias = Annotated[
     _option(
         "--can",
         metavar="PARTITION.DEVICE=BUS",
-        help="Join a CAN controller to a bus: a name, or python-can's INTERFACE:CHANNEL; "
-        "repeatable.",
+        help="Join a CAN controller to a bus: a name, python-can's INTERFACE:CHANNEL, or "
+        "file:IN.log; repeatable.",
     ),
 ]
 CanLog: TypeAlias = Annotated[

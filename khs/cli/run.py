@@ -186,8 +186,8 @@ def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     from khs.image.open import find_system
 
     attached = plan.attached
-    outside = (attached.live, attached.serial, attached.gpio, attached.plants)
-    if any(outside) or attached.pace == "real":
+    lines = (attached.serial, attached.gpio, attached.joins, attached.can_log)
+    if any(lines) or attached.live or attached.plants or attached.pace == "real":
         raise KhsError(
             "--gdb goes back in time, and what is outside cannot: no lines, plants, pace\n"
             "  help: record the run with --record, and debug the recording"

@@ -62,6 +62,14 @@ class Party(Protocol):
         ...
 
 
+class Node(Protocol):
+    """Somebody outside who is on a CAN bus of the system."""
+
+    def overhear(self, tick: int, data: bytes) -> None:
+        """What another one outside has sent there."""
+        ...
+
+
 class Keeper(Protocol):
     """A system that can go back; for parties, while they are met."""
 
@@ -93,6 +101,7 @@ class Exchange:
         self._due: list[int] = []
         self._until = 0
         self.inputs: list[Stamped] = []
+        self._nodes: dict[str, list[Node]] = {}
 
     def begin(self) -> int:
         """How far the system may run until the next meeting."""
@@ -142,9 +151,16 @@ class Exchange:
     def _look(self, end: c_uint64, frame_end: c_uint64) -> None:
         self.host.library.khs_host_window(self.host.handle, byref(end), byref(frame_end))
 
-    def put(self, name: str, tick: int, data: bytes) -> None:
-        """Bytes to a device, PARTITION.DEVICE."""
+    def join(self, name: str, node: Node) -> None:
+        """On the bus whose first controller that is, PARTITION.DEVICE."""
+        self._nodes.setdefault(name, []).append(node)
+
+    def put(self, name: str, tick: int, data: bytes, by: Node | None = None) -> None:
+        """Bytes to a device, PARTITION.DEVICE; on a bus they are for all nodes but the sender."""
         self.add(tick, self.devices.ports[name].target, data)
+        for node in self._nodes.get(name, ()):
+            if node is not by:
+                node.overhear(tick, data)
 
     def add(self, tick: int, target: int, data: bytes) -> None:
         """An input. EngineError if it cannot be."""
@@ -166,12 +182,26 @@ class Exchange:
             party.restore(each, tick)
 
 
+class _LineNode:
+    """Whoever is at the other end of a bus' line."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def overhear(self, tick: int, data: bytes) -> None:
+        self._line.put(data)
+
+
 class Lines:
     """All lines, as one who comes by `rate` times in a second of virtual time."""
 
     def __init__(self, exchange: Exchange, lines: Mapping[str, Line], rate: int = RATE) -> None:
         self._exchange, self._lines = exchange, lines
         self._stride = max(exchange.clock_hz // rate, 1)
+        buses = {port.name for port in exchange.devices.buses.values()} & lines.keys()
+        self._nodes = {name: _LineNode(lines[name]) for name in sorted(buses)}
+        for name, node in self._nodes.items():
+            exchange.join(name, node)
 
     def next(self, tick: int) -> int:
         return (tick // self._stride + 1) * self._stride
@@ -184,7 +214,7 @@ class Lines:
         for name, line in self._lines.items():
             fault = line.fault()
             if data := line.take():
-                self._exchange.put(name, tick, data)
+                self._exchange.put(name, tick, data, by=self._nodes.get(name))
             if fault is not None:
                 target = self._exchange.devices.ports[name].target
                 self._exchange.add(tick, target | FAULT, bytes([fault]))

@@ -3,6 +3,7 @@
     NAME                a bus of this system: all controllers with the same name are on it
     INTERFACE:CHANNEL   the same, joined to a bus of python-can: udp_multicast:239.74.163.2
     ...?KEY=VALUE&...   with more of its arguments: slcan:/dev/ttyACM0?bitrate=500000
+    file:IN.log         the same, with frames of a file on it (khs.hil.can_log)
 
 The other bus is a node on the system's one: it acknowledges, and takes part in arbitration. When it
 goes away, that is told once; then it acknowledges no more, and the run goes on.
@@ -13,20 +14,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
-from khs.engine.device import Fault
 from khs.engine.lines import Line
-from khs.errors import KhsError, shown
+from khs.errors import KhsError
+from khs.hil.can_log import is_file
 from khs.hil.frames import GONE, THERE, Database, Frame, frames
 from khs.hil.serial import LiveLine, Say
 
 if TYPE_CHECKING:
     from khs.attached import Attached
-    from khs.engine.unicorn import Machine
 
 __all__ = ["GONE", "THERE", "Buses", "CanLine", "Database", "Frame", "frames", "is_outside"]
 
@@ -36,7 +35,7 @@ _ECHOING, _ECHOES = ("udp_multicast",), 1 << 12
 
 
 def is_outside(bus: str) -> bool:
-    """Whether a bus is joined to one of python-can."""
+    """Whether a bus is joined to one of python-can, or to a file."""
     return ":" in bus
 
 
@@ -140,51 +139,9 @@ def _open(name: str, place: str, say: Say) -> CanLine:
     return CanLine(name, _Wire(bus, can.CanError, can.Message, interface in _ECHOING), say)
 
 
-class _Log:
-    """A file, as candump -L writes it. `clock`: the machine, and the ticks of a second."""
-
-    clock: tuple[Machine, int] | None = None
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, bus: str, data: bytes, device: str | None = None) -> None:
-        """What a device has sent, at the ticks of that; or has come in, now."""
-        if self.clock is None:
-            return
-        machine, hz = self.clock
-        now = int(machine.host.status().tick)
-        ticks = [now] if device is None else machine.devices.sent_at[device]
-        for number, frame in enumerate(frames(data)):
-            at = ticks[min(number, len(ticks) - 1)] / hz
-            self._file.write(f"({at:.6f}) {bus} {frame}\n")
-
-
-class _Logged:
-    """A line whose frames are written down."""
-
-    def __init__(self, name: str, bus: str, inner: Line | None, log: _Log) -> None:
-        self.live = inner is not None and inner.live
-        self._name, self._bus = name, bus.replace(" ", "_")
-        self._inner, self._log = inner, log
-
-    def take(self) -> bytes:
-        data = b"" if self._inner is None else self._inner.take()
-        self._log.write(self._bus, data)
-        return data
-
-    def put(self, data: bytes) -> None:
-        self._log.write(self._bus, data, self._name)
-        if self._inner is not None:
-            self._inner.put(data)
-
-    def fault(self) -> Fault | None:
-        return None if self._inner is None else self._inner.fault()
-
-
 class Buses:
-    """Lines of all buses that lead outside, or are logged, by the first controller of each; closed
-    in the end. `devices`: all of the system, in their order. `say` is told of those that go away.
+    """Lines of all buses that lead to python-can's, by the first controller of each; closed in the
+    end. `devices`: all of the system, in their order. `say` is told of those that go away.
     KhsError if one cannot be opened."""
 
     def __init__(self, attached: Attached, devices: Iterable[str], say: Say) -> None:
@@ -192,27 +149,16 @@ class Buses:
         for name in devices:
             if name in attached.can:
                 self._firsts.setdefault(attached.can[name], name)
-        self._joins, self._log, self._say = attached.joins, attached.can_log, say
-        self._written: _Log | None = None
+        self._joins, self._say = attached.joins, say
         self._stack = ExitStack()
         self.lines: dict[str, Line] = {}
 
-    def clock(self, machine: Machine, clock_hz: int) -> None:
-        """Whose time is in the log."""
-        if self._written is not None:
-            self._written.clock = machine, clock_hz
-
     def __enter__(self) -> Self:
         try:
-            log = self._written = None if self._log is None else _Log(self._opened(self._log))
             for bus, name in self._firsts.items():
-                line: CanLine | None = None
-                if bus in self._joins:
+                if bus in self._joins and not is_file(self._joins[bus]):
                     line = _open(name, self._joins[bus], self._say)
                     self._stack.callback(line.close)
-                if log is not None:
-                    self.lines[name] = _Logged(name, bus, line, log)
-                elif line is not None:
                     self.lines[name] = line
         except BaseException:
             self._stack.close()
@@ -226,10 +172,3 @@ class Buses:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
-
-    def _opened(self, path: Path) -> TextIO:
-        try:
-            file = path.open("w", encoding="ascii", errors="replace")
-        except OSError as error:
-            raise KhsError(f"{shown(path)}: cannot be written: {error.strerror}") from error
-        return self._stack.enter_context(file)

@@ -28,7 +28,9 @@ class BusTable(Table):
     """A CAN bus."""
 
     nodes: tuple[str, ...] = key("controllers on it, PARTITION.DEVICE")
-    join: str | None = key("what else is on it, INTERFACE:CHANNEL of python-can", None)
+    join: str | None = key(
+        "what else is on it, INTERFACE:CHANNEL of python-can, or file:IN.log", None
+    )
     dbc: str | None = key("description of its messages", None)
 
 

@@ -3,7 +3,9 @@ they say by a DBC."""
 
 from __future__ import annotations
 
+import math
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +114,15 @@ class Database:
         """Names of a message's signals."""
         return [signal.name for signal in self._message(message).signals]
 
+    def nearest(self, message: str, signal: str, value: float) -> float:
+        """What a signal can say that is nearest to the value, in the range that the DBC has for it
+        and in its bits."""
+        about = self._message(message).get_signal_by_name(signal)
+        if about.choices and any(value == _scaled(about, raw) for raw in about.choices):
+            return value
+        low, high = _range(about)
+        return low if value < low else high if value > high else value
+
     def _message(self, name: str) -> Any:
         try:
             return self._database.get_message_by_name(name)
@@ -126,3 +137,19 @@ class Database:
         import cantools
 
         return cantools.Error
+
+
+def _scaled(signal: Any, raw: int) -> float:
+    return float(signal.conversion.raw_to_scaled(raw, decode_choices=False))
+
+
+def _range(signal: Any) -> tuple[float, float]:
+    low = -math.inf if signal.minimum is None else float(signal.minimum)
+    high = math.inf if signal.maximum is None else float(signal.maximum)
+    if signal.is_float:
+        most = {16: 65504.0, 32: (2 - 2**-23) * 2.0**127}.get(signal.length, sys.float_info.max)
+        return max(low, -most), min(high, most)
+    raw = (-(1 << signal.length - 1) if signal.is_signed else 0,
+           (1 << signal.length - signal.is_signed) - 1)  # fmt: skip
+    ends = sorted(_scaled(signal, each) for each in raw)
+    return max(low, ends[0]), min(high, ends[1])

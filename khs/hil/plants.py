@@ -13,6 +13,7 @@ from khs.hil import models
 from khs.hil.bench import Bench, step_of
 from khs.hil.document import PlantTable
 from khs.hil.plant import Causality, Model, Plant, PlantError, PythonModel, Value
+from khs.hil.serial import Say
 from khs.hil.signals import Nodes
 from khs.hil.wires import Wire, connect
 
@@ -26,7 +27,13 @@ class PlantLoop:
     its outputs are written. `failure`: why it does no more."""
 
     def __init__(
-        self, bench: Bench, name: str, model: Model, exchange: Exchange, manifest: Mapping[str, Any]
+        self,
+        bench: Bench,
+        name: str,
+        model: Model,
+        exchange: Exchange,
+        manifest: Mapping[str, Any],
+        say: Say = lambda line: None,
     ) -> None:
         table = bench.document.plant[name]
         self.name = name
@@ -41,7 +48,7 @@ class PlantLoop:
         for key, value in table.start.items():
             with self._collecting():
                 self._start[key] = self._parameter(key, value)
-        nodes = Nodes(bench, exchange)
+        nodes = Nodes(bench, exchange, say)
         self._inputs = self._wires("input", manifest, nodes)
         self._outputs = self._wires("output", manifest, nodes)
         if self._findings:
@@ -182,8 +189,9 @@ def _open(bench: Bench, name: str, table: PlantTable) -> Model:
 
 
 @contextmanager
-def opened(bench: Bench) -> Iterator[Wired]:
-    """Makes the plants, which end with the run; gives what wires them. KhsError if one cannot be
+def opened(bench: Bench, say: Say = lambda line: None) -> Iterator[Wired]:
+    """Makes the plants, which end with the run; gives what wires them. `say` is told of values that
+    no signal has. KhsError if one cannot be
     had, ConfigError if it cannot be wired."""
     with ExitStack() as stack:
         made: dict[str, Model] = {}
@@ -196,7 +204,7 @@ def opened(bench: Bench) -> Iterator[Wired]:
             findings: list[Finding] = []
             for name, model in made.items():
                 try:
-                    loops.append(PlantLoop(bench, name, model, exchange, manifest))
+                    loops.append(PlantLoop(bench, name, model, exchange, manifest, say))
                 except ConfigError as error:
                     findings += error.findings
             if findings:

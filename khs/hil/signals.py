@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from khs.config.rules import suggest
@@ -11,11 +12,12 @@ from khs.hil.bench import Bench
 from khs.hil.document import WireTable
 from khs.hil.frames import RECORD, THERE, Database, frames
 from khs.hil.plant import PlantError, Value
+from khs.hil.serial import Say
 from khs.hil.wires import Wire
 
 
 class SignalIn:
-    """A signal of a message that a controller of the system sends."""
+    """A signal of a message that anybody else on the bus sends."""
 
     def __init__(self, port: str, database: Database, message: str, signal: str) -> None:
         self._port, self._database = port, database
@@ -44,22 +46,33 @@ class SignalIn:
 
 
 class Message:
-    """One that a plant sends at each step: all its signals, those without a wire 0."""
+    """One that a plant sends at each step: all its signals, those without a wire 0. A value beyond
+    a signal's range is the nearest that it has; `say` is told of the first."""
 
-    def __init__(self, exchange: Exchange, port: str, database: Database, name: str) -> None:
-        self._exchange, self._port = exchange, port
-        self._database, self._name = database, name
+    def __init__(self, node: Node, name: str, say: Say) -> None:
+        database = node.database
+        self._node, self._database, self._name = node, database, name
+        self._say, self._clipped = say, set[str]()
         self._rest = dict.fromkeys(database.signals(name), 0.0)
         self._wired: set[str] = set()
         self._written: dict[str, float] = {}
 
-    def wire(self, signal: str) -> SignalOut:
+    def wire(self, signal: str, place: str) -> SignalOut:
         self._wired.add(signal)
-        return SignalOut(self, signal)
+        return SignalOut(self, signal, place)
 
-    def write(self, tick: int, signal: str, value: float) -> None:
+    def write(self, tick: int, signal: str, value: float, place: str) -> None:
         """With the last of them it is sent."""
-        self._written[signal] = value
+        if math.isnan(value):
+            raise PlantError("it is not a number, and no signal says that")
+        nearest = self._database.nearest(self._name, signal, value)
+        if nearest != value and signal not in self._clipped:
+            self._clipped.add(signal)
+            self._say(
+                f"{place}: {signal} of {self._name} cannot be {value:g}: "
+                f"{nearest:g}, the nearest, is sent then"
+            )
+        self._written[signal] = nearest
         if self._written.keys() != self._wired:
             return
         signals, self._written = {**self._rest, **self._written}, {}
@@ -67,7 +80,7 @@ class Message:
             frame = self._database.encode(self._name, signals)
         except KhsError as error:
             raise PlantError(str(error)) from error
-        self._exchange.put(self._port, tick, frame.record)
+        self._node.send(tick, frame.record)
 
 
 class SignalOut:
@@ -75,8 +88,8 @@ class SignalOut:
 
     state = None
 
-    def __init__(self, message: Message, signal: str) -> None:
-        self._message, self._signal = message, signal
+    def __init__(self, message: Message, signal: str, place: str) -> None:
+        self._message, self._signal, self._place = message, signal, place
 
     def hear(self, name: str, data: bytes) -> None:
         pass
@@ -85,15 +98,37 @@ class SignalOut:
         raise NotImplementedError
 
     def write(self, tick: int, value: Value) -> None:
-        self._message.write(tick, self._signal, float(value))
+        self._message.write(tick, self._signal, float(value), self._place)
+
+
+class Node:
+    """What a plant is on a bus: a node that acknowledges, and hears all others."""
+
+    def __init__(self, exchange: Exchange, port: str, database: Database) -> None:
+        self.port, self.database = port, database
+        self._exchange = exchange
+        self._signals: list[SignalIn] = []
+        exchange.put(port, 0, THERE)
+        exchange.join(port, self)
+
+    def wire(self, message: str, signal: str) -> SignalIn:
+        self._signals.append(SignalIn(self.port, self.database, message, signal))
+        return self._signals[-1]
+
+    def overhear(self, tick: int, data: bytes) -> None:
+        for signal in self._signals:
+            signal.hear(self.port, data)
+
+    def send(self, tick: int, data: bytes) -> None:
+        self._exchange.put(self.port, tick, data, by=self)
 
 
 class Nodes:
-    """What a plant is on the CAN buses of a bench: a node that acknowledges."""
+    """What a plant is on the CAN buses of a bench."""
 
-    def __init__(self, bench: Bench, exchange: Exchange) -> None:
-        self._bench, self._exchange = bench, exchange
-        self._databases: dict[str, Database] = {}
+    def __init__(self, bench: Bench, exchange: Exchange, say: Say) -> None:
+        self._bench, self._exchange, self._say = bench, exchange, say
+        self._nodes: dict[str, Node] = {}
         self._messages: dict[tuple[str, str], Message] = {}
 
     def connect(self, wire: WireTable) -> Wire:
@@ -102,9 +137,9 @@ class Nodes:
         if port is None:
             help = "nodes = [...] of the bus names controllers, PARTITION.DEVICE"
             raise self._bench.error((*wire.path, "can"), f'nobody is on the bus "{bus}"', help)
-        database = self._database(bus, port.name)
+        node = self._node(bus, port.name)
         try:
-            known = database.signals(message)
+            known = node.database.signals(message)
         except KhsError as error:
             what, _, help = str(error).partition("\n  help: ")
             raise self._bench.error((*wire.path, "message"), what, help) from error
@@ -113,15 +148,15 @@ class Nodes:
             what = f'{message} has no signal "{signal}"'
             raise self._bench.error((*wire.path, "signal"), what, help)
         if wire.path[-2] == "inputs":
-            return SignalIn(port.name, database, message, signal)
+            return node.wire(message, signal)
         key = bus, message
         if key not in self._messages:
-            self._messages[key] = Message(self._exchange, port.name, database, message)
-        return self._messages[key].wire(signal)
+            self._messages[key] = Message(node, message, self._say)
+        return self._messages[key].wire(signal, self._bench.place(wire.path))
 
-    def _database(self, bus: str, port: str) -> Database:
-        if bus not in self._databases:
+    def _node(self, bus: str, port: str) -> Node:
+        if bus not in self._nodes:
             dbc = self._bench.document.can[bus].dbc
-            self._databases[bus] = Database(Path(self._bench.path(str(dbc))))
-            self._exchange.put(port, 0, THERE)
-        return self._databases[bus]
+            database = Database(Path(self._bench.path(str(dbc))))
+            self._nodes[bus] = Node(self._exchange, port, database)
+        return self._nodes[bus]

@@ -96,7 +96,7 @@ def test_run_record_replay(khs, tmp_path: Path) -> None:  # type: ignore[no-unty
     lines = log.read_text().splitlines()
     times = [float(line[1:9]) for line in lines]
     bits = length(Frame(0x100, bytes(4))) + 10
-    assert lines[0].endswith(" field 100#00000000")
+    assert lines[0].endswith(" field 100#00000000 T")
     assert 0.010 + bits * 1e-6 < times[0] < 0.0102
     assert abs(times[1] - times[0] - (bits + 3) * 1e-6) < 5e-6  # it waited for the one before
     assert len(lines) * 16 == sum(row["sent"] for row in devices.values())
@@ -311,6 +311,50 @@ def test_a_plant_is_a_node_of_a_bus(tmp_path: Path) -> None:
     assert ran.devices["asker.can1"]["received"] >= 16 * 6
     kept = record.read(tmp_path / "kept")
     assert replay.replay(kept, replay.plan(kept)).equal
+
+
+def test_a_plant_hears_a_bus_of_python_can_and_is_heard(tmp_path: Path) -> None:
+    """It says the number that a peer on a virtual bus said; the peer hears that, and what the
+    system's controllers send."""
+    import can
+
+    benched(
+        tmp_path,
+        """[plant.echo.inputs]
+number = { can = "field", message = "Drive", signal = "Torque" }
+[plant.echo.outputs]
+number = { can = "field", message = "Answer", signal = "Turned" }
+""",
+    )
+    plant, file = tmp_path / "plant.py", tmp_path / "bench.toml"
+    plant.write_text(plant.read_text().replace("self.turned = 0xFFFFFFFF - self.number", "pass"))
+    file.write_text(file.read_text().replace("dbc =", 'join = "virtual:hears"\ndbc ='))
+    heard: set[tuple[int, bytes]] = set()
+    answer = 0x101, bytes([7, 0, 0, 0])
+
+    def talk() -> None:
+        """To whoever is there by now."""
+        until = time.monotonic() + 20
+        while answer not in heard and time.monotonic() < until:
+            data = [0, 0, 70, 0, 0, 0, 0, 0]
+            peer.send(can.Message(arbitration_id=0x300, data=data, is_extended_id=False))
+            while (got := peer.recv(0.01)) is not None:
+                heard.add((got.arbitration_id, bytes(got.data)))
+
+    log = tmp_path / "log"
+    plan = runs.plan(
+        archive(), frames=30, attached=attached(bench=bench.read(file), can_log=log, pace="real")
+    )
+    with can.Bus(interface="virtual", channel="hears") as peer:
+        talking = threading.Thread(target=talk)
+        talking.start()
+        runs.run(plan)
+        talking.join()
+    assert answer in heard
+    assert {number for number, _ in heard} == {0x100, 0x101}
+    said = log.read_text()
+    assert " 300#0000460000000000 R" in said
+    assert " 101#07000000 R" in said
 
 
 # ---- records from anybody ------------------------------------------------------------------

@@ -16,7 +16,7 @@ from khs.engine.device import Device
 from khs.engine.lines import Exchange, Party
 from khs.errors import KhsError
 from khs.hil import bench, plants
-from khs.hil.frames import Frame, frames
+from khs.hil.frames import Database, Frame, frames
 from khs.image import Archive, open_system
 from khs.runs import Ran
 
@@ -101,10 +101,75 @@ def test_it_acknowledges(tmp_path: Path) -> None:
     assert ran.healthy, ran.stopped
 
 
-def test_a_value_that_no_signal_has(tmp_path: Path) -> None:
-    ran = play(write(tmp_path, BUS, NODE.replace("LOW", "1001.0")))
+@pytest.mark.parametrize(
+    ("low", "sent", "told"),
+    [
+        ("1000.0", b"\xd0\x07", ""),
+        ("1001.0", b"\xd0\x07", "Low of Say cannot be 1001: 1000, the nearest, is sent then"),
+        ("-float('inf')", b"\0\0", "Low of Say cannot be -inf: 0, the nearest, is sent then"),
+    ],
+)
+def test_a_value_that_no_signal_has(low: str, sent: bytes, told: str, tmp_path: Path) -> None:
+    """It is the nearest that the signal has, as with numbers in memory; told once."""
+    said: list[str] = []
+    node = NODE.replace("0xFFFF - 5", f"0xFFFF - {int.from_bytes(sent, 'little')}")
+    made = write(tmp_path, BUS, node.replace("LOW", low))
+    plan = runs.plan(archive("can"), frames=10, record=tmp_path / "kept",
+                     attached=attached(bench=made))  # fmt: skip
+    ran = runs.run(plan, say=said.append)
+    assert ran.healthy, ran.stopped
+    frame = Frame(0x200, sent + b"\xff\0")
+    inputs = record.read(tmp_path / "kept").inputs
+    assert [each for row in inputs for each in frames(row[2])][1:] == [frame] * 10
+    line = BUS[: BUS.index("low =")].count("\n") + 1
+    assert len(said) == bool(told)
+    for each in said:
+        assert each.startswith(f"{tmp_path}/bench.toml:{line}:")
+        assert each.endswith(told)
+
+
+def test_a_value_that_is_no_number(tmp_path: Path) -> None:
+    ran = play(write(tmp_path, BUS, NODE.replace("LOW", "float('nan')")))
     assert ran.stopped.startswith(f"{tmp_path}/bench.toml:1")
-    assert 'Expected signal "Low" value smaller than or equal to 1000' in ran.stopped
+    assert "low is nan: it is not a number, and no signal says that" in ran.stopped
+
+
+RANGES = """VERSION ""
+BS_:
+BU_: A
+BO_ 1 Bits: 8 A
+ SG_ Free : 0|8@1+ (1,0) [0|0] "" A
+ SG_ Signed : 8|8@1- (-0.5,10) [0|0] "" A
+ SG_ Wide : 16|8@1+ (1,0) [0|9999] "" A
+ SG_ Named : 24|8@1+ (1,0) [0|100] "" A
+ SG_ Float : 32|32@1- (1,0) [0|0] "" A
+SIG_VALTYPE_ 1 Float : 1;
+VAL_ 1 Named 255 "broken";
+"""
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "nearest"),
+    [
+        ("Free", 256.0, 255.0),
+        ("Free", -0.5, 0.0),
+        ("Signed", 1e9, 74.0),
+        ("Signed", -1e9, -53.5),
+        ("Signed", 73.5, 73.5),
+        ("Wide", 300.0, 255.0),
+        ("Named", 101.0, 100.0),
+        ("Named", 255.0, 255.0),
+        ("Float", 1e300, (2 - 2**-23) * 2.0**127),
+    ],
+)
+def test_the_range_of_a_signal(signal: str, value: float, nearest: float, tmp_path: Path) -> None:
+    (tmp_path / "ranges.dbc").write_text(RANGES)
+    database = Database(tmp_path / "ranges.dbc")
+    assert database.nearest("Bits", signal, value) == nearest
+    signals = dict.fromkeys(database.signals("Bits"), 10.0) | {signal: nearest}
+    decoded = database.decode(database.encode("Bits", signals))
+    assert decoded is not None
+    assert getattr(decoded[1][signal], "value", decoded[1][signal]) == nearest
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 if TYPE_CHECKING:
-    from khs.hil.testing import Audit, CanBus, Console, Partition, PlantUnderTest, Rig, Spec
+    from khs.hil.testing import Audit, CanBus, Console, Gpio, Partition, PlantUnderTest, Rig, Spec
     from khs.hil.testing.failure import Kept
     from khs.hil.testing.repeat import Repeats
 
@@ -246,6 +246,13 @@ def can_bus(khs_system: Rig) -> Callable[..., CanBus]:
     """`can_bus()`, `can_bus("field")`: send and expect frames (khs.hil.testing.CanBus)."""
     khs_system.require("can")
     return khs_system.can_bus
+
+
+@pytest.fixture
+def gpio(khs_system: Rig) -> Callable[[str], Gpio]:
+    """`gpio("pins.gpio1")`: set, level and expect of pins (khs.hil.testing.Gpio)."""
+    khs_system.require("gpio")
+    return khs_system.gpio
 
 
 @pytest.fixture

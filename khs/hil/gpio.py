@@ -29,6 +29,8 @@ from khs.hil.bench import Bench
 from khs.hil.gpio_lines import open_lines
 from khs.hil.serial import LiveLine, Say
 
+#: The kind of device that has pins.
+GPIO = "imx-gpio"
 PINS = 32
 #: A mask of pins, and their levels.
 RECORD = struct.Struct("<II")
@@ -197,8 +199,8 @@ def opened(specs: Mapping[str, str], manifest: Mapping[str, Any], say: Say) -> I
 def _check(name: str, manifest: Mapping[str, Any]) -> None:
     partitions = manifest["names"]["partitions"]
     kinds = {f"{partitions[d['partition']]}.{d['name']}": d["kind"] for d in manifest["devices"]}
-    if kinds.get(name) != "imx-gpio":
-        known = ", ".join(each for each, kind in kinds.items() if kind == "imx-gpio")
+    if kinds.get(name) != GPIO:
+        known = ", ".join(each for each, kind in kinds.items() if kind == GPIO)
         raise KhsError(
             f"--gpio {name}: that device has no pins\n  help: {known or 'no partition owns a GPIO'}"
         )

@@ -79,11 +79,14 @@ class FileLine:
 
 class LiveLine:
     """A wire with somebody at its other end. `gone`: why there is nobody any more; `lost`: bytes
-    that did not get there."""
+    that did not get there; `then`: what becomes of the port."""
 
     live = True
 
-    def __init__(self, name: str, wire: _Wire, say: Say) -> None:
+    def __init__(
+        self, name: str, wire: _Wire, say: Say, then: str = "the run goes on without it"
+    ) -> None:
+        self._then = then
         self.gone = ""
         self.lost = 0
         self._fault: Fault | None = None
@@ -147,7 +150,7 @@ class LiveLine:
         self.gone, self._fault = why, fault
         self.lost += len(self._waiting)
         self._waiting.clear()
-        self._say(f"{self._name}: the line is gone, the run goes on without it: {why}")
+        self._say(f"{self._name}: the line is gone, {self._then}: {why}")
 
     def _read(self) -> None:
         while not self._closing and not self.gone:

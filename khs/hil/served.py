@@ -137,7 +137,8 @@ class ServedLine:
             if self._peer is not None:
                 return False
             line.sendall(b"ok\n")
-            self._peer = LiveLine(self._name, _Peer(line), self._say)
+            then = "another peer may come"
+            self._peer = LiveLine(self._name, _Peer(line), self._say, then)
             self._peer.put(bytes(self._backlog))
             self._backlog.clear()
             return True

@@ -171,6 +171,9 @@ def test_decisions_and_inputs(project: Project) -> None:
         def test_can(khs_system):
             raise AssertionError("never runs")
 
+        def test_gpio(gpio):
+            raise AssertionError("never runs")
+
         @pytest.mark.khs_requires("cnn")
         def test_unknown(khs_system):
             raise AssertionError("never runs")
@@ -187,9 +190,11 @@ def test_decisions_and_inputs(project: Project) -> None:
         "test_other_policy": "passed",
         "test_attack": "passed",
         "test_can": "skipped",
+        "test_gpio": "skipped",
         "test_unknown": "error",
     }, done.output
     assert "nothing is called cnn" in done.output
+    assert "has not got gpio: GPIO of a partition" in done.output
 
 
 def test_time_is_over(project: Project) -> None:
@@ -428,3 +433,65 @@ def test_buses_of_a_bench(project: Project) -> None:
     )
     done = project.pytest("--khs-bench", "bench.toml")
     assert done.outcomes == {"test_messages": "passed"}, done.output
+
+
+def test_pins(project: Project) -> None:
+    """The driver shows pins 0 to 7, inverted, at 8 to 15, in its windows 3 ms to 5 ms."""
+    project.write(
+        "test_pins.py",
+        """
+        import pytest
+
+        pytestmark = pytest.mark.khs_requires("gpio")
+
+        @pytest.mark.parametrize("again", [1, 2])
+        def test_follows(again, gpio, khs_system):
+            pins = gpio("pins.gpio1")
+            assert (pins.level(8), pins.level(0), pins.level(31)) == (True, None, None)
+            began = khs_system.time_ns
+            assert pins.expect(8, 1).level and khs_system.time_ns == began
+            pins.set(0, True)
+            assert pins.level(0) is True
+            low = pins.expect(8, False, timeout="20ms")
+            assert (low.pin, pins.level(8), pins.changes[-1]) == (8, False, low)
+            assert 3_000_000 <= low.time_ns % 10_000_000 < 5_000_000
+            here = khs_system.snapshot()
+            pins.set(0, 0)
+            khs_system.run_for("20ms")
+            assert pins.level(8) and len(pins.changes) == 10
+            khs_system.restore(here)
+            khs_system.run_for("20ms")
+            assert (pins.level(8), pins.level(0), len(pins.changes)) == (False, True, 9)
+
+        def test_short(gpio):
+            # A file of the bench has it for 100 us.
+            pins = gpio("pins.gpio1")
+            low = pins.expect(9, 0, timeout="80ms")
+            assert 0 < low.time_ns - 63_100_000 < 1000
+            assert [row.level for row in pins.changes if row.pin == 9] == [True, False, True]
+
+        def test_names(gpio):
+            with pytest.raises(Exception, match="has no pins pins.gpio2\\n  help: did you mean pins.g"):
+                gpio("pins.gpio2")
+            with pytest.raises(Exception, match="no pin 32\\n  help: 0 to 31"):
+                gpio("pins.gpio1").set(32, 1)
+
+        def test_fails(gpio):
+            pins = gpio("pins.gpio1")
+            pins.set(3, 1)
+            pins.set(2, 1)
+            pins.expect(11, 0, timeout="20ms")
+            pins.expect(12, 0, timeout="20ms")
+        """,
+    )
+    project.write("in", "63100us 1=1\n63200us 1=0\n")
+    bench = '[bench]\nsystem = "devices"\n[gpio]\n"pins.gpio1" = "file:in"\n'
+    project.write("bench.toml", "format = 1\n" + bench)
+    done = project.pytest("--khs-bench", "bench.toml")
+    wanted = ["passed"] * 4 + ["failure"]
+    assert list(done.outcomes.values()) == wanted, done.output
+    assert (
+        "pins.gpio1: pin 12 did not become 0 within 20 ms; it is 1 since 3.000880 ms" in done.output
+    )
+    assert "khs console GPIO pins.gpio1" in done.output
+    assert "equal: the trace is the recorded one" in again(done.properties["khs_replay"])

@@ -31,15 +31,21 @@ def python() -> str:
 
 
 def _make(folder: Path) -> None:
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "1"]
-    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, LABGRID]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines()
-            pytest.skip(f"labgrid cannot be had here: {lines[-1] if lines else command}")
-    (here,) = folder.glob("lib/python*/site-packages")
-    (here / "khs-needs.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    """With the pip that is here, which leaves out what is behind it."""
+    here = str(folder / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", here, "install", "--quiet", "--no-compile"]
+    _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "khs-needs.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    _run([*pip, "--retries", "1", LABGRID])
     (folder / "made").write_text(LABGRID)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        pytest.skip(f"labgrid cannot be had here: {lines[-1] if lines else command}")
 
 
 def environment(project: Project, system: str, drivers: str) -> None:

@@ -152,7 +152,7 @@ class EventRig(Rig):
         """The bytes of a console. KhsError if there is none."""
         wires = self._consoles | self._ports
         if name not in wires:
-            raise KhsError(f"{self} has no console {name}{_meant(name, list(wires))}")
+            raise KhsError(f"{self} has no console {name}{meant(name, list(wires))}")
         return wires[name]
 
     def can_bus(self, name: str | None = None) -> CanBus:
@@ -162,7 +162,7 @@ class EventRig(Rig):
         if name is None and len(known) > 1:
             raise KhsError(f"{self} has several CAN buses\n  help: one of {', '.join(known)}")
         if name is not None and name not in self._buses:
-            raise KhsError(f"{self} has no CAN bus {name}{_meant(name, known)}")
+            raise KhsError(f"{self} has no CAN bus {name}{meant(name, known)}")
         chosen = known[0] if name is None else name
         return CanBus(chosen, self._buses[chosen][1], self, self._dbc(chosen))
 
@@ -184,7 +184,7 @@ class EventRig(Rig):
 
     def partition(self, name: str) -> Partition:
         if name not in self.partitions:
-            raise KhsError(f"{self} has no partition {name}{_meant(name, self.partitions)}")
+            raise KhsError(f"{self} has no partition {name}{meant(name, self.partitions)}")
         return Partition(self, self.partitions.index(name), name, self.archive.elfs.get(name))
 
     def consoles(self) -> dict[str, str]:
@@ -208,7 +208,8 @@ class EventRig(Rig):
         return True
 
 
-def _meant(name: str, known: list[str]) -> str:
+def meant(name: str, known: list[str]) -> str:
+    """The help of an error about a name."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"\n  help: did you mean {close[0]}?" if close else f"\n  help: {', '.join(known)}"
 

@@ -21,8 +21,10 @@ from khs.engine.unicorn import Machine
 from khs.engine.unicorn import Snapshot as Kept
 from khs.errors import EngineError, KhsError
 from khs.hil.around import Around
+from khs.hil.gpio import GPIO
 from khs.hil.serial import opened as opened_lines
-from khs.hil.testing.events import EventRig
+from khs.hil.testing.events import EventRig, meant
+from khs.hil.testing.gpio import Gpio, PinParty
 from khs.hil.testing.inject import Injector
 from khs.hil.testing.plant import PlantUnderTest
 from khs.hil.testing.spec import Spec
@@ -87,7 +89,11 @@ class Here(EventRig):
 
     def _meet(self, exchange: Exchange) -> list[Party]:
         self._injector = Injector(exchange, self._manifest["names"]["inputs"])
-        return [self._injector, *(self._around.meet(exchange) if self._around else [])]
+        joined = self._around.lines
+        names = [name for name, kind in self._devices() if kind == GPIO and name not in joined]
+        self._pins = {name: PinParty(exchange, name) for name in names}
+        around = self._around.meet(exchange) if self._around else []
+        return [self._injector, *self._pins.values(), *around]
 
     def _boot(self, most_ns: int) -> None:
         """Until every partition is NORMAL, or idle, but no longer than that."""
@@ -157,6 +163,16 @@ class Here(EventRig):
         except KeyError:
             known = ", ".join(self._manifest["names"]["inputs"]) or "it has none"
             raise KhsError(f"{self} has no input {name}\n  help: {known}") from None
+
+    def gpio(self, name: str) -> Gpio:
+        self.require("gpio")
+        if name not in self._pins:
+            raise KhsError(f"{self} has no pins {name}{meant(name, list(self._pins))}")
+        return Gpio(name, self._pins[name], self)
+
+    def consoles(self) -> dict[str, str]:
+        pins = {name: "".join(f"{row}\n" for row in at.changes) for name, at in self._pins.items()}
+        return super().consoles() | {f"GPIO {name}": text for name, text in pins.items() if text}
 
     def plant(self, name: str) -> PlantUnderTest:
         loop = self._around.loops.get(name)

@@ -16,6 +16,7 @@ from khs.hil.testing.canbus import CanBus
 from khs.hil.testing.console import Console
 from khs.hil.testing.duration import Time, ns, words
 from khs.hil.testing.errors import ExpiredError, UnsupportedError
+from khs.hil.testing.gpio import Gpio
 from khs.hil.testing.partition import Partition
 from khs.hil.testing.plant import PlantUnderTest
 from khs.trace.kinds import Mode
@@ -169,6 +170,10 @@ class Rig(ABC):
     def can_bus(self, name: str | None = None) -> CanBus:
         """A CAN bus of the system, the only one if there is no name. KhsError if there is none."""
         raise self._lacking("can")
+
+    def gpio(self, name: str) -> Gpio:
+        """Pins of PARTITION.DEVICE. KhsError if there are none."""
+        raise self._lacking("gpio")
 
     def inject(self, name: str, data: bytes | str) -> None:
         """A message from outside to [input.NAME], at the next millisecond of virtual time. KhsError

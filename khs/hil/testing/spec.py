@@ -12,6 +12,7 @@ from khs.config.model import Arch
 from khs.engine.devices import CAN, device_names
 from khs.errors import KhsError
 from khs.hil.bench import read
+from khs.hil.can_log import is_file
 from khs.image import open_system
 from khs.image.open import find_system, is_description
 from khs.record import Source
@@ -59,7 +60,8 @@ class Spec:
         return path if path.exists() or not (folder / path).exists() else folder / path
 
     def _attached(self, manifest: Mapping[str, Any]) -> Attached:
-        """Controllers that no bench puts on a bus are on one, with the test; so is no other bus."""
+        """Controllers that no bench puts on a bus are on one, with the test; of others,
+        files alone are joined."""
         if self.engine != "unicorn":
             return Attached() if self.bench is None else attached(bench=read(Path(self.bench)))
         given = attached(bench=None if self.bench is None else read(Path(self.bench)), pace="fast")
@@ -67,7 +69,9 @@ class Spec:
         names = [
             name for name, kind in zip(device_names(manifest), kinds, strict=True) if kind in CAN
         ]
-        return replace(given, can={name: given.can.get(name, BUS) for name in names}, joins={})
+        buses = {name: given.can.get(name, BUS) for name in names}
+        joins = {bus: join for bus, join in given.joins.items() if is_file(join)}
+        return replace(given, can=buses, joins=joins)
 
     def plan(self) -> Plan:
         """To run. KhsError if it cannot be had."""

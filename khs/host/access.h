@@ -55,6 +55,8 @@ void khs_devices_discard(khs_host *host);
 /* With nothing left to be dealt with at this tick: raises the interrupts of those devices whose
  * owner's window it is. No further than the tick that comes back may be run without looking again. */
 uint64_t khs_devices_look(khs_host *host, uint64_t limit);
+/* A window or a run has come to its end: makes happen what nobody had to look at before. */
+void khs_devices_follow(khs_host *host);
 /* The partition's handler returned, or it starts: what its lines say counts again. */
 void khs_devices_return(khs_host *host, uint32_t partition);
 void khs_devices_start(khs_host *host, uint32_t partition);

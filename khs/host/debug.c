@@ -288,6 +288,7 @@ void khs_host_debug(khs_host *host, const khs_host_goal *goal, khs_host_halt *ha
     } else {
         halt->cause = 0;
     }
+    khs_devices_follow(host);
     halt->found = debug->found;
     host->running = debug->notes = false;
     debug->every = 0;

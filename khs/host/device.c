@@ -1,12 +1,10 @@
 /* Devices: windows in their owners' engines, accesses, interrupts, and the time between. A device
  * lags behind until somebody looks at it, which nobody can tell: what comes from outside has its tick,
  * and its own events theirs. It is looked at when it is accessed, and in its owner's windows at each
- * of its events, since its interrupt comes there and nowhere else. So no device takes time of another
- * partition. Faults of lines, and whatever a watchdog does, come at their tick in any window. */
+ * of its events that may interrupt, since its interrupt comes there and nowhere else. So no device takes
+ * time of another partition. Faults of lines, and whatever a watchdog does, come at their tick in any window. */
 #include "device.h"
 #include "hold.h"
-
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* ------------------------------------------------------------ bytes from and to the outside */
 
@@ -62,7 +60,7 @@ void khs_device_put(khs_device *d, uint8_t byte)
 
 static uint64_t due(khs_device *d)
 {
-    return least(d->state->next, next_input(d));
+    return khs_least(d->state->next, next_input(d));
 }
 
 /* Whether something happens to `a` before it happens to `b`. Of one tick what they do themselves comes
@@ -84,9 +82,12 @@ static khs_device *earliest(khs_device *d, uint64_t *at)
     return found;
 }
 
-static uint64_t bus_due(khs_device *d)
+/* When somebody has to look at what is on its bus. */
+static uint64_t look_due(khs_device *d)
 {
     uint64_t at;
+    if (d->model->quiet != NULL)
+        return khs_least(d->model->quiet(d), next_input(d));
     earliest(d, &at);
     return at;
 }
@@ -147,22 +148,36 @@ static void tell_owner(khs_device *d)
         d->model->taken(d);
 }
 
+void khs_devices_follow(khs_host *host)
+{
+    uint64_t now = khs_now(host->core);
+    for (uint32_t i = 0; i < host->device_count && now > 0; i++) {
+        khs_device *d = host->devices[i];
+        if (d->about.partition == host->looked && d->model->quiet != NULL)
+            catch_up(d, now - 1);
+    }
+    host->looked = KHS_NONE;
+}
+
 uint64_t khs_devices_look(khs_host *host, uint64_t limit)
 {
     uint64_t now = khs_now(host->core);
     uint32_t partition = khs_window(host->core);
-    limit = least(limit, khs_window_end(host->core));
+    if (host->looked != partition)
+        khs_devices_follow(host);
+    host->looked = partition;
+    limit = khs_least(limit, khs_window_end(host->core));
     for (uint32_t i = 0; i < host->device_count; i++) {
         khs_device *d = host->devices[i];
         bool owns = d->about.partition == partition;
         if (owns || d->model->is_prompt) {
             catch_up(d, now);
-            limit = least(limit, bus_due(d));
+            limit = khs_least(limit, look_due(d));
         }
         if (owns)
             tell_owner(d);
         khs_device_tell_faults(d, now);
-        limit = least(limit, khs_device_next_fault(d));
+        limit = khs_least(limit, khs_device_next_fault(d));
     }
     return limit;
 }
@@ -219,7 +234,7 @@ static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t 
     uint64_t read = transfer(d, offset, size, value);
     if (d->state->next <= now)
         d->state->next = now + 1;
-    uint64_t again = wants(d) || d->state->faults ? now + 1 : bus_due(d);
+    uint64_t again = wants(d) || d->state->faults ? now + 1 : look_due(d);
     if (again < host->limit)
         host->limit = again;
     if (KHS_RARE(again - now - 1 < behind))

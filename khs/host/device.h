@@ -67,6 +67,9 @@ typedef struct khs_model {
     void (*advance)(khs_device *device); /* its event's tick, state.next, has come: it is state.now */
     void (*input)(khs_device *device);   /* more has come from outside */
     void (*taken)(khs_device *device);   /* its owner was told of its interrupt; NULL: nothing comes of that */
+    /* Before which tick its line does not rise and no fault of it comes, unless it is accessed or something
+     * comes from outside: until then nobody has to look at it. NULL: before state.next. */
+    uint64_t (*quiet)(khs_device *device);
     bool is_prompt; /* its events are due at their ticks in everybody's windows: a watchdog's */
 } khs_model;
 
@@ -132,6 +135,8 @@ static inline uint64_t khs_device_end(const khs_device *device)
 {
     return (device->about.address + device->about.size + KHS_PAGE - 1) & ~((uint64_t)KHS_PAGE - 1);
 }
+
+static inline uint64_t khs_least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* A model's event at the earlier of the two. */
 static inline void khs_device_at(khs_device *device, uint64_t tick)

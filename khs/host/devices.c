@@ -131,6 +131,7 @@ bool khs_devices_reset(khs_host *host)
     for (uint32_t i = 0; i < host->device_count; i++)
         host->devices[i]->model->reset(host->devices[i]);
     khs_devices_discard(host);
+    host->looked = KHS_NONE;
     return true;
 }
 

@@ -419,6 +419,7 @@ struct khs_host {
     khs_device **devices;
     struct khs_device_state *device_states; /* by device; from the first boot on */
     uint32_t device_count;
+    uint32_t looked; /* whose devices were looked at last, in its window; KHS_NONE: none are behind that */
     struct khs_outer_fault *faults; /* of lines, in the order of their ticks */
     uint64_t fault_count;
     bool is_full; /* a device has much output that nobody has fetched */

@@ -169,6 +169,7 @@ uint32_t khs_host_run(khs_host *host, uint64_t frames, uint64_t until)
         return KHS_HOST_STOPPED;
     host->running = true;
     uint32_t end = run(host, frames, until);
+    khs_devices_follow(host);
     host->running = false;
     khs_guard_leave(&host->guard);
     return end;

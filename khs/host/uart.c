@@ -147,3 +147,44 @@ bool khs_uart_is_idle(const khs_uart *u)
 {
     return u->to_send.fill == 0 && u->sent_at == KHS_AT_NO_TIME;
 }
+
+/* ------------------------------------------------------------ what is to come */
+
+/* When `count` characters are complete, one behind the other, of which the first is at `first`. */
+static uint64_t after(const khs_uart *u, uint64_t first, uint32_t count)
+{
+    return first == KHS_AT_NO_TIME ? first : first + (uint64_t)(count - 1) * u->character;
+}
+
+/* In loop-back what is sent comes in. */
+static uint64_t next_in(const khs_uart *u)
+{
+    return u->loops ? khs_least(u->sent_at, u->received_at) : u->received_at;
+}
+
+uint64_t khs_uart_will_hold(const khs_uart *u, uint32_t count)
+{
+    return after(u, next_in(u), u->loops ? 1 : count - u->received.fill);
+}
+
+uint64_t khs_uart_will_leave(const khs_uart *u, uint32_t count)
+{
+    return after(u, u->sent_at, u->to_send.fill - count);
+}
+
+uint64_t khs_uart_will_idle(const khs_uart *u)
+{
+    return after(u, u->sent_at, u->to_send.fill + 1);
+}
+
+/* Whatever comes in before makes it young again. */
+uint64_t khs_uart_will_age(const khs_uart *u)
+{
+    uint64_t next = next_in(u);
+    return next > u->aged_at ? u->aged_at : next == KHS_AT_NO_TIME ? next : next + (uint64_t)AGE * u->character;
+}
+
+uint64_t khs_uart_will_overrun(const khs_uart *u)
+{
+    return u->loops || u->received.fill >= u->depth ? next_in(u) : KHS_AT_NO_TIME;
+}

@@ -19,6 +19,17 @@ int khs_uart_fetch(khs_device *device);
 /* A character to send; lost if the FIFO is full, as on a real one. */
 void khs_uart_send(khs_device *device, uint8_t character);
 void khs_uart_empty(khs_byte_queue *queue);
+/* Ticks before which this is not so if nobody touches the UART and nothing comes from outside:
+ * the receiver holds `count` characters, which are more than it holds now; */
+uint64_t khs_uart_will_hold(const khs_uart *uart, uint32_t count);
+/* no more than `count` are left to be sent, which are less than now; */
+uint64_t khs_uart_will_leave(const khs_uart *uart, uint32_t count);
+/* nothing is on its way out either; */
+uint64_t khs_uart_will_idle(const khs_uart *uart);
+/* what came in is old; */
+uint64_t khs_uart_will_age(const khs_uart *uart);
+/* a character finds no room. */
+uint64_t khs_uart_will_overrun(const khs_uart *uart);
 /* Nothing is to be sent, nor on its way. */
 bool khs_uart_is_idle(const khs_uart *uart);
 

@@ -35,15 +35,21 @@ enum { FIFO_CONTROL = 8, DIVISOR_LOW = 9, DIVISOR_HIGH = 10 };
 static uint32_t *at(khs_device *d, uint32_t number) { return &d->state->uart.registers[number]; }
 static bool has_fifo(khs_device *d) { return *at(d, FIFO_CONTROL) & FIFO_ON; }
 
+/* Characters in the receiver that it interrupts at. */
+static uint32_t trigger(khs_device *d)
+{
+    static const uint8_t levels[] = {1, 4, 8, 14};
+    return has_fifo(d) ? levels[*at(d, FIFO_CONTROL) >> 6 & 3] : 1;
+}
+
 /* What the driver is told first, 0 if nothing. */
 static uint32_t cause(khs_device *d)
 {
-    static const uint8_t levels[] = {1, 4, 8, 14};
     khs_uart *u = &d->state->uart;
-    uint32_t enabled = *at(d, INTERRUPTS), level = has_fifo(d) ? levels[*at(d, FIFO_CONTROL) >> 6 & 3] : 1;
+    uint32_t enabled = *at(d, INTERRUPTS);
     if ((enabled & INTERRUPT_LINE) && u->overrun)
         return IDENTITY_LINE;
-    if ((enabled & INTERRUPT_DATA) && u->received.fill >= level)
+    if ((enabled & INTERRUPT_DATA) && u->received.fill >= trigger(d))
         return IDENTITY_DATA;
     if ((enabled & INTERRUPT_DATA) && u->aged)
         return IDENTITY_AGED;
@@ -213,10 +219,25 @@ static void advance(khs_device *d)
     set_line(d);
 }
 
+static uint64_t quiet(khs_device *d)
+{
+    const khs_uart *u = &d->state->uart;
+    uint32_t enabled = *at(d, INTERRUPTS);
+    uint64_t until = khs_uart_will_overrun(u);
+    if (d->state->line || !(*at(d, MODEM_CONTROL) & MODEM_OUT2))
+        return until;
+    if (enabled & INTERRUPT_DATA)
+        until = khs_least(until, khs_least(khs_uart_will_hold(u, trigger(d)), khs_uart_will_age(u)));
+    if ((enabled & INTERRUPT_EMPTY) && u->to_send.fill > 0)
+        until = khs_least(until, khs_uart_will_leave(u, 0));
+    return until;
+}
+
 static void input(khs_device *d)
 {
     khs_uart_go_on(d);
     set_line(d);
 }
 
-const khs_model khs_model_16550 = {.widest = 1, .reset = reset, .read = read_part, .write = write_part, .advance = advance, .input = input};
+const khs_model khs_model_16550 = {.widest = 1, .reset = reset, .read = read_part, .write = write_part, .advance = advance,
+                                   .input = input, .quiet = quiet};

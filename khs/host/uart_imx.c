@@ -191,10 +191,33 @@ static void advance(khs_device *d)
     set_line(d);
 }
 
+static uint64_t quiet(khs_device *d)
+{
+    const khs_uart *u = &d->state->uart;
+    uint32_t control = *at(d, UCR1), more = *at(d, UCR4), levels = *at(d, UFCR);
+    uint64_t until = khs_uart_will_overrun(u);
+    if (d->state->line || !(control & UCR1_ENABLE))
+        return until;
+    if ((control & UCR1_READY_INTERRUPT) && (levels & 63) > 0)
+        until = khs_least(until, khs_uart_will_hold(u, levels & 63));
+    if (more & UCR4_DATA_INTERRUPT)
+        until = khs_least(until, khs_uart_will_hold(u, 1));
+    if (*at(d, UCR2) & UCR2_AGE_INTERRUPT)
+        until = khs_least(until, khs_uart_will_age(u));
+    if ((control & UCR1_ROOM_INTERRUPT) && (levels >> 10 & 63) > 0)
+        until = khs_least(until, khs_uart_will_leave(u, (levels >> 10 & 63) - 1));
+    if (control & UCR1_SENT_INTERRUPT)
+        until = khs_least(until, khs_uart_will_leave(u, 0));
+    if (more & UCR4_COMPLETE_INTERRUPT)
+        until = khs_least(until, khs_uart_will_idle(u));
+    return until;
+}
+
 static void input(khs_device *d)
 {
     khs_uart_go_on(d);
     set_line(d);
 }
 
-const khs_model khs_model_imx_uart = {.widest = 4, .reset = reset, .read = read_part, .write = write_part, .advance = advance, .input = input};
+const khs_model khs_model_imx_uart = {.widest = 4, .reset = reset, .read = read_part, .write = write_part, .advance = advance,
+                                      .input = input, .quiet = quiet};

@@ -3,18 +3,22 @@
 #include "uart.h"
 
 #define RING 1024u /* what is still to be sent; a power of two */
+#define AT_ONCE 32u
 
 static uint8_t ring[RING];
 static uint32_t head, tail;
 
-static void put(int byte)
+static void receive(void)
 {
-    ring[tail++ % RING] = (uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);
+    uint8_t came[AT_ONCE];
+    uint32_t room = RING - (tail - head), count = uart_read(came, room < AT_ONCE ? room : AT_ONCE);
+    for (uint32_t i = 0; i < count; i++)
+        ring[tail++ % RING] = (uint8_t)(came[i] >= 'a' && came[i] <= 'z' ? came[i] - 'a' + 'A' : came[i]);
 }
 
 static void send(void)
 {
-    for (uint32_t room = uart_room(); room > 0 && head != tail; room--)
+    for (uint32_t room = head != tail ? uart_room() : 0; room > 0 && head != tail; room--)
         uart_write(ring[head++ % RING]);
 }
 
@@ -22,8 +26,7 @@ static void send(void)
 static void answer(uint32_t irq)
 {
     (void)irq;
-    for (int byte; tail - head < RING && (byte = uart_read()) >= 0;)
-        put(byte);
+    receive();
     send();
     uart_interrupts(tail - head < RING, head != tail);
 }

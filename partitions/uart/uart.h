@@ -6,8 +6,8 @@
 
 /* 8 data bits, no parity, one stop bit; an interrupt for what comes in. */
 void uart_open(const struct khs_start_device *device);
-/* The next byte that came in, -1 if there is none. */
-int uart_read(void);
+/* Bytes that came in, at most `room`; how many. If there are more it interrupts again. */
+uint32_t uart_read(uint8_t *to, uint32_t room);
 /* How many bytes its FIFO takes now, at least. */
 uint32_t uart_room(void);
 /* One of them. */

@@ -2,11 +2,15 @@
 #if defined(__i386__) || defined(__x86_64__)
 #include "uart.h"
 
-enum { DATA = 0, INTERRUPTS = 1, FIFO = 2, LINE_CONTROL = 3, MODEM_CONTROL = 4, LINE_STATUS = 5 };
+enum { DATA = 0, INTERRUPTS = 1, CAUSE = 2, FIFO = 2, LINE_CONTROL = 3, MODEM_CONTROL = 4, LINE_STATUS = 5 };
 
 #define INTERRUPT_RECEIVED 0x01u
 #define INTERRUPT_EMPTY 0x02u
-#define FIFO_ON 0x87u /* both empty; an interrupt at 8 bytes, or when no more have come for a while */
+#define CAUSE_MASK 0x0fu
+#define CAUSE_LEVEL 0x04u
+#define CAUSE_AGED 0x0cu
+#define FIFO_ON 0xc7u /* both empty; an interrupt at 14 bytes, or when no more have come for a while */
+#define LEVEL 14u
 #define FIFO_BYTES 16u
 #define DIVISOR 0x80u
 #define EIGHT_BITS 0x03u
@@ -15,6 +19,7 @@ enum { DATA = 0, INTERRUPTS = 1, FIFO = 2, LINE_CONTROL = 3, MODEM_CONTROL = 4, 
 #define STATUS_TRANSMIT 0x20u
 
 static uint16_t base;
+static uint8_t enabled; /* as INTERRUPTS has it */
 
 static void out(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"((uint16_t)(base + port))); }
 static uint8_t in(uint16_t port)
@@ -29,14 +34,26 @@ void uart_open(const struct khs_start_device *device)
     base = (uint16_t)device->address;
     out(LINE_CONTROL, DIVISOR);
     out(DATA, 1); /* 115200 baud */
-    out(INTERRUPTS, 0);
+    out(INTERRUPTS, enabled = 0);
     out(LINE_CONTROL, EIGHT_BITS);
     out(FIFO, FIFO_ON);
     out(MODEM_CONTROL, MODEM_READY);
     uart_interrupts(true, false);
 }
 
-int uart_read(void) { return in(LINE_STATUS) & STATUS_RECEIVED ? in(DATA) : -1; }
+/* At the level so many are there, and need not be asked for one by one. With another cause there are
+ * fewer, for which it interrupts later. */
+uint32_t uart_read(uint8_t *to, uint32_t room)
+{
+    uint32_t count = 0, cause = room > 0 ? in(CAUSE) & CAUSE_MASK : 0;
+    if (cause == CAUSE_LEVEL)
+        while (count < room && count < LEVEL)
+            to[count++] = in(DATA);
+    else if (cause == CAUSE_AGED)
+        while (count < room && in(LINE_STATUS) & STATUS_RECEIVED)
+            to[count++] = in(DATA);
+    return count;
+}
 
 /* It tells when its FIFO is empty alone. */
 uint32_t uart_room(void) { return in(LINE_STATUS) & STATUS_TRANSMIT ? FIFO_BYTES : 0; }
@@ -45,6 +62,8 @@ void uart_write(uint8_t byte) { out(DATA, byte); }
 
 void uart_interrupts(bool input, bool room)
 {
-    out(INTERRUPTS, (uint8_t)((input ? INTERRUPT_RECEIVED : 0) | (room ? INTERRUPT_EMPTY : 0)));
+    uint8_t wanted = (uint8_t)((input ? INTERRUPT_RECEIVED : 0) | (room ? INTERRUPT_EMPTY : 0));
+    if (wanted != enabled)
+        out(INTERRUPTS, enabled = wanted);
 }
 #endif

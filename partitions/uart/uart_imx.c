@@ -16,6 +16,7 @@ enum { URXD = 0x00, UTXD = 0x40, UCR1 = 0x80, UCR2 = 0x84, UCR3 = 0x88, UFCR = 0
 #define URXD_READY 0x8000u
 
 static uintptr_t base;
+static uint32_t enabled; /* as UCR1 has it */
 
 static volatile uint32_t *at(uint32_t offset) { return (volatile uint32_t *)(base + offset); }
 
@@ -28,10 +29,12 @@ void uart_open(const struct khs_start_device *device)
     uart_interrupts(true, false);
 }
 
-int uart_read(void)
+uint32_t uart_read(uint8_t *to, uint32_t room)
 {
-    uint32_t came = *at(URXD);
-    return came & URXD_READY ? (int)(came & 0xffu) : -1;
+    uint32_t count = 0;
+    for (uint32_t came; count < room && (came = *at(URXD)) & URXD_READY;)
+        to[count++] = (uint8_t)came;
+    return count;
 }
 
 uint32_t uart_room(void) { return *at(USR1) & USR1_TRANSMIT ? ROOM : 0; }
@@ -40,7 +43,10 @@ void uart_write(uint8_t byte) { *at(UTXD) = byte; }
 
 void uart_interrupts(bool input, bool room)
 {
+    uint32_t wanted = UCR1_ENABLE | (input ? UCR1_READY_INTERRUPT : 0) | (room ? UCR1_ROOM_INTERRUPT : 0);
+    if (wanted == enabled)
+        return;
     *at(UCR2) = UCR2_ON | (input ? UCR2_AGE_INTERRUPT : 0);
-    *at(UCR1) = UCR1_ENABLE | (input ? UCR1_READY_INTERRUPT : 0) | (room ? UCR1_ROOM_INTERRUPT : 0);
+    *at(UCR1) = enabled = wanted;
 }
 #endif

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -16,11 +20,25 @@ ROOT = Path(__file__).parents[2]
 ALONE = ("-p", "khs.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", "-W", "error")
 
 
+@cache
+def _compiled() -> str:
+    """Where these processes leave what they compile: half of what they do else."""
+    folder = tempfile.mkdtemp(prefix="khs-pycache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment() -> dict[str, str]:
     paths = [str(ROOT), str(ROOT / "monitor"), os.environ.get("PYTHONPATH", "")]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    others = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200", "NO_COLOR": "1"}
-    return {**kept, **alone, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {
+        **kept,
+        **alone,
+        "PYTHONPYCACHEPREFIX": _compiled(),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+    }
 
 
 def documented(language: str) -> str:

@@ -8,20 +8,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from khs.config.document import Keys
+from khs.config.rules import suggest
 from khs.config.units import Duration, UnitError
 from khs.engine.device import Device
-from khs.engine.devices import lacking
+from khs.engine.devices import CAN, GPIO, device_names, lacking
 from khs.engine.lines import Line
-from khs.errors import KhsError
+from khs.errors import ConfigError, Finding, KhsError
 from khs.hil import can, can_log, models
 from khs.hil import gpio as pins
 from khs.hil.bench import Bench
+from khs.hil.document import BenchDocument
 from khs.hil.served import place
 
 _LOOK_S = 0.005
 #: Kinds of devices that are serial ports.
 UARTS = ("imx-uart", "16550")
 PACES = ("fast", "real")
+#: Kinds of devices that an option is for, and what others are.
+_ABLE = {
+    "--can": (frozenset(CAN), "is no CAN controller"),
+    "--gpio": (frozenset({GPIO}), "has no pins"),
+}
+_OWNING = "devices = [...] of a partition gives it one of the board"
 #: And the path of a unix socket.
 OUTSIDE = "outside:"
 
@@ -46,6 +55,8 @@ class Attached:
     bench: Bench | None = None
     serve: str | None = None
     gpio: Mapping[str, str] = field(default_factory=dict)
+    #: Where the bench has what is of it, by option and PARTITION.DEVICE.
+    places: Mapping[tuple[str, str], Keys] = field(default_factory=dict)
 
     @property
     def master(self) -> str | None:
@@ -79,6 +90,13 @@ class Attached:
         }
         able = {name for name, kind in told.items() if kind in UARTS} | set(self.models)
         return [name for name in told if name in able and name not in self.serial]
+
+    def error(self, option: str, name: str, what: str, help: str) -> KhsError:
+        """About what an option joins to a device: at its place, if that is in the bench."""
+        path = self.places.get((option, name))
+        if self.bench is None or path is None:
+            return KhsError(f"{option} {name}: {what}\n  help: {help}")
+        return self.bench.error(path, f'"{name}": {what}', help)
 
     def load(self) -> dict[str, Device]:
         """Makes the models. KhsError."""
@@ -133,7 +151,30 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
         bench,
         given.serve,
         {**{name: pins.beside(bench, spec) for name, spec in document.gpio.items()}, **given.gpio},
+        _places(document, given),
     )
+
+
+def _places(document: BenchDocument, given: Attached) -> dict[tuple[str, str], Keys]:
+    """Of all that no option replaces."""
+    nodes = {
+        node: ("can", bus, "nodes", number)
+        for bus, table in document.can.items()
+        for number, node in enumerate(table.nodes)
+    }
+    rows: tuple[tuple[str, str, Iterable[str], Mapping[str, str]], ...] = (
+        ("--serial", "serial", document.serial, given.serial),
+        ("--device", "device", document.device, given.models),
+        ("--gpio", "gpio", document.gpio, given.gpio),
+    )
+    own: dict[tuple[str, str], Keys] = {
+        (option, name): (key, name)
+        for option, key, names, instead in rows
+        for name in names
+        if name not in instead
+    }
+    of_buses = {("--can", node): path for node, path in nodes.items() if node not in given.can}
+    return own | of_buses
 
 
 def _pace(where: str, pace: str | None) -> str | None:
@@ -159,9 +200,13 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
         "--can": attached.can,
         "--gpio": attached.gpio,
     }
+    wrong: list[Finding] = []
     for option, names in options.items():
         for name in names:
-            _check_name(manifest, option, name)
+            try:
+                _check_device(manifest, attached, option, name)
+            except ConfigError as error:
+                wrong += error.findings
         if isolate and names and (option != "--can" or attached.joins or attached.can_log):
             raise KhsError(f"{option} is not for --isolate: isolated guests have no way out")
     if attached.serve is not None:
@@ -178,6 +223,8 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
         raise KhsError("--gpio is for the unicorn engine: QEMU's pins lead nowhere")
     if engine == "qemu" and attached.models:
         raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def _check_serve(manifest: Mapping[str, Any], attached: Attached, isolate: bool) -> None:
@@ -191,16 +238,21 @@ def _check_serve(manifest: Mapping[str, Any], attached: Attached, isolate: bool)
         )
 
 
-def _check_name(manifest: Mapping[str, Any], option: str, name: str) -> None:
-    partition, _, device = name.partition(".")
+def _check_device(
+    manifest: Mapping[str, Any], attached: Attached, option: str, name: str
+) -> None:
+    """It is one of a partition, and such that the option can join it to something."""
     owners = {key: about["devices"] for key, about in manifest["partitions"].items()}
-    if device in owners.get(partition, ()):
-        return
-    known = ", ".join(f"{key}.{each}" for key, own in owners.items() for each in own)
-    raise KhsError(
-        f"{option} {name}: there is no such device of a partition\n"
-        f"  help: {known or 'devices = [...] of a partition gives it one of the board'}"
-    )
+    known = [f"{key}.{each}" for key, own in owners.items() for each in own]
+    if name not in known:
+        help = suggest(name, known, "devices of partitions") if known else _OWNING
+        raise attached.error(option, name, "there is no such device of a partition", help)
+    kinds, what = _ABLE.get(option, (frozenset(), ""))
+    told = dict(zip(device_names(manifest), manifest.get("devices", ()), strict=True))
+    if kinds and name in told and told[name]["kind"] not in kinds:
+        able = [each for each, about in told.items() if about["kind"] in kinds]
+        help = suggest(name, able, "those of partitions") if able else _OWNING
+        raise attached.error(option, name, f"that device {what}", help)
 
 
 def check_modelled(manifest: Mapping[str, Any], attached: Attached) -> None:

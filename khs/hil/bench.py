@@ -6,6 +6,7 @@ bench.error(path, ...)  an error at the place of one of its values
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +135,8 @@ def _of_wire(wire: WireTable, is_input: bool, document: BenchDocument) -> Iterat
         if _is_set(wire, key):
             keys = ", ".join((kind, *_OWN[kind]))
             yield (*path, key), f"{key} is not for a wire to {kind}", f"keys here: {keys}"
-    if kind == "region" and (wire.offset < 0 or wire.scale == 0):
-        name = "offset" if wire.offset < 0 else "scale"
-        yield (*path, name), f"{name} {getattr(wire, name):g} is none", "an offset in bytes" \
-            if name == "offset" else "what 1 in memory stands for"  # fmt: skip
+    if kind == "region":
+        yield from _of_region(wire)
     if kind == "gpio" and not 0 <= wire.pin < 32:
         yield (*path, "pin"), f"there is no pin {wire.pin}", "0 to 31"
     if kind == "can":
@@ -146,6 +145,17 @@ def _of_wire(wire: WireTable, is_input: bool, document: BenchDocument) -> Iterat
     if kind == "serial" and not _is_set(wire, wanted):
         example = '"SET ([-0-9.]+)"' if is_input else '"SPEED {:.1f}\\n"'
         yield path, f"{dotted(path)} has no {wanted}", f"{wanted} = {example}"
+
+
+def _of_region(wire: WireTable) -> Iterator[_Problem]:
+    wrong = {
+        "offset": (wire.offset < 0, "an offset in bytes"),
+        "scale": (wire.scale == 0 or not math.isfinite(wire.scale), "what 1 in memory stands for"),
+        "bias": (not math.isfinite(wire.bias), "what 0 in memory stands for"),
+    }
+    for name, (is_wrong, help) in wrong.items():
+        if is_wrong:
+            yield (*wire.path, name), f"{name} {getattr(wire, name):g} is none", help
 
 
 def _is_set(wire: WireTable, key: str) -> bool:

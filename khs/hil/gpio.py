@@ -180,11 +180,10 @@ class Pins:
 @contextlib.contextmanager
 def opened(specs: Mapping[str, str], manifest: Mapping[str, Any], say: Say) -> Iterator[Pins]:
     """Everything that `--gpio` names, closed afterwards; `say` is told of chips that go away.
-    KhsError if something cannot be opened, or is joined to no GPIO."""
+    KhsError if something cannot be opened."""
     pins = Pins()
     with contextlib.ExitStack() as stack:
         for name, spec in specs.items():
-            _check(name, manifest)
             if not is_live(spec):
                 file = FilePins(name, spec.removeprefix("file:"), int(manifest["clock_hz"]))
                 stack.callback(file.close)
@@ -194,16 +193,6 @@ def opened(specs: Mapping[str, str], manifest: Mapping[str, Any], say: Say) -> I
             stack.callback(line.close)
             pins.lines[name] = line
         yield pins
-
-
-def _check(name: str, manifest: Mapping[str, Any]) -> None:
-    partitions = manifest["names"]["partitions"]
-    kinds = {f"{partitions[d['partition']]}.{d['name']}": d["kind"] for d in manifest["devices"]}
-    if kinds.get(name) != GPIO:
-        known = ", ".join(each for each, kind in kinds.items() if kind == GPIO)
-        raise KhsError(
-            f"--gpio {name}: that device has no pins\n  help: {known or 'no partition owns a GPIO'}"
-        )
 
 
 def _chip(name: str, spec: str) -> tuple[str, dict[int, int]]:

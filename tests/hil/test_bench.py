@@ -196,6 +196,9 @@ WRONG = [
     ('region = "plant", type', 'region = "sensor/code", type', "holds code"),
     ("offset = 8", "offset = 4095", "ends before offset 4095"),
     ("offset = 8", "offset = -1", "offset -1 is none"),
+    ("scale = 0.001", "scale = nan", "scale nan is none"),
+    ("scale = 0.001", "scale = 0", "scale 0 is none"),
+    ("scale = 0.001", "bias = inf", "bias inf is none"),
     ('type = "i16"', 'type = "i17"', 'unknown type "i17"'),
     ('type = "i16"', "pin = 3", "pin is not for a wire to region"),
     ("duty =", "dutty =", 'no input "dutty"|did you mean "duty"'),
@@ -208,6 +211,10 @@ WRONG = [
     ("[plant.vessel]", "[plant.vessel]\nstart = { gain = true }", "gain is a number"),
     ("[plant.vessel]", "[plant.vessel]\nstrat = 1", 'unknown key "strat"'),
     ("[bench]", '[bench]\npace = "slow"', "there is no pace slow"),
+    ("[plant.vessel]", '[serial]\n"foo.uart3" = "-"\n[plant.vessel]', '"foo.uart3": there is no such device'),
+    ("[plant.vessel]", '[device]\n"a.b" = "vessel.py"\n[plant.vessel]', '"a.b": there is no such device'),
+    ("[plant.vessel]", '[gpio]\n"a.b" = "file:x"\n[plant.vessel]', '"a.b": there is no such device'),
+    ("[plant.vessel]", '[can.x]\nnodes = ["a.b"]\n[plant.vessel]', '"a.b": there is no such device'),
     ('{ region = "plant", offset = 8, type = "i16" }', '{ gpio = "sensor.gpio1" }', 'device "sensor.gpio1"'),
     ('{ region = "plant", offset = 8, type = "i16" }', "{ offset = 8 }", "wired to nothing"),
     ('{ region = "plant", offset = 8, type = "i16" }', '{ can = "field" }', 'no bus "field"'),
@@ -228,6 +235,28 @@ def test_what_is_wrong_is_told_with_its_line(old: str, new: str, told: str, tmp_
         assert part.strip() in str(caught.value)
     assert "\n  help: " in str(caught.value)
     assert re.match(rf"{file}:\d+", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "told"),
+    [
+        ("uart", '[serial]\n"driver.uart4" = "-"\n', ':5:1: .* did you mean "driver.uart3"'),
+        ("uart", '[can.x]\nnodes = ["driver.uart3"]\n', ":5:10: .* is no CAN controller"),
+        ("uart", '[gpio]\n"driver.uart3" = "file:x"\n', ":5:18: .* has no pins"),
+    ],
+)
+def test_a_wrong_device_has_its_place(system: str, text: str, told: str, tmp_path: Path) -> None:
+    """No option is named that nobody gave; what an option replaces is none of the bench's."""
+    file = tmp_path / "bench.toml"
+    file.write_text(HEADER.replace("iot-gateway", system) + text)
+    with pytest.raises(ConfigError) as caught:
+        runs.plan(open_system(system), attached=attached(bench=bench.read(file)))
+    words = str(caught.value)
+    assert re.search(told, words.replace("\n", " ")) and "--" not in words
+    option = attached(serial=["driver.uart4=-"], bench=bench.read(file))
+    if "serial" in text:
+        with pytest.raises(KhsError, match="^--serial driver.uart4: "):
+            runs.plan(open_system(system), attached=option)
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:

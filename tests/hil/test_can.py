@@ -126,7 +126,7 @@ def test_errors_say_what_would_be_right(khs, words: list[str], told: str) -> Non
 def test_a_uart_is_on_no_bus(khs) -> None:  # type: ignore[no-untyped-def]
     done = khs("run", "uart", "--frames", 1, "--can", "driver.uart3=field")
     assert done.code == 2
-    assert "driver.uart3 is no CAN controller of this engine" in done.err
+    assert "--can driver.uart3: that device is no CAN controller" in done.err
 
 
 # ---- python-can ----------------------------------------------------------------------------

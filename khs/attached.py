@@ -12,7 +12,7 @@ from khs.config.document import Keys
 from khs.config.rules import suggest
 from khs.config.units import Duration, UnitError
 from khs.engine.device import Device
-from khs.engine.devices import CAN, GPIO, device_names, lacking
+from khs.engine.devices import CAN, device_names, lacking
 from khs.engine.lines import Line
 from khs.errors import ConfigError, Finding, KhsError
 from khs.hil import can, can_log, models
@@ -28,7 +28,7 @@ PACES = ("fast", "real")
 #: Kinds of devices that an option is for, and what others are.
 _ABLE = {
     "--can": (frozenset(CAN), "is no CAN controller"),
-    "--gpio": (frozenset({GPIO}), "has no pins"),
+    "--gpio": (frozenset({pins.GPIO}), "has no pins"),
 }
 _OWNING = "devices = [...] of a partition gives it one of the board"
 #: And the path of a unix socket.
@@ -96,7 +96,7 @@ class Attached:
         path = self.places.get((option, name))
         if self.bench is None or path is None:
             return KhsError(f"{option} {name}: {what}\n  help: {help}")
-        return self.bench.error(path, f'"{name}": {what}', help)
+        return self.bench.error(path, f'"{name}": {what}', help, at_key=option != "--can")
 
     def load(self) -> dict[str, Device]:
         """Makes the models. KhsError."""
@@ -194,6 +194,11 @@ def _slip(text: str) -> int:
 
 def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool) -> None:
     """KhsError for what is attached to nothing, or where the engine cannot have it."""
+    _check_devices(manifest, attached, isolate)
+    _check_engine(manifest, attached, engine, isolate)
+
+
+def _check_devices(manifest: Mapping[str, Any], attached: Attached, isolate: bool) -> None:
     options = {
         "--serial": attached.serial,
         "--device": attached.models,
@@ -209,6 +214,13 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
                 wrong += error.findings
         if isolate and names and (option != "--can" or attached.joins or attached.can_log):
             raise KhsError(f"{option} is not for --isolate: isolated guests have no way out")
+    if wrong:
+        raise ConfigError(wrong)
+
+
+def _check_engine(
+    manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool
+) -> None:
     if attached.serve is not None:
         _check_serve(manifest, attached, isolate)
     for what, asked in (("plants", attached.plants), ("--pace", attached.pace is not None)):
@@ -223,8 +235,6 @@ def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate:
         raise KhsError("--gpio is for the unicorn engine: QEMU's pins lead nowhere")
     if engine == "qemu" and attached.models:
         raise KhsError("--device is for the unicorn engine: QEMU has models of its own")
-    if wrong:
-        raise ConfigError(wrong)
 
 
 def _check_serve(manifest: Mapping[str, Any], attached: Attached, isolate: bool) -> None:
@@ -238,9 +248,7 @@ def _check_serve(manifest: Mapping[str, Any], attached: Attached, isolate: bool)
         )
 
 
-def _check_device(
-    manifest: Mapping[str, Any], attached: Attached, option: str, name: str
-) -> None:
+def _check_device(manifest: Mapping[str, Any], attached: Attached, option: str, name: str) -> None:
     """It is one of a partition, and such that the option can join it to something."""
     owners = {key: about["devices"] for key, about in manifest["partitions"].items()}
     known = [f"{key}.{each}" for key, own in owners.items() for each in own]

@@ -53,12 +53,13 @@ class Bench:
         """A path of the document."""
         return str(self.file.parent / named)
 
-    def finding(self, path: Keys, message: str, help: str) -> Finding:
-        return finding(self.source, str(self.file), _RULE, Problem(path, message, help))
+    def finding(self, path: Keys, message: str, help: str, *, at_key: bool = False) -> Finding:
+        problem = Problem(path, message, help, at_key)
+        return finding(self.source, str(self.file), _RULE, problem)
 
-    def error(self, path: Keys, message: str, help: str) -> ConfigError:
-        """An error at the value there."""
-        return ConfigError([self.finding(path, message, help)])
+    def error(self, path: Keys, message: str, help: str, *, at_key: bool = False) -> ConfigError:
+        """An error at the value there, or at its key."""
+        return ConfigError([self.finding(path, message, help, at_key=at_key)])
 
     def place(self, path: Keys) -> str:
         """FILE:LINE of the value there."""

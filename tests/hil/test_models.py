@@ -224,7 +224,7 @@ def test_a_class_is_named_among_several(tmp_path: Path) -> None:
     ("options", "told"),
     [
         (["--serial", "driver"], r"not of the form PARTITION\.DEVICE=URL"),
-        (["--serial", "driver.uart9=-"], r"no such device of a partition\n  help: .*"driver\.uart3""),
+        (["--serial", "driver.uart9=-"], r'such device of a partition\n  help: .*"driver\.uart3"'),
         (["--serial", "driver.uart3=-", "--serial", "driver.uart3=-"], "has one already"),
         (["--serial", "driver.uart3=nonsense://x"], "nonsense"),
         (["--serial", "driver.uart3=file:/nowhere"], "/nowhere: No such file"),

@@ -229,8 +229,11 @@ def _check_engine(
             raise KhsError(f"{what}: not for {where}\n  help: the unicorn engine in this process")
     if attached.can_log is not None and not attached.can:
         raise KhsError("--can-log writes what is on the buses of --can, and there is none")
-    if engine == "qemu" and attached.can:
-        raise KhsError("--can is for the unicorn engine: QEMU's boards have no CAN controllers")
+    if engine == "qemu" and (attached.joins or attached.can_log):
+        raise KhsError(
+            "buses of python-can, and --can-log, are for the unicorn engine\n"
+            "  help: --can PARTITION.DEVICE=NAME is a bus among controllers of QEMU's board"
+        )
     if engine == "qemu" and attached.gpio:
         raise KhsError("--gpio is for the unicorn engine: QEMU's pins lead nowhere")
     if engine == "qemu" and attached.models:

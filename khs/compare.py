@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from khs.abi.hypercalls import HYPERCALLS
-from khs.engine.devices import CAN, device_names, lacking
+from khs.engine.devices import lacking
+from khs.engine.qemu import cards
 from khs.trace import Names, events, format, structs, to_json
 from khs.trace.events import Event
 
@@ -124,10 +125,15 @@ def incomparable(manifest: Mapping[str, Any]) -> dict[str, str]:
     )
     for device in lacking(manifest, {}):
         reasons[device.partition(".")[0]] = f"the unicorn engine does not have {device}"
-    for device, about in zip(device_names(manifest), manifest.get("devices", ()), strict=True):
-        if about["kind"] in CAN:
-            reasons[device.partition(".")[0]] = f"QEMU's board does not have {device}"
+    for device in cards.can_controllers(manifest, on_cards=False):
+        reasons[device.partition(".")[0]] = f"QEMU's board does not have {device}"
     return reasons
+
+
+def buses(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What CAN controllers that both engines have are joined to by PARTITION.DEVICE: one bus, so
+    that somebody acknowledges."""
+    return dict.fromkeys(cards.can_controllers(manifest), "compared")
 
 
 def compare(

@@ -431,6 +431,7 @@ def open_machine(
         accel=plan.accel,
         control=plan.control,
         serial=coroutines(lines or {}),
+        can=plan.attached.can,
     )
 
 

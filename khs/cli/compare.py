@@ -38,6 +38,7 @@ def compare(
         khs compare iot-gateway --board q35 --with attack.toml
     """
     from khs import compare, runs
+    from khs.attached import Attached
     from khs.cli.progress import Reporter
     from khs.image import open_system
     from khs.trace import Names
@@ -50,7 +51,11 @@ def compare(
     layers = common.layers(system, overlays)
     with Reporter(quiet=as_json) as reporter:
         archive = open_system(system, layers, boards[0] if boards else None, progress=reporter.step)
-        plans = [runs.plan(archive, frames=frames, engine=engine) for engine in ("unicorn", "qemu")]
+        joined = Attached(can=compare.buses(archive.manifest))
+        plans = [
+            runs.plan(archive, frames=frames, engine=engine, attached=joined)
+            for engine in ("unicorn", "qemu")
+        ]
         recorders = []
         for plan in plans:
             reporter.step(f"running {plan.frames} frames on {plan.engine}")

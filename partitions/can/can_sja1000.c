@@ -7,7 +7,6 @@ enum { MODE = 0, COMMAND = 1, STATUS = 2, INTERRUPT = 3, ENABLE = 4, TIMING0 = 6
        MASK = 20, DIVIDER = 31 };
 
 #define MODE_RESET 0x01u
-#define MODE_ONE_FILTER 0x08u
 #define COMMAND_SEND 0x01u
 #define COMMAND_RELEASE 0x04u
 #define COMMAND_CLEAR_OVERRUN 0x08u
@@ -49,7 +48,6 @@ void can_open(const struct khs_start_device *device)
     while (!(in(MODE) & MODE_RESET)) {
     }
     out(DIVIDER, DIVIDER_PELICAN);
-    out(MODE, MODE_RESET | MODE_ONE_FILTER);
     for (uint32_t i = 0; i < 4; i++) {
         out(CODE + i, 0);
         out(MASK + i, 0xff); /* no bit matters */
@@ -58,10 +56,10 @@ void can_open(const struct khs_start_device *device)
     out(TIMING1, TIMING1_1_MBIT);
     out(OUTPUT, OUTPUT_NORMAL);
     (void)in(INTERRUPT);
-    out(ENABLE, INTERRUPT_RECEIVED | INTERRUPT_SENT);
-    out(MODE, MODE_ONE_FILTER);
-    while (in(MODE) & MODE_RESET)
-        out(MODE, MODE_ONE_FILTER);
+    out(ENABLE, INTERRUPT_RECEIVED);
+    do
+        out(MODE, 0);
+    while (in(MODE) & MODE_RESET);
 }
 
 static void put(const struct can_frame *frame)
@@ -75,16 +73,22 @@ static void put(const struct can_frame *frame)
     out(COMMAND, COMMAND_SEND);
 }
 
-/* What waits, if there is room; so often that no interrupt is missed that came meanwhile. */
+static bool has_room(void) { return !busy && fill > 0 && (in(STATUS) & STATUS_FREE); }
+
+/* What waits, if there is room; while more does, the chip says when. So often that nothing is missed
+ * that came meanwhile. */
 static void go_on(void)
 {
-    while (!busy && fill > 0 && (in(STATUS) & STATUS_FREE)) {
-        busy = true;
-        put(&queue[head]);
-        head = (head + 1) % QUEUE;
-        fill--;
-        busy = false;
-    }
+    do {
+        while (has_room()) {
+            busy = true;
+            put(&queue[head]);
+            head = (head + 1) % QUEUE;
+            fill--;
+            busy = false;
+        }
+        out(ENABLE, fill > 0 ? INTERRUPT_RECEIVED | INTERRUPT_SENT : INTERRUPT_RECEIVED);
+    } while (has_room());
 }
 
 bool can_read(struct can_frame *frame)

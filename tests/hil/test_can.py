@@ -27,6 +27,7 @@ from tests.hil.can_guests import length
 
 ROOT = Path(__file__).parents[2]
 BOARDS = ["sabrelite", "pc", "q35"]
+BURST = ROOT / "images" / "can" / "burst.toml"
 FIELD = {"asker.can1": "field", "answerer.can2": "field"}
 MS = 125_000
 DBC = """VERSION ""
@@ -44,7 +45,7 @@ BO_ 768 Drive: 8 KHS
 
 @cache
 def archive(board: str = "sabrelite") -> Archive:
-    return open_system(str(ROOT / "images" / "can"), [], board)
+    return open_system(str(ROOT / "images" / "can"), [BURST], board)
 
 
 @pytest.fixture
@@ -90,6 +91,7 @@ def test_run_record_replay(khs, tmp_path: Path) -> None:  # type: ignore[no-unty
     """The recording knows the buses; the log is candump's."""
     kept, log = tmp_path / "kept", tmp_path / "bus.log"
     joins = [word for pair in FIELD.items() for word in ("--can", "=".join(pair))]
+    joins += ["--with", BURST]
     done = khs("run", "can", *joins, "--frames", 20, "--record", kept, "--can-log", log, "--json")
     assert done.code == 0, done.err
     devices = json.loads(done.out)["devices"]
@@ -113,7 +115,8 @@ def test_run_record_replay(khs, tmp_path: Path) -> None:  # type: ignore[no-unty
         (["--can-log", "x.log"], "what is on the buses of --can, and there is none"),
         (["--can", "asker.can1=nothing:here"], "help: a name, or INTERFACE:CHANNEL of python-can"),
         (["--can", "asker.can1=virtual:a", "--isolate"], "--can is not for --isolate"),
-        (["--can", "asker.can1=field", "--engine", "qemu"], "no CAN controllers"),
+        (["--can", "asker.can1=field", "--engine", "qemu"], "no CAN controller of QEMU's board"),
+        (["--can", "asker.can1=udp_multicast:239.1.2.3", "--engine", "qemu"], "among controllers"),
     ],
 )
 def test_errors_say_what_would_be_right(khs, words: list[str], told: str) -> None:  # type: ignore[no-untyped-def]

@@ -174,6 +174,8 @@ uint32_t board_interrupt(void)
 
 void board_ports_open(uint32_t first, uint32_t count, bool open) { (void)first, (void)count, (void)open; }
 
+bool board_card_open(uint32_t card, uint32_t port, uint32_t line) { return (void)card, (void)port, (void)line, false; }
+
 static void put(uint32_t base, uint8_t byte)
 {
     while (!(REGISTER(base + USR1) & USR1_READY)) {

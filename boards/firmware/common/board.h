@@ -99,6 +99,9 @@ uint32_t board_interrupt(void);
 /* The same without having been interrupted; never the timer. */
 uint32_t board_poll(void);
 void board_line_open(uint32_t line, bool open);
+/* The next PCI card of these vendor and device (as its first register has them): shows its registers at these I/O
+ * ports, and takes its interrupt to the line. False if there is none, or it cannot be there. */
+bool board_card_open(uint32_t card, uint32_t port, uint32_t line);
 void board_event_byte(uint8_t byte);
 /* Tells the runner that there is more in the log. */
 void board_bell(void);

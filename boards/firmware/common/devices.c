@@ -15,11 +15,20 @@ static const image_device *device(const firmware *f, uint64_t i)
     return (const image_device *)image_at(f, f->image->devices) + i;
 }
 
+/* Else the owner is not done with its last interrupt: opened now, a line that is still up would come twice. */
+static bool is_awaited(const firmware *f, const image_device *d)
+{
+    const khs_partition *p = &f->core->partitions[d->partition];
+    return !p->in_handler && !(p->irq_pending >> d->irq & 1u);
+}
+
 static void set_lines(const firmware *f, uint32_t partition, bool open)
 {
-    for (uint64_t i = 0; i < f->image->devices.size; i++)
-        if (device(f, i)->partition == partition && device(f, i)->line != KHS_NONE)
-            board_line_open(device(f, i)->line, open);
+    for (uint64_t i = 0; i < f->image->devices.size; i++) {
+        const image_device *d = device(f, i);
+        if (d->partition == partition && d->line != KHS_NONE && (!open || is_awaited(f, d)))
+            board_line_open(d->line, open);
+    }
 }
 
 static void set_ports(const firmware *f, uint32_t partition, bool open)
@@ -35,6 +44,8 @@ static void map(const firmware *f, const image_device *d)
         firmware_fail("the boot image is wrong about a device of partition", d->partition);
     if (!d->is_io && !space_map_device(f->cpus[d->partition].space, d->address, d->physical, d->size))
         firmware_fail("this board cannot show a device at", d->address);
+    if (d->card && !board_card_open(d->card, (uint32_t)d->physical, d->line))
+        firmware_fail("this board has no card whose registers could be at", d->physical);
 }
 
 void devices_open(firmware *f)

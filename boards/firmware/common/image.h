@@ -46,7 +46,7 @@ typedef struct image_device {
     uint32_t is_io;
     uint32_t line; /* at the interrupt controller, KHS_NONE if it has no interrupt */
     uint32_t irq;  /* the partition's virtual interrupt */
-    uint32_t pad;
+    uint32_t card; /* vendor and device of the PCI card that it is on, 0 if it is there by itself */
 } image_device;
 
 typedef struct image_header {

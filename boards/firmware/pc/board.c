@@ -133,6 +133,15 @@ static uint32_t served(uint32_t line)
     return line;
 }
 
+/* Of the second controller, as the first says; masked meanwhile it has none, and the first waits for its end. */
+static uint32_t second(uint32_t line)
+{
+    if (line != BOARD_NOTHING)
+        return line + 8u;
+    out8(PIC, PIC_END | PIC_CASCADE);
+    return BOARD_NOTHING;
+}
+
 /* Poll mode (Intel 8259A data sheet, OCW3): reading is the acknowledge. */
 static uint32_t pic_poll(uint16_t base)
 {
@@ -145,7 +154,7 @@ uint32_t board_poll(void)
 {
     uint32_t line = pic_poll(PIC);
     if (line == PIC_CASCADE)
-        line = pic_poll(PIC_SECOND) + 8u;
+        line = second(pic_poll(PIC_SECOND));
     return line == BOARD_NOTHING ? line : served(line);
 }
 
@@ -160,7 +169,7 @@ uint32_t board_interrupt(void)
 {
     uint32_t line = in_service(PIC);
     if (line == PIC_CASCADE)
-        line = in_service(PIC_SECOND) + 8u;
+        line = second(in_service(PIC_SECOND));
     if (line != BOARD_NOTHING)
         return served(line);
     REGISTER(APIC_EOI) = 0;

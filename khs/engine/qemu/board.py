@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,6 @@ PROFILES = {
         "qemu-system-i386", "qemu-system-x86", _PC, 0x0200_0000, 0, 1_000_000_000, *_PORTS, 2, 1
     ),
 }
-
-
-#: Devices that a board has if somebody owns them, by kind.
-CARDS = {"ib700": ("-device", "ib700")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +164,11 @@ class Board:
         image: Path,
         memory: str,
         clock: Sequence[str] = ICOUNT,
-        kinds: Iterable[str] = (),
+        cards: Sequence[str] = (),
     ) -> list[str]:
         """QEMU's arguments but for the channels. `memory`: path of what the board's memory is;
-        `clock`: what drives its processor; `kinds` of devices that partitions own."""
+        `clock`: what drives its processor; `cards`: arguments for those of partitions."""
         profile = self.profile
-        cards = [word for kind in kinds if kind in CARDS for word in CARDS[kind]]
         return [
             qemu,
             *("-M", f"{self.machine},memory-backend=ram", "-cpu", self.cpu),

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from khs.engine.qemu.cards import PCI
+
 MAGIC = 0x4942_534B
 VERSION = 1
 EMULATED, COUNTED = 1, 2
@@ -17,7 +19,7 @@ _NO_LINE = 0xFFFF_FFFF
 _PART = struct.Struct("<QQ")
 _INPUT = struct.Struct("<QI4x16s")
 _SWAP = struct.Struct("<QI4x")
-_DEVICE = struct.Struct("<QQIIIII4x")
+_DEVICE = struct.Struct("<QQIIIIII")
 _HEADER = struct.Struct("<IIQQQIIII16s16s16s16s16s16s")
 
 
@@ -71,4 +73,5 @@ def boot_image(
 def _device(device: Mapping[str, Any]) -> bytes:
     place = (device["address"], device["physical"], device["size"], device["partition"])
     irq = device["irq"] if device["line"] != _NO_LINE else 0
-    return _DEVICE.pack(*place, device["bus"] == "io", device["line"], irq)
+    card = PCI.get(device["kind"], 0)
+    return _DEVICE.pack(*place, device["bus"] == "io", device["line"], irq, card)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from khs.engine.native import Host, LoadError
-from khs.engine.qemu import isolation
+from khs.engine.qemu import cards, isolation
 from khs.engine.qemu.board import COUNTED, Board
 from khs.engine.qemu.boot import boot_image
 from khs.engine.qemu.channel import Kind, Report, packets, report
@@ -61,8 +61,9 @@ class Machine:
     `firmware`: the ELF of the board's firmware. `patience`: seconds of silence after which the
     board counts as dead. `accel`: QEMU's accelerator; only "tcg" counts instructions, so that a run
     is the same each time. `serial`: who is at the other ends of the board's serial ports, by the
-    names of its file (boards/*.toml); whatever they do ends with the board. `control`: who lets the
-    board run.
+    names of its file (boards/*.toml); whatever they do ends with the board. `can`: names of buses
+    by PARTITION.DEVICE, of controllers that are not each on a bus of its own. `control`: who lets
+    the board run.
     """
 
     engine = "qemu"
@@ -77,6 +78,7 @@ class Machine:
         patience: float = 60.0,
         accel: str = COUNTED,
         serial: Mapping[str, SerialLine] | None = None,
+        can: Mapping[str, str] | None = None,
         control: Control | None = None,
     ) -> None:
         """Raises EngineError if there is no QEMU, or the archive cannot be run."""
@@ -87,6 +89,7 @@ class Machine:
         self.board = Board.of(manifest)
         self.seed = seed
         self._devices = list(manifest.get("devices", ()))
+        self._cards = cards.arguments(manifest, can or {})
         self._control = control or Control()
         self.board.check_accelerator(accel)
         self._patience = None if self._control.pauses else patience
@@ -216,8 +219,9 @@ class Machine:
     def _process(self, files: Sequence[Path], memory: Memory) -> Process:
         control = self._control
         clock = control.clock if self._is_counted else ("-accel", self._accel)
-        kinds = [str(device["kind"]) for device in self._devices]
-        command = self.board.command(self._qemu, files[0], files[1], memory.path, clock, kinds)
+        command = self.board.command(
+            self._qemu, files[0], files[1], memory.path, clock, self._cards
+        )
         return Process(
             [*command, *control.arguments],
             lines=2 + len(self._serial),

@@ -61,7 +61,7 @@ class Node(Plant):
     def step(self, dt):
         self.steps += 1
         self.low, self.high = LOW, -1
-        assert self.steps < 4 or (self.number == 3 * self.steps - 4 and self.back == 0xFFFF - 5)
+        assert self.steps < 4 or (self.number == self.steps - 2 and self.back == 0xFFFF - 5)
 """
 
 

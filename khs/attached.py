@@ -231,7 +231,7 @@ def _check_engine(
         raise KhsError("--can-log writes what is on the buses of --can, and there is none")
     if engine == "qemu" and (attached.joins or attached.can_log):
         raise KhsError(
-            "buses of python-can, and --can-log, are for the unicorn engine\n"
+            "buses of python-can, files of frames and --can-log are for the unicorn engine\n"
             "  help: --can PARTITION.DEVICE=NAME is a bus among controllers of QEMU's board"
         )
     if engine == "qemu" and attached.gpio:

@@ -11,9 +11,13 @@ static uint32_t head, tail;
 static void receive(void)
 {
     uint8_t came[AT_ONCE];
-    uint32_t room = RING - (tail - head), count = uart_read(came, room < AT_ONCE ? room : AT_ONCE);
-    for (uint32_t i = 0; i < count; i++)
-        ring[tail++ % RING] = (uint8_t)(came[i] >= 'a' && came[i] <= 'z' ? came[i] - 'a' + 'A' : came[i]);
+    uint32_t room, count;
+    do {
+        room = RING - (tail - head) < AT_ONCE ? RING - (tail - head) : AT_ONCE;
+        count = uart_read(came, room);
+        for (uint32_t i = 0; i < count; i++)
+            ring[tail++ % RING] = (uint8_t)(came[i] >= 'a' && came[i] <= 'z' ? came[i] - 'a' + 'A' : came[i]);
+    } while (count == AT_ONCE);
 }
 
 static void send(void)

@@ -6,7 +6,7 @@
 
 /* 8 data bits, no parity, one stop bit; an interrupt for what comes in. */
 void uart_open(const struct khs_start_device *device);
-/* Bytes that came in, at most `room`; how many. If there are more it interrupts again. */
+/* Bytes that came in, at most `room`; how many. Less than that if no more are there. */
 uint32_t uart_read(uint8_t *to, uint32_t room);
 /* How many bytes its FIFO takes now, at least. */
 uint32_t uart_room(void);

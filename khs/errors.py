@@ -12,6 +12,7 @@ escapes is a defect of ours.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,6 +31,13 @@ def shown(path: str | Path) -> str:
             whole = whole.resolve()
     here = Path.cwd()
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
+
+def raised_at(error: BaseException, *ours: str) -> str:
+    """FILE:LINE where it was raised, behind all that is in these files; "" if nothing is."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    at = next((frame for frame in frames if frame.filename not in ours), None)
+    return "" if at is None else f"{shown(at.filename)}:{at.lineno}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 from khs.attached import Attached, check, check_modelled, coroutines
 from khs.audit import Auditor, AuditPlan
 from khs.config.model import Arch
-from khs.engine import unicorn
+from khs.engine import interrupt, unicorn
 from khs.engine.changes import Change
 from khs.engine.device import Device
 from khs.engine.devices import device_names
@@ -212,7 +212,7 @@ class Ran:
     tells that the trail ended the run, and why; `refused` are the policies of `Plan.swaps` that did
     not come into force, each with the reason. `machines`: how those of partitions of kind "board"
     ran. `devices`: what went in and out of each, by PARTITION.DEVICE. `plants`: the steps of each;
-    `pace`: how late frames were, of a run locked to real time."""
+    `pace`: how late frames were, of a run locked to real time; `ending`: which signal ended it."""
 
     result: Result
     summary: Summary
@@ -223,6 +223,7 @@ class Ran:
     devices: dict[str, Any] | None = None
     plants: dict[str, Any] | None = None
     pace: dict[str, Any] | None = None
+    ending: interrupt.Ending = field(default_factory=interrupt.Ending)
 
     @property
     def healthy(self) -> bool:
@@ -294,6 +295,7 @@ def run(
         counts,
         around.plants(),
         around.slip(),
+        interrupt.latest,
     )
 
 

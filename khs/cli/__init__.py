@@ -31,6 +31,7 @@ from khs.cli import (
     trace,
 )
 from khs.cli.common import command
+from khs.signals import leave
 
 app = typer.Typer(
     add_completion=False,
@@ -85,17 +86,14 @@ def top(
     SYSTEM is a folder with system.toml, an archive that khs build wrote, or the name of a shipped
     system.
 
-    Exit codes: 0 fine, 1 findings, 2 bad input or usage, 3 a defect of khs, 130 interrupted.
+    Exit codes: 0 fine, 1 findings, 2 bad input or usage, 3 a defect of khs, 130 interrupted,
+    143 ended by SIGTERM.
     """
-
-
-def _leave(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def main() -> None:
     """Entry point of the `khs` script. Who asks it to end lets it tidy up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
-            signal.signal(number, _leave)
+            signal.signal(number, leave)
     app(prog_name="khs")

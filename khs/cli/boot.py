@@ -127,5 +127,5 @@ def _report(outcome: Outcome, until: str | None, as_json: bool) -> int:
         print(file=sys.stderr)
         common.note(f"{ends[outcome.ended]} after {outcome.wall_s:.2f} s, {began}")
     if outcome.ended == "interrupted":
-        return common.INTERRUPTED
+        return common.interrupted()
     return common.FINDINGS if until and outcome.ended != "text" else common.OK

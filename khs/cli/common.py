@@ -14,7 +14,7 @@ import typer
 
 from khs.errors import ConfigError, Finding, KhsError
 
-OK, FINDINGS, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
+OK, FINDINGS, BAD_INPUT, DEFECT = 0, 1, 2, 3
 
 P = ParamSpec("P")
 
@@ -37,7 +37,7 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             code = error.exit_code
         except KeyboardInterrupt:
             note("interrupted")
-            code = INTERRUPTED
+            code = interrupted()
         except BrokenPipeError:  # `khs trace FILE | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = OK
@@ -48,6 +48,13 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(code or OK)
 
     return wrapper
+
+
+def interrupted() -> int:
+    """What a command ends with after the signal that ended its latest run: 130 if none did."""
+    from khs.engine import interrupt
+
+    return interrupt.latest.code
 
 
 def tell(error: KhsError, as_json: bool = False) -> None:

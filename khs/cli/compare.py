@@ -82,7 +82,7 @@ def _interrupted(plan: Plan, result: Result, as_json: bool) -> int:
         common.print_json({"equal": False, "interrupted": True, "reached": reached})
     done = f"{result.frames} of {plan.frames} frames on {plan.engine}"
     common.note(f"interrupted after {done}: nothing compared")
-    return common.INTERRUPTED
+    return common.interrupted()
 
 
 def _report(found: Comparison, names: Names, as_json: bool) -> None:

@@ -80,7 +80,7 @@ def _again(again: Replayed, recorded: Recording, as_json: bool) -> int:
         _said(again)
     if again.ran.result.interrupted:
         common.note(f"interrupted: stopped after {again.ran.result.frames} frames")
-        return common.INTERRUPTED
+        return common.interrupted()
     if again.equal is None:
         how = "was interrupted" if recorded.interrupted else "did not end"
         common.note(f"the recorded run {how}: there is no trace to compare with")

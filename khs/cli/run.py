@@ -225,8 +225,8 @@ def _end(ran: Ran, plan: Plan) -> int:
     for line in ran.refused:
         common.note(line)
     if ran.result.interrupted or ran.stopped:
-        why = ran.stopped or "interrupted"
+        why = ran.stopped or ran.ending.words
         done = f"{ran.result.frames} of {plan.frames} frames"
         common.note(f"{why}: stopped after {done}, results so far")
-        return common.FINDINGS if ran.stopped else common.INTERRUPTED
+        return common.FINDINGS if ran.stopped else ran.ending.code
     return common.OK if ran.healthy else common.FINDINGS

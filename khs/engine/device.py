@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import traceback
 from collections.abc import Callable
 from ctypes import pointer
 from enum import IntEnum
 from typing import Any
 
+from khs.engine import interrupt
+from khs.engine.interrupt import Inside, Interrupted
 from khs.engine.native import NEVER, Host
 from khs.engine.structures import DeviceCalls, DeviceSaid
-from khs.errors import EngineError
+from khs.errors import EngineError, raised_at, shown
 
 _MASK = 0xFFFF_FFFF
 
@@ -57,7 +58,7 @@ class Device:
 
     def next_event(self) -> int | None:
         """The tick at which `advance` is to be called, if nothing else comes before; asked after
-        each call. A tick that is over counts as the next one."""
+        each call. A tick that is over counts as the next one; after `advance` it is an error."""
         return None
 
     def advance(self, now: int) -> None:
@@ -86,17 +87,20 @@ class Adapter:
 
     def __init__(self, host: Host, name: str, model: Device) -> None:
         self.failure: EngineError | None = None
+        self._is_over = False
         self._host, self._name, self.model = host, name, model
+        self._inside = f"the model of {name}"
         self._said = DeviceSaid(NEVER, 0, 0)
         model.fail = self._note
         kinds: dict[str, Any] = dict(DeviceCalls._fields_)
         made = {
-            "reset": self._guarded(lambda number: self._reset()),
+            "reset": self._guarded("reset", lambda number: self._reset()),
             "read": self._reader(),
-            "write": self._guarded(lambda number, *access: model.write(*access)),
-            "advance": self._guarded(lambda number, now: model.advance(now)),
+            "write": self._guarded("write", lambda number, *access: model.write(*access)),
+            "advance": self._guarded("advance", lambda number, now: model.advance(now)),
             "input": self._guarded(
-                lambda number, data, size, now: model.receive(ctypes.string_at(data, size), now)
+                "receive",
+                lambda number, data, size, now: model.receive(ctypes.string_at(data, size), now),
             ),
         }
         functions: dict[str, Any] = {key: kinds[key](each) for key, each in made.items()}
@@ -104,66 +108,100 @@ class Adapter:
         self.calls.said = pointer(self._said)
 
     def _note(self, fault: Fault) -> None:
-        self._said.faults |= 1 << fault
+        self._said.faults |= 1 << Fault(fault)
 
     def _reset(self) -> None:
         self.model.irq = False
         self.model.reset()
 
-    def _tell(self) -> Callable[[], None]:
-        """Tells libkhs of the line and the next event; the latter, if the model has any."""
+    def _tell(self) -> Callable[[int], None]:
+        """Tells libkhs of the line and the next event; the latter, if the model has any: at `least`
+        at that tick."""
         model, said = self.model, self._said
+
+        def line(least: int) -> None:
+            if not isinstance(model.irq, int):
+                what = f"{self._inside}: irq of {type(model).__name__} is {model.irq!r}"
+                raise EngineError(f"{what}: true or false")
+            said.line = model.irq != 0
+
         if type(model).next_event is Device.next_event:
-
-            def line() -> None:
-                said.line = model.irq
-
             return line
 
-        def both() -> None:
+        def both(least: int) -> None:
             at = model.next_event()
+            if at is not None and not isinstance(at, int):
+                raise self._wrong("next_event", f"gave {at!r}", "a tick, an integer; or None")
+            if at is not None and at < least:
+                what = f"gave tick {at}, and it is {least}"
+                raise self._wrong("next_event", what, "a tick to come; None for no more")
             said.next = NEVER if at is None or at > NEVER else max(at, 0)
-            said.line = model.irq
+            line(least)
 
         return both
 
-    def _guarded(self, call: Callable[..., None]) -> Callable[..., None]:
-        tell = self._tell()
+    def _guarded(self, method: str, call: Callable[..., None]) -> Callable[..., None]:
+        tell, inside, advances = self._tell(), Inside, method == "advance"
 
         def guarded(*arguments: Any) -> None:
-            if self.failure is not None:
+            if self._is_over:
                 return
             try:
+                inside.what = self._inside
                 call(*arguments)
-                tell()
+                tell(arguments[1] if advances else 0)
+                inside.what = ""
             except BaseException as error:
-                self._fail(error)
+                self._end(error, method)
 
         return guarded
 
     def _reader(self) -> Callable[..., int]:
-        tell, read = self._tell(), self.model.read
+        tell, read, inside = self._tell(), self.model.read, Inside
 
         def reader(number: int, offset: int, size: int, now: int) -> int:
-            if self.failure is not None:
+            if self._is_over:
                 return 0
             try:
+                inside.what = self._inside
                 value = read(offset, size, now)
-                tell()
-                return value & _MASK
+                if not isinstance(value, int) or not 0 <= value <= _MASK:
+                    raise self._wrong("read", f"gave {value!r}", "an integer, 0 to 2**32 - 1")
+                tell(0)
+                inside.what = ""
+                return value
             except BaseException as error:
-                self._fail(error)
+                self._end(error, "read")
                 return 0
 
         return reader
 
-    def _fail(self, error: BaseException) -> None:
+    def _wrong(self, method: str, what: str, right: str) -> EngineError:
+        kind = type(self.model).__name__
+        return EngineError(f"{self._place(method)}{method}() of {kind} {what}\n  help: {right}")
+
+    def _place(self, method: str) -> str:
+        """Where the model's class has it."""
+        code = getattr(getattr(type(self.model), method), "__code__", None)
+        return "" if code is None else f"{shown(code.co_filename)}:{code.co_firstlineno}: "
+
+    def _end(self, error: BaseException, method: str) -> None:
         """Nothing of the model is asked any more; the run ends at the next tick boundary."""
+        self._is_over = True
         self._said.next, self._said.line = NEVER, 0
-        frames = traceback.extract_tb(error.__traceback__)
-        at = next((f for f in reversed(frames) if f.filename != __file__), None)
-        where = f"{at.filename}:{at.lineno}: " if at is not None else ""
+        if isinstance(error, Interrupted):
+            interrupt.latest.interrupted(error)
+        else:
+            Inside.what = ""
+            self._fail(error, method)
+        self._host.stop()
+
+    def _fail(self, error: BaseException, method: str) -> None:
+        if isinstance(error, EngineError) and raised_at(error, __file__) == "":
+            self.failure = error
+            return
+        at = raised_at(error, __file__)
+        where = f"{at}: " if at else self._place(method)
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         self.failure = EngineError(f"{where}the model of {self._name} failed: {what}")
         self.failure.__cause__ = error
-        self._host.stop()

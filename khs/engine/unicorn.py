@@ -241,15 +241,16 @@ class Machine:
     def _run_here(
         self, frames: int, take: Taker, progress: Progress | None
     ) -> tuple[Tally, Status, list[View]]:
-        self.boot()
-        begun = self.host.status().frames
-
         def reached() -> None:
             if progress is not None:
                 progress(self.host.status().frames - begun, frames)
 
         with on_interrupt(self.stop):
-            end = self.advance(take, begun + frames, reached=reached)
+            self.boot()  # which calls models
+            begun = self.host.status().frames
+            end = End.INTERRUPTED
+            if not self._interrupted:
+                end = self.advance(take, begun + frames, reached=reached)
         self._interrupted |= end is End.INTERRUPTED
         views = [self.host.view(number) for number in range(self.host.partitions)]
         return self.boot(), self.host.status(), views

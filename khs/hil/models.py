@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+import inspect
 import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -60,11 +62,29 @@ def make(place: str, base: type[T], example: str) -> T:
             f"{shown(path)}: {what} derived from khs.hil.{base.__name__}\n"
             f"  help: {example} names one of several"
         )
+    _check_spelling(found[0], base)
     try:
         made: T = found[0]()
     except Exception as error:
         raise failed(path, error) from error
     return made
+
+
+def _check_spelling(kind: type, base: type) -> None:
+    """KhsError for a public method that is called nearly as one of `base` that is not overridden:
+    nobody would call it."""
+    own = kind.__mro__[: kind.__mro__.index(base)]
+    functions = [each for part in own for each in vars(part).values() if inspect.isfunction(each)]
+    made = {each.__name__ for each in functions}
+    known = [key for key in vars(base) if not key.startswith("_") and key not in made]
+    for each in functions:
+        name, code = each.__name__, each.__code__
+        near = difflib.get_close_matches(name, known, 1, 0.75)
+        if near and not name.startswith("_") and not hasattr(base, name):
+            raise KhsError(
+                f"{shown(code.co_filename)}:{code.co_firstlineno}: {kind.__name__}.{name} is never "
+                f"called\n  help: {near[0]}; or _{name} for a method of your own"
+            )
 
 
 def _module(path: Path) -> ModuleType:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import traceback
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
-from khs.errors import KhsError, shown
+from khs.engine import interrupt
+from khs.errors import KhsError, raised_at
 
 Value = float | int | bool | str
 Causality = Literal["input", "output", "parameter"]
@@ -81,23 +80,14 @@ class PythonModel:
             self.set(name, value)
 
     def get(self, name: str) -> Value:
-        try:
-            value: Value = getattr(self._plant, name)
-        except Exception as error:
-            raise self._failed(error) from error
+        value: Value = self._call(getattr, self._plant, name)
         return value
 
     def set(self, name: str, value: Value) -> None:
-        try:
-            setattr(self._plant, name, value)
-        except Exception as error:
-            raise self._failed(error) from error
+        self._call(setattr, self._plant, name, value)
 
     def step(self, now: float, dt: float) -> None:
-        try:
-            self._plant.step(dt)
-        except Exception as error:
-            raise self._failed(error) from error
+        self._call(self._plant.step, dt)
 
     def save(self) -> Any:
         return copy.deepcopy(vars(self._plant))
@@ -109,9 +99,23 @@ class PythonModel:
     def close(self) -> None:
         pass
 
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Code of users. Interrupted, if it did not return after a signal."""
+        inside = interrupt.Inside
+        try:
+            inside.what = f"the plant {self._name}"
+            value = function(*arguments)
+            inside.what = ""
+        except interrupt.Interrupted as error:
+            interrupt.latest.interrupted(error)
+            raise
+        except Exception as error:
+            inside.what = ""
+            raise self._failed(error) from error
+        return value
+
     def _failed(self, error: Exception) -> PlantError:
-        frames = traceback.extract_tb(error.__traceback__)
-        at = next((f for f in reversed(frames) if Path(f.filename) != Path(__file__)), None)
-        where = "" if at is None else f"{shown(at.filename)}:{at.lineno}: "
+        at = raised_at(error, __file__)
+        where = f"{at}: " if at else ""
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return PlantError(f"{where}the plant {self._name} failed: {what}")

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from khs.config.rules import suggest
+from khs.engine.interrupt import Interrupted
 from khs.engine.lines import Exchange
 from khs.errors import ConfigError, Finding
 from khs.hil import models
@@ -24,7 +25,8 @@ _NOUN = {float: "a number", int: "an integer", bool: "true or false", str: "a te
 
 class PlantLoop:
     """One plant: at each of its ticks its inputs are read, it does the step that ends there, and
-    its outputs are written. `failure`: why it does no more."""
+    its outputs are written. `failure`: why it does no more; after a signal that had to interrupt it
+    it does no more either."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class PlantLoop:
         table = bench.document.plant[name]
         self.name = name
         self.failure = ""
+        self._is_over = False
         self.steps = 0
         self._exchange, self._model = exchange, model
         self._bench, self._table = bench, table
@@ -110,10 +113,12 @@ class PlantLoop:
             wire.hear(name, data)
 
     def meet(self, tick: int) -> None:
-        if self.failure:
+        if self.failure or self._is_over:
             return
         try:
             self._meet(tick)
+        except Interrupted:
+            self._is_over = True
         except PlantError as error:
             self.failure = str(error)
             self._exchange.stop()

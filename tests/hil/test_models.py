@@ -12,7 +12,7 @@ import pytest
 from khs.engine import unicorn
 from khs.engine.device import Device
 from khs.engine.native import NEVER
-from khs.errors import EngineError, KhsError
+from khs.errors import EngineError, KhsError, shown
 from khs.hil import models
 from khs.image import open_system
 from tests.hil.test_uart import MS, PORT_NAME, archive
@@ -104,7 +104,7 @@ class Broken(Device):
 
 
 def test_an_error_in_a_model_ends_the_run_and_says_where() -> None:
-    where = rf"{re.escape(__file__)}:\d+: the model of {PORT_NAME} failed: KeyError: "
+    where = rf"{re.escape(shown(__file__))}:\d+: the model of {PORT_NAME} failed: KeyError: "
     with (
         unicorn.Machine(archive("sabrelite"), models={PORT_NAME: Broken()}) as machine,
         pytest.raises(EngineError, match=where),

@@ -61,8 +61,8 @@ latest = Ending()
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Calls `stop` on SIGINT, and on signals that `khs.signals.leave` handles; in the main thread only:
-    other threads never see a signal."""
+    """Calls `stop` on SIGINT, and on signals that `khs.signals.leave` handles; in the main thread
+    only: other threads never see a signal."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

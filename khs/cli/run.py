@@ -107,8 +107,8 @@ def run(
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
         khs run iot-gateway --engine qemu --with attack.toml
-        khs run mysystem --audit audit.jsonl --policy-at 100=stricter.psl --record kept
-        khs run iot-gateway --gdb 1234
+        khs run mysystem --audit audit.jsonl --policy-at 100=stricter.psl
+        khs run iot-gateway --record kept --gdb 1234
         khs run --bench bench.toml --pace real
     """
     from khs import runs

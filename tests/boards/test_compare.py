@@ -195,7 +195,9 @@ def test_where_nothing_is_compared_nothing_is_equal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["unicorn", "qemu"])
-def test_ctrl_c_is_no_comparison(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_no_comparison(
+    engine: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     need_emulator("q35")
     steps = []
 
@@ -204,6 +206,9 @@ def test_ctrl_c_is_no_comparison(engine: str, monkeypatch: pytest.MonkeyPatch) -
             steps.append("pressed")  # once; other steps, as of a compiler, may have come meanwhile
             signal.raise_signal(signal.SIGINT)
 
+    # What runs in the background of a shell script ignores SIGINT from its beginning.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     monkeypatch.setattr(Reporter, "step", lambda self, text: steps.append(text))
     monkeypatch.setattr(Reporter, "frames", pressed)
     done = khs("compare", "iot-gateway", "--board", "q35", "--frames", "30000", "--json")

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.khs-ready
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 
-NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] monitor/vm/*.[ch] monitor/bench/*.c) scripts/build_native.py
+NATIVE_SOURCES := $(wildcard khs/core/*.[ch] khs/host/*.[ch] khs/host/devices/*.[ch] monitor/vm/*.[ch] monitor/bench/*.c) scripts/build_native.py
 NATIVE         := build/.native
 WORKERS        ?= 2
 FUZZERS        ?=

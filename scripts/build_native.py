@@ -33,6 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OBJECTS = ROOT / "build" / "native"
 CORE, VM, HOST = ROOT / "khs/core", ROOT / "monitor/vm", ROOT / "khs/host"
+FOLDERS = (CORE, VM, HOST, HOST / "devices")
 LIBKHS = ROOT / "khs/_lib/libkhs.so"
 BENCH = ROOT / "monitor/bench"
 LIBKSS = ROOT / "monitor/kss/_lib/libkss.so"
@@ -93,7 +94,7 @@ def sources(*folders: Path) -> list[Path]:
 
 
 def _headers() -> list[Path]:
-    return [path for folder in (CORE, VM, HOST) for path in folder.glob("*.h")]
+    return [path for folder in FOLDERS for path in folder.glob("*.h")]
 
 
 def _newest(paths: Sequence[Path]) -> float:
@@ -128,7 +129,7 @@ def _object(source: Path, flavour: Flavour, headers: float) -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = [*flavour.flags, *_language(source), *WARNINGS]
-    if flavour is CHECKED and source.parent == HOST:
+    if flavour is CHECKED and source.is_relative_to(HOST):
         flags.append("-fno-sanitize=shift-base")  # Unicorn's own macros shift into the sign
     prefix = f"-ffile-prefix-map={ROOT}=."
     _output([*compiler(), *flags, prefix, "-c", str(source), "-o", str(target)])
@@ -178,7 +179,7 @@ def build() -> list[Path]:
     with _alone():
         made = [(LIBKSS, _library(LIBKSS, EXPORTED, [VM, BENCH], KSS_OPTIONS))]
         options = [*_host_options(), "-Wl,-z,defs"]
-        made.append((LIBKHS, _library(LIBKHS, HIDDEN, [CORE, VM, HOST], options)))
+        made.append((LIBKHS, _library(LIBKHS, HIDDEN, FOLDERS, options)))
     return [path for path, new in made if new]
 
 
@@ -207,7 +208,7 @@ def _archiver() -> list[str]:
 def build_sanitized() -> Path:
     """libkhs.so with sanitizers, which the process that loads it must have preloaded."""
     with _alone():
-        _library(SANITIZED_LIBKHS, CHECKED, [CORE, VM, HOST], [*_host_options(), *SANITIZED])
+        _library(SANITIZED_LIBKHS, CHECKED, FOLDERS, [*_host_options(), *SANITIZED])
     return SANITIZED_LIBKHS
 
 

@@ -3,9 +3,9 @@
 #ifndef KHS_HOST_DEVICE_H
 #define KHS_HOST_DEVICE_H
 
-#include "can_state.h"
+#include "devices/can_state.h"
 #include "internal.h"
-#include "models.h"
+#include "devices/models.h"
 
 #define KHS_AT_NO_TIME UINT64_MAX
 

@@ -2,7 +2,7 @@
  * iB700 of ISA single-board computers (as Linux' ib700wdt drives it). One that expires resets what it
  * guards: here that is its owner, and the health monitor says how. The watchdog itself is then as after
  * a reset. */
-#include "device.h"
+#include "../device.h"
 
 enum { CONTROL = 0, SERVICE = 1, CAUSE = 2, WARNING = 3, POWER_DOWN = 4, REGISTERS = 5 };
 

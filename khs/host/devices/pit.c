@@ -1,7 +1,7 @@
 /* 8254 Programmable Interval Timer (Intel 8254 data sheet), on a PC: OUT of channel 0 is the interrupt,
  * an edge; all gates are open, so that modes 1 and 5 wait for ever. At power on all channels are as a
  * PC's firmware leaves them: square waves of 65,536. */
-#include "device.h"
+#include "../device.h"
 
 #define PIT_HZ 1193182u
 #define CHANNELS 3u

@@ -1,7 +1,7 @@
 /* Enhanced Periodic Interrupt Timer (i.MX 6Dual/6Quad Applications Processor Reference Manual, chapter
  * 24): a counter that goes down, and compares. Its clocks are those that the SABRE Lite has after reset;
  * output pin, low-power and debug modes have no effect. */
-#include "device.h"
+#include "../device.h"
 
 #define PERIPHERAL_HZ 66000000u /* ipg_clk and ipg_clk_highfreq */
 #define LOW_HZ 32768u           /* ipg_clk_32k */

@@ -3,7 +3,7 @@
 #ifndef KHS_HOST_CAN_H
 #define KHS_HOST_CAN_H
 
-#include "device.h"
+#include "../device.h"
 
 enum khs_can_level { KHS_CAN_ACTIVE, KHS_CAN_WARNING, KHS_CAN_PASSIVE, KHS_CAN_OFF };
 

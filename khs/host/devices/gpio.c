@@ -1,7 +1,7 @@
 /* i.MX GPIO (i.MX 6Dual/6Quad Applications Processor Reference Manual, chapter 28): 32 pins. A pin that
  * is an output reads 0 in PSR, as with IOMUX's SION clear; the interrupt of the device is the one of pins
  * 0 to 15. To and from the outside go records of 8 bytes, little-endian: a mask of pins, their levels. */
-#include "device.h"
+#include "../device.h"
 
 enum { DATA = 0x00, DIRECTION = 0x04, PADS = 0x08, CONDITIONS = 0x0c, MORE_CONDITIONS = 0x10, MASK = 0x14, STATUS = 0x18, BOTH_EDGES = 0x1c };
 enum { WHEN_LOW = 0, WHEN_HIGH = 1, WHEN_RISING = 2, WHEN_FALLING = 3 };

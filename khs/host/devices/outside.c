@@ -1,5 +1,5 @@
 /* Models outside: whoever loaded the system has them. */
-#include "device.h"
+#include "../device.h"
 
 static void hear(khs_device *d)
 {

@@ -2,7 +2,7 @@
 #ifndef KHS_HOST_UART_H
 #define KHS_HOST_UART_H
 
-#include "device.h"
+#include "../device.h"
 
 #define KHS_UART_NONE (-1)
 

@@ -59,8 +59,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recorded run. `trace_sha256`: what a replay is to come to; None if the run was interrupted
-    or did not end."""
+    """A recorded run. `trace_sha256`: what a replay is to come to; None if the run did not end, or
+    was interrupted under a debugger that wrote to it."""
 
     folder: Path
     about: Mapping[str, Any]
@@ -78,6 +78,11 @@ class Recording:
         """Frames to run: those that were to be run, of an interrupted run those it completed."""
         done = self._result["frames"] if self.interrupted else self.about["frames"]
         return max(int(done), 1)
+
+    @property
+    def done(self) -> int:
+        """Frames that an interrupted run completed."""
+        return int(self._result["frames"])
 
     @property
     def models(self) -> Mapping[str, Mapping[str, str]]:
@@ -98,8 +103,14 @@ class Recording:
         return bool(self._result.get("interrupted"))
 
     @property
+    def until(self) -> int | None:
+        """The tick where the run was interrupted; None if it was not."""
+        return int(self._result["ticks"]) if self.interrupted else None
+
+    @property
     def trace_sha256(self) -> str | None:
-        return None if self.interrupted else self._result.get("trace_sha256")
+        lost = self.interrupted and self.changes
+        return None if lost else self._result.get("trace_sha256")
 
     @property
     def partitions(self) -> Mapping[str, str]:
@@ -342,7 +353,8 @@ def _check(about: Mapping[str, Any]) -> None:
         paths = [source["system"], *source["with"], source["board"] or ""]
         _want(all(isinstance(path, str) for path in paths), "source has no paths")
     if result is not None:
-        _want(_count(result["frames"]), "result.frames is no count")
+        for key in ("frames", "ticks"):
+            _want(_count(result[key]), f"result.{key} is no count")
         _want(isinstance(result["interrupted"], bool), "result.interrupted is no bool")
         _want(isinstance(result["trace_sha256"], str), "result.trace_sha256 is no text")
         _texts(result["partitions"], "result.partitions")

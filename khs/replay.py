@@ -145,7 +145,7 @@ def replay(
     console: Console | None = None,
 ) -> Replayed:
     """Runs the plan and compares. EngineError or TraceError if it cannot be run or written."""
-    known = known_trace(recording)
+    known, plan = known_trace(recording), _to_its_end(recording, plan)
     with _traced(plan, known is not None) as traced:
         ran = _run(traced, progress, console)
         equal = is_equal(recording, ran.result)
@@ -156,6 +156,15 @@ def replay(
     known_hashes = recording.partitions
     parted = tuple(name for name, row in rows if known_hashes.get(name) != row.trace_sha256)
     return Replayed(ran, equal, difference, parted)
+
+
+def _to_its_end(recording: Recording, plan: Plan) -> Plan:
+    """As far as the recorded run came, in the midst of a frame if it was interrupted there."""
+    if recording.until is None or recording.changes:
+        return plan
+    begun = recording.done + 1
+    swaps = [swap for swap in recording.swaps if swap.frame < begun]
+    return replace(plan, frames=begun, swaps=swaps, until=recording.until)
 
 
 def _run(plan: Plan, progress: Progress | None, console: Console | None) -> Ran:
@@ -183,6 +192,7 @@ def judge(
 ) -> Judged:
     """Runs the plan as it was recorded and with another policy from the start, of which the plan's
     trace file and `console` tell. KhsError if the recorded run does not come again."""
+    plan = _to_its_end(recording, plan)
     other = replace(plan, archive=under(plan.archive, policy))
     with _traced(replace(plan, trace=None), True) as as_was, _traced(other, True) as changed:
         assert as_was.trace is not None and changed.trace is not None

@@ -18,6 +18,7 @@ from khs.engine.device import Device
 from khs.engine.devices import device_names
 from khs.engine.inputs import Inputs, Stamped
 from khs.engine.lines import Line
+from khs.engine.native import NEVER
 from khs.engine.qemu.control import Control
 from khs.engine.result import Result
 from khs.errors import KhsError
@@ -73,7 +74,8 @@ class Plan:
     `trace` is a file to write, `audit` what becomes of audit records, `record` a folder for the
     run's recording, of a system from `source`. `inputs` come in the place of all that comes from
     outside. `control`: who lets an emulated board run, None for itself. `attached`: what devices of
-    partitions are joined to. `changes`: what a debugger wrote, for `khs.debug.live.run`."""
+    partitions are joined to. `changes`: what a debugger wrote, for `khs.debug.live.run`;
+    `until`: a tick where the run ends before its frames do, of the unicorn engine."""
 
     archive: Archive
     frames: int
@@ -90,6 +92,7 @@ class Plan:
     control: Control | None = None
     attached: Attached = field(default_factory=Attached)
     changes: Sequence[Change] = ()
+    until: int | None = None
     header: dict[str, Any] = field(init=False)
 
     @property
@@ -421,6 +424,7 @@ def open_machine(
             lines=lines,
             outside=outside,
             can=plan.attached.can,
+            until=NEVER if plan.until is None else plan.until,
         )
     from khs.engine import qemu
 

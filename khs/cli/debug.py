@@ -277,7 +277,9 @@ def _compared(result: Result, debuggee: Debuggee) -> dict[str, bool | None]:
     from khs.replay import is_equal
 
     recording = debuggee.recording
-    return {} if recording is None else {"equal": is_equal(recording, result)}
+    if recording is None:
+        return {}
+    return {"equal": None if recording.interrupted else is_equal(recording, result)}
 
 
 def _told(result: Result, debuggee: Debuggee, changed: bool) -> int:

@@ -77,12 +77,12 @@ def _again(again: Replayed, recorded: Recording, as_json: bool) -> int:
         from khs.cli.tables import run_table
 
         run_table(again.ran.to_json(), again.ran.summary)
-        _said(again)
+        _said(again, recorded)
     if again.ran.result.interrupted:
         common.note(f"interrupted: stopped after {again.ran.result.frames} frames")
         return common.interrupted()
     if again.equal is None:
-        how = "was interrupted" if recorded.interrupted else "did not end"
+        how = "was interrupted in a debugger" if recorded.interrupted else "did not end"
         common.note(f"the recorded run {how}: there is no trace to compare with")
     elif not again.equal:
         for line in recorded.other_versions():
@@ -90,9 +90,10 @@ def _again(again: Replayed, recorded: Recording, as_json: bool) -> int:
     return common.FINDINGS if again.equal is False else common.OK
 
 
-def _said(again: Replayed) -> None:
+def _said(again: Replayed, recorded: Recording) -> None:
     if again.equal:
-        print("equal: the trace is the recorded one")
+        end = f", up to tick {recorded.until} where it stopped" if recorded.interrupted else ""
+        print(f"equal: the trace is the recorded one{end}")
     elif again.equal is False:
         parted = ", ".join(again.parted) or "no partition"
         print(f"NOT equal: the trace is another than the recorded one; seen by {parted}")

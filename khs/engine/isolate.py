@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from khs.engine.interrupt import on_interrupt
-from khs.engine.native import NEVER, NOT_CONFINED, Drained, End, Host, check_boot
+from khs.engine.native import NOT_CONFINED, Drained, End, Host, check_boot
 from khs.engine.structures import Ending, Status, View
 from khs.errors import EngineError
 
@@ -22,18 +22,19 @@ _EVENTS, _END, _PROGRESS = 1, 2, 3
 
 def run_isolated(
     host: Host,
-    frames: int,
+    goal: tuple[int, int],
     take: Callable[[Drained], None],
     reached: Callable[[int], None],
     stop: Callable[[], None],
     stopped: Callable[[], bool],
 ) -> tuple[End, Status, list[View]]:
-    """Boots and runs `host` in a child; `take` gets the events, after which `stopped` tells whether
-    to stop; `reached` gets now and then the number of major frames completed. Ctrl-C calls `stop`.
+    """Boots and runs `host` in a child, to its `goal`: so many frames, or a tick before their end;
+    `take` gets the events, after which `stopped` tells whether to stop; `reached` gets now and then
+    the number of major frames completed. Ctrl-C calls `stop`.
 
     Raises EngineError if the child cannot be confined, dies, or the system does not boot.
     """
-    child, stream = _fork(host, frames)
+    child, stream = _fork(host, goal)
 
     def interrupt() -> None:
         stop()
@@ -65,7 +66,7 @@ def run_isolated(
     return _decode(ending, host.partitions)
 
 
-def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
+def _fork(host: Host, goal: tuple[int, int]) -> tuple[int, BinaryIO]:
     reading, writing = os.pipe()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -75,7 +76,7 @@ def _fork(host: Host, frames: int) -> tuple[int, BinaryIO]:
     if child == 0:
         try:
             os.close(reading)
-            host.serve(frames, NEVER, writing, parent)
+            host.serve(*goal, writing, parent)
         finally:
             os._exit(1)
     os.close(writing)

@@ -65,7 +65,8 @@ class Machine:
     isolated guests are ahead of their sink by what the ring and the pipe hold. `models`: devices in
     Python, by PARTITION.DEVICE; `lines`: what devices are joined to, likewise; `outside`: who else
     is met during the run. Machines with any of these run here, not isolated. `can`: names of CAN
-    buses by PARTITION.DEVICE; a controller that is not named has one of its own. What comes in
+    buses by PARTITION.DEVICE; a controller that is not named has one of its own.
+    `until`: the tick where runs end before their frames do. What comes in
     joins `inputs`.
     """
 
@@ -84,6 +85,7 @@ class Machine:
         outside: Outside | None = None,
         can: Mapping[str, str] | None = None,
         options: Options | None = None,
+        until: int = NEVER,
     ) -> None:
         """Raises EngineError if the archive cannot be run."""
         manifest = archive.manifest
@@ -121,6 +123,7 @@ class Machine:
             if not self.host.policy_at(frame, number):
                 raise EngineError(f"no policy can come into force at major frame {frame}")
         self._isolate = isolate
+        self._until = until
         self._step = 1 if prompt else NEVER  # major frames between two drains
         self._tally: Tally | None = None
         self._interrupted = False
@@ -250,7 +253,7 @@ class Machine:
             begun = self.host.status().frames
             end = End.INTERRUPTED
             if not self._interrupted:
-                end = self.advance(take, begun + frames, reached=reached)
+                end = self.advance(take, begun + frames, self._until, reached)
         self._interrupted |= end is End.INTERRUPTED
         views = [self.host.view(number) for number in range(self.host.partitions)]
         return self.boot(), self.host.status(), views
@@ -355,7 +358,7 @@ class Machine:
                 progress(done, frames)
 
         end, status, views = run_isolated(
-            self.host, frames, add, reached, self.stop, lambda: self._interrupted
+            self.host, (frames, self._until), add, reached, self.stop, lambda: self._interrupted
         )
         self._interrupted |= end is End.INTERRUPTED
         return tally, status, views

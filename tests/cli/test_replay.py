@@ -160,9 +160,14 @@ def test_a_run_that_was_ended_can_be_replayed(how: str, khs: Khs, tmp_path: Path
     assert done.returncode == (-signal.SIGKILL if how == "SIGKILL" else 0)
     again = khs("replay", tmp_path / "kept", "--json")
     told = json.loads(again.out)
-    assert (again.code, told["equal"], told["first_difference"]) == (0, None, None)
-    assert told["frames"] == record.read(tmp_path / "kept").frames
-    assert "there is no trace to compare with" in again.err
+    recording = record.read(tmp_path / "kept")
+    if how == "SIGKILL":
+        assert (again.code, told["equal"], told["first_difference"]) == (0, None, None)
+        assert told["frames"] == recording.frames
+        assert "there is no trace to compare with" in again.err
+    else:
+        assert (again.code, told["equal"], told["interrupted"]) == (0, True, False)
+        assert (told["ticks"], told["frames"]) == (recording.until, recording.done)
 
 
 def test_a_file_is_whole_or_the_one_before(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +239,7 @@ def test_a_damaged_file_is_named(name: str, how: str, khs: Khs, kept: Path) -> N
         ({"policy_at": 5}, "damaged"),
         ({"files": {}}, "files are not changes.json, inputs.bin"),
         ({"files": {"../../etc/passwd": "0"}}, "files are not changes.json, inputs.bin"),
-        ({"result": {"frames": 1}}, "'interrupted' is missing"),
+        ({"result": {"frames": 1}}, "'ticks' is missing"),
         ({"source": {"system": 1, "with": [], "board": None}}, "source has no paths"),
         ({"trace": 7}, "trace is no path"),
         ({"versions": None}, "versions are no texts"),

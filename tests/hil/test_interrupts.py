@@ -40,11 +40,12 @@ class A(Plant):
     steps = 0
     def step(self, dt):
         self.steps += 1
-        if self.steps == 3:
-            signal.raise_signal(signal.SIGINT)
-            while True:
-                pass
+        if self.steps == 13:
+            END
 """
+LOOP = """signal.raise_signal(signal.SIGINT)
+            while True:
+                pass"""
 BENCH = """
 format = 1
 [bench]
@@ -92,13 +93,32 @@ def test_a_model_that_loops(
 
 
 def test_a_plant_that_loops(khs: Khs, tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(PLANT)
+    (tmp_path / "a.py").write_text(PLANT.replace("END", LOOP))
     (tmp_path / "bench.toml").write_text(BENCH)
     kept = tmp_path / "kept"
     done = khs("run", "--bench", tmp_path / "bench.toml", "--record", kept)
     assert done.code == 130, done.err
     assert f"interrupted; the plant drive was in {tmp_path / 'a.py'}:1" in done.err
     assert record.read(kept).interrupted
+
+
+@pytest.mark.parametrize(("end", "code"), [(LOOP, 130), ("1 / 0", 1)], ids=["signal", "error"])
+def test_a_run_that_stopped_is_compared_up_to_there(
+    end: str, code: int, khs: Khs, tmp_path: Path
+) -> None:
+    """Also in the midst of a frame, and there only."""
+    (tmp_path / "a.py").write_text(PLANT.replace("END", end))
+    (tmp_path / "bench.toml").write_text(BENCH)
+    kept = tmp_path / "kept"
+    assert khs("run", "--bench", tmp_path / "bench.toml", "--record", kept).code == code
+    recording = record.read(kept)
+    assert recording.until == 13 * 125_000
+    for option in ([], ["--isolate"]):
+        again = khs("replay", kept, *option)
+        assert again.code == 0, again.err
+        assert f"equal: the trace is the recorded one, up to tick {recording.until}" in again.out
+    told = khs("trace", kept, "--json")
+    assert told.code == 0, told.err
 
 
 def test_a_second_signal_waits_for_nothing(

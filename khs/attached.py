@@ -100,7 +100,15 @@ class Attached:
 
     def load(self) -> dict[str, Device]:
         """Makes the models. KhsError."""
-        return models.load(self.models)
+        made: dict[str, Device] = {}
+        for name, file in self.models.items():
+            try:
+                made |= models.load({name: file})
+            except models.AbsentError as error:
+                if ("--device", name) not in self.places:
+                    raise
+                raise self.error("--device", name, *error.parts) from error
+        return made
 
 
 def attached(
@@ -124,7 +132,7 @@ def attached(
         can_buses,
         {bus: bus for bus in can_buses.values() if can.is_outside(bus)},
         can_log,
-        _pace("--pace", pace),
+        _pace(pace),
         None if max_slip is None else _slip(max_slip),
         serve=serve,
         gpio=models.pairs("--gpio", "PARTITION.DEVICE=SPEC", gpio),
@@ -146,7 +154,7 @@ def _with_bench(given: Attached, bench: Bench) -> Attached:
         {**buses, **given.can},
         {**joins, **given.joins},
         given.can_log,
-        given.pace or _pace(bench.place(("bench", "pace")), document.bench.pace),
+        given.pace or _pace(document.bench.pace, bench),
         given.most_slip_ns or (None if slip is None else slip.value),
         bench,
         given.serve,
@@ -177,11 +185,13 @@ def _places(document: BenchDocument, given: Attached) -> dict[tuple[str, str], K
     return own | of_buses
 
 
-def _pace(where: str, pace: str | None) -> str | None:
+def _pace(pace: str | None, bench: Bench | None = None) -> str | None:
     known = pace in PACES or ((pace or "").startswith(OUTSIDE) and pace != OUTSIDE)
     if pace is not None and not known:
         help = f"one of {', '.join(PACES)}, {OUTSIDE}SOCKET"
-        raise KhsError(f"{where}: there is no pace {pace}\n  help: {help}")
+        if bench is not None:
+            raise bench.error(("bench", "pace"), f"there is no pace {pace}", help)
+        raise KhsError(f"--pace: there is no pace {pace}\n  help: {help}")
     return pace
 
 
@@ -194,11 +204,12 @@ def _slip(text: str) -> int:
 
 def check(manifest: Mapping[str, Any], attached: Attached, engine: str, isolate: bool) -> None:
     """KhsError for what is attached to nothing, or where the engine cannot have it."""
-    _check_devices(manifest, attached, isolate)
+    check_devices(manifest, attached, isolate)
     _check_engine(manifest, attached, engine, isolate)
 
 
-def _check_devices(manifest: Mapping[str, Any], attached: Attached, isolate: bool) -> None:
+def check_devices(manifest: Mapping[str, Any], attached: Attached, isolate: bool = False) -> None:
+    """KhsError for what is attached to nothing that it can be attached to."""
     options = {
         "--serial": attached.serial,
         "--device": attached.models,
@@ -251,6 +262,12 @@ def _check_serve(manifest: Mapping[str, Any], attached: Attached, isolate: bool)
         )
 
 
+def device_kinds(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Of each PARTITION.DEVICE."""
+    kinds = (str(about["kind"]) for about in manifest.get("devices", ()))
+    return dict(zip(device_names(manifest), kinds, strict=True))
+
+
 def _check_device(manifest: Mapping[str, Any], attached: Attached, option: str, name: str) -> None:
     """It is one of a partition, and such that the option can join it to something."""
     owners = {key: about["devices"] for key, about in manifest["partitions"].items()}
@@ -259,9 +276,9 @@ def _check_device(manifest: Mapping[str, Any], attached: Attached, option: str, 
         help = suggest(name, known, "devices of partitions") if known else _OWNING
         raise attached.error(option, name, "there is no such device of a partition", help)
     kinds, what = _ABLE.get(option, (frozenset(), ""))
-    told = dict(zip(device_names(manifest), manifest.get("devices", ()), strict=True))
-    if kinds and name in told and told[name]["kind"] not in kinds:
-        able = [each for each, about in told.items() if about["kind"] in kinds]
+    told = device_kinds(manifest)
+    if kinds and name in told and told[name] not in kinds:
+        able = [each for each, kind in told.items() if kind in kinds]
         help = suggest(name, able, "those of partitions") if able else _OWNING
         raise attached.error(option, name, f"that device {what}", help)
 

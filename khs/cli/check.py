@@ -11,6 +11,7 @@ from khs.cli import common, options
 
 if TYPE_CHECKING:
     from khs.errors import Finding
+    from khs.hil.bench import Bench
 
 
 def check(
@@ -32,7 +33,8 @@ def check(
     """Check a system: configuration, policies, interfaces, channels; nothing is compiled.
 
     Of an archive: that it is whole and that the kernel takes its configuration, programs and
-    policies.
+    policies. With a bench the system is built, and everything wired to it is looked up; plants and
+    models in Python are read, and none of their code runs.
 
     Every finding is printed with file, line, column, a stable rule id and what would be right.
     Exits 1 if there is an error among them.
@@ -45,14 +47,17 @@ def check(
     from khs.image.open import check_system
 
     findings: list[Finding] = []
+    given: Bench | None = None
     if bench is not None:
-        named, findings = _bench(bench)
-        system = system or named
+        given, findings = _bench(bench)
+        system = system or (None if given is None else given.system)
     if system is None and not findings:
         raise typer.BadParameter("which system? a folder, an archive, or --bench FILE")
     if system is not None:
         layers = common.layers(system, overlays)
         findings += check_system(system, layers, board, release=release)
+        if given is not None and all(each.severity != "error" for each in findings):
+            findings += _around(given, system, layers, board)
     failed = any(finding.severity == "error" for finding in findings)
     if as_json:
         common.print_json({"ok": not failed, "findings": [f.to_json() for f in findings]})
@@ -64,12 +69,20 @@ def check(
     return common.FINDINGS if failed else common.OK
 
 
-def _bench(file: Path) -> tuple[str | None, list[Finding]]:
-    """The system that it names, and what is wrong in the file; its plants are not opened."""
+def _bench(file: Path) -> tuple[Bench | None, list[Finding]]:
+    """It, and what is wrong in the file itself."""
     from khs.errors import ConfigError
     from khs.hil.bench import read
 
     try:
-        return read(file).system, []
+        return read(file), []
     except ConfigError as error:
         return None, list(error.findings)
+
+
+def _around(bench: Bench, system: str, layers: list[Path], board: str | None) -> list[Finding]:
+    """What is wrong with the bench around that system, which is built for it."""
+    from khs.hil import checked
+    from khs.image import open_system
+
+    return checked.check(bench, open_system(system, layers, board))

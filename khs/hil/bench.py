@@ -109,6 +109,7 @@ def _problems(document: BenchDocument) -> Iterator[_Problem]:
         yield from _of_plant(plant)
         for wire in (*plant.inputs.values(), *plant.outputs.values()):
             yield from _of_wire(wire, wire.path[-2] == "inputs", document)
+    yield from _overlaps(document)
 
 
 def _of_plant(plant: PlantTable) -> Iterator[_Problem]:
@@ -157,6 +158,32 @@ def _of_region(wire: WireTable) -> Iterator[_Problem]:
     for name, (is_wrong, help) in wrong.items():
         if is_wrong:
             yield (*wire.path, name), f"{name} {getattr(wire, name):g} is none", help
+
+
+def _overlaps(document: BenchDocument) -> Iterator[_Problem]:
+    """Two outputs that are written to one place: the later one would always win."""
+    taken: list[tuple[tuple[object, ...], range, WireTable]] = []
+    for plant in document.plant.values():
+        for wire in plant.outputs.values():
+            what, place = _target(wire)
+            for other, its, first in taken:
+                if what == other and place.start < its.stop and its.start < place.stop:
+                    message = f"{dotted(wire.path)} is written where {dotted(first.path)} is"
+                    yield wire.path, message, "a place of its own for each output"
+            if what:
+                taken.append((what, place, wire))
+
+
+def _target(wire: WireTable) -> tuple[tuple[object, ...], range]:
+    """What an output is written to, and where in it; () if outputs may share it."""
+    if wire.region is not None:
+        size = int(wire.type_[1:]) // 8
+        return ("region", wire.region), range(wire.offset, wire.offset + size)
+    if wire.gpio is not None:
+        return ("gpio", wire.gpio), range(wire.pin, wire.pin + 1)
+    if wire.can is not None:
+        return ("can", wire.can, wire.message, wire.signal), range(1)
+    return (), range(0)
 
 
 def _is_set(wire: WireTable, key: str) -> bool:

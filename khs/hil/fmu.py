@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from khs.errors import KhsError, shown
+from khs.errors import ConfigError, KhsError, shown
 from khs.hil.bench import Bench
 from khs.hil.document import PlantTable
 from khs.hil.plant import Causality, PlantError, Value
@@ -26,19 +26,50 @@ _KINDS: dict[str, type] = {
 _ALSO = {2: {"Enumeration": "Integer"}, 3: {"Enumeration": "Int64"}}
 #: Beyond so many steps an FMU is not taken back any more.
 _PAST_MOST = 200_000
-_HELP = "help: an FMU for co-simulation by FMI 2.0 or 3.0, for Linux on this processor"
+_HELP = "an FMU for co-simulation by FMI 2.0 or 3.0, for Linux on this processor"
 
 #: What was set before a step, and the step: from, length.
 _Done = tuple[tuple[tuple[str, Value], ...], float, float]
 
 
-class FmuModel:
+class FmuVariables:
+    """What an FMU's description tells; nothing of its code is loaded."""
+
+    def __init__(self, bench: Bench, table: PlantTable) -> None:
+        """ConfigError if it is none that can be run here."""
+        self._fmpy = _fmpy(bench, table)
+        self._file = Path(bench.path(str(table.fmu)))
+        self._bench, self._path = bench, (*table.path, "fmu")
+        if not self._file.is_file():
+            raise self._wrong("there is no such file")
+        try:
+            self._about = self._fmpy.read_model_description(str(self._file))
+        except Exception as error:
+            raise self._wrong(_words(error)) from error
+        if self._about.coSimulation is None:
+            raise self._wrong("it is for model exchange alone")
+        self._version = int(self._about.fmiVersion.split(".")[0])
+        if self._version not in _ALSO:
+            raise self._wrong(f"FMI {self._about.fmiVersion}")
+        self._variables = {v.name: v for v in self._about.modelVariables if not v.dimensions}
+
+    def _wrong(self, what: str) -> ConfigError:
+        return self._bench.error(self._path, f"{shown(self._file)}: {what}", _HELP)
+
+    def names(self, causality: Causality) -> list[str]:
+        return [name for name, about in self._variables.items() if about.causality == causality]
+
+    def kind(self, name: str) -> type:
+        return _KINDS.get(self._variables[name].type, bytes)
+
+
+class FmuModel(FmuVariables):
     """An FMU, unpacked into a folder that goes with it."""
 
     def __init__(self, bench: Bench, name: str, table: PlantTable) -> None:
-        """KhsError if it is none that can be run here."""
-        self._fmpy = _fmpy(bench, table)
-        self._name, self._file = name, Path(bench.path(str(table.fmu)))
+        """ConfigError if it is none that can be run here."""
+        super().__init__(bench, table)
+        self._name = name
         self._folder = Path(tempfile.mkdtemp(prefix="khs-fmu-"))
         self._said: list[str] = []
         self._start: Mapping[str, Value] = {}
@@ -47,26 +78,11 @@ class FmuModel:
         self._runs = False
         self._slave: Any = None
         try:
-            self._open()
-        except KhsError:
-            self.close()
-            raise
+            self._fmpy.extract(str(self._file), str(self._folder))
+            self._slave = self._load()
         except Exception as error:
             self.close()
-            raise KhsError(f"{shown(self._file)}: {_words(error)}\n  {_HELP}") from error
-
-    def _open(self) -> None:
-        if not self._file.is_file():
-            raise KhsError(f"{shown(self._file)}: there is no such file\n  {_HELP}")
-        self._about = self._fmpy.read_model_description(str(self._file))
-        if self._about.coSimulation is None:
-            raise KhsError(f"{shown(self._file)}: it is for model exchange alone\n  {_HELP}")
-        self._version = int(self._about.fmiVersion.split(".")[0])
-        if self._version not in _ALSO:
-            raise KhsError(f"{shown(self._file)}: FMI {self._about.fmiVersion}\n  {_HELP}")
-        self._variables = {v.name: v for v in self._about.modelVariables if not v.dimensions}
-        self._fmpy.extract(str(self._file), str(self._folder))
-        self._slave = self._load()
+            raise self._wrong(_words(error)) from error
 
     def _load(self) -> Any:
         from fmpy.fmi2 import FMU2Slave
@@ -80,12 +96,6 @@ class FmuModel:
         )
 
     # ------------------------------------------------------------ variables
-
-    def names(self, causality: Causality) -> list[str]:
-        return [name for name, about in self._variables.items() if about.causality == causality]
-
-    def kind(self, name: str) -> type:
-        return _KINDS.get(self._variables[name].type, bytes)
 
     def get(self, name: str) -> Value:
         value = self._call(f"get {name}", self._access("get", name), self._reference(name))[0]

@@ -6,15 +6,26 @@ import difflib
 import importlib.util
 import inspect
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from khs.config.rules import suggest
 from khs.engine.device import Device
 from khs.errors import KhsError, shown
 
 T = TypeVar("T")
+
+
+class AbsentError(KhsError):
+    """There is no such file, or no such class in it."""
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """What is wrong, and what would be right."""
+        what, _, help = str(self).partition("\n  help: ")
+        return what, help
 
 
 def pairs(option: str, form: str, given: Iterable[str]) -> dict[str, str]:
@@ -57,11 +68,11 @@ def make(place: str, base: type[T], example: str) -> T:
         and (key == wanted if wanted else value.__module__ == module.__name__)
     ]  # fmt: skip
     if len(found) != 1:
-        what = f"no class {wanted}" if wanted else f"{len(found)} classes" if found else "no class"
-        raise KhsError(
-            f"{shown(path)}: {what} derived from khs.hil.{base.__name__}\n"
-            f"  help: {example} names one of several"
-        )
+        known = [
+            key for key, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, base) and value is not base
+        ] if wanted else [value.__name__ for value in found]  # fmt: skip
+        raise absent(path, wanted, known, base, example)
     _check_spelling(found[0], base)
     try:
         made: T = found[0]()
@@ -87,9 +98,26 @@ def _check_spelling(kind: type, base: type) -> None:
             )
 
 
+def absent(path: Path, wanted: str, known: Sequence[str], base: type, example: str) -> AbsentError:
+    """There is not the one class: `wanted`, or the only one of the `known`."""
+    what = f"no class {wanted}" if wanted else f"{len(known)} classes" if known else "no class"
+    help = f"{example} names one of several"
+    if wanted and known:
+        help = suggest(wanted, known, "classes")
+    return AbsentError(
+        f"{shown(path)}: {what} derived from khs.hil.{base.__name__}\n  help: {help}"
+    )
+
+
+def no_file(path: Path) -> AbsentError:
+    others = sorted(each.name for each in path.parent.glob("*.py"))
+    help = suggest(path.name, others, "Python files there")
+    return AbsentError(f"{shown(path)}: there is no such file\n  help: {help}")
+
+
 def _module(path: Path) -> ModuleType:
     if not path.is_file():
-        raise KhsError(f"{shown(path)}: there is no such file")
+        raise no_file(path)
     spec = importlib.util.spec_from_file_location(f"khs_device_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise KhsError(f"{shown(path)}: not a Python file\n  help: its name ends with .py")

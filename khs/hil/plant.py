@@ -28,16 +28,22 @@ class PlantError(KhsError):
     """A plant cannot go on."""
 
 
-class Model(Protocol):
-    """A plant as the loop sees it. PlantError if it cannot do what it is asked."""
+class Variables(Protocol):
+    """What is known of a plant that does not run."""
 
     def names(self, causality: Causality) -> list[str]:
         """The variables that may be wired, or set."""
         ...
 
-    def kind(self, name: str) -> type:
-        """float, int, bool or str."""
+    def kind(self, name: str) -> type | None:
+        """float, int, bool or str; None if that is not known yet."""
         ...
+
+
+class Model(Variables, Protocol):
+    """A plant as the loop sees it. PlantError if it cannot do what it is asked."""
+
+    def kind(self, name: str) -> type: ...
 
     def begin(self, start: Mapping[str, Value]) -> None:
         """Parameters are set, and time begins."""

@@ -6,21 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from khs.config.rules import suggest
 from khs.engine.interrupt import Interrupted
 from khs.engine.lines import Exchange
 from khs.errors import ConfigError, Finding
-from khs.hil import models
-from khs.hil.bench import Bench, step_of
+from khs.hil import models, sources
+from khs.hil.bench import Bench
 from khs.hil.document import PlantTable
-from khs.hil.plant import Causality, Model, Plant, PlantError, PythonModel, Value
+from khs.hil.plant import Model, Plant, PlantError, PythonModel, Value, Variables
 from khs.hil.serial import Say
-from khs.hil.signals import Nodes
-from khs.hil.wires import Wire, connect
+from khs.hil.wiring import Wiring
 
 #: Wires the plants to a system, of which there is a manifest.
 Wired = Callable[[Exchange, Mapping[str, Any]], "list[PlantLoop]"]
-_NOUN = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}
 
 
 class PlantLoop:
@@ -44,56 +41,10 @@ class PlantLoop:
         self.steps = 0
         self._exchange, self._model = exchange, model
         self._bench, self._table = bench, table
-        self._step = _step(bench, table, exchange.clock_hz)
+        wiring = Wiring(bench, name, model, exchange, manifest, say)
+        self._step, self._start = wiring.step, wiring.start
+        self._inputs, self._outputs = wiring.inputs, wiring.outputs
         self._at: int | None = None
-        self._findings: list[Finding] = []
-        self._start: dict[str, Value] = {}
-        for key, value in table.start.items():
-            with self._collecting():
-                self._start[key] = self._parameter(key, value)
-        nodes = Nodes(bench, exchange, say)
-        self._inputs = self._wires("input", manifest, nodes)
-        self._outputs = self._wires("output", manifest, nodes)
-        if self._findings:
-            raise ConfigError(self._findings)
-
-    def _parameter(self, key: str, value: object) -> Value:
-        path = (*self._table.path, "start", key)
-        kind = self._kind(key, "parameter", path)
-        fits = type(value) is kind or (kind is float and type(value) is int)
-        if not fits or not isinstance(value, Value):
-            raise self._bench.error(path, f"{key} is {_NOUN[kind]}", f"{key} = ...")
-        return float(value) if kind is float else value
-
-    def _kind(self, name: str, causality: Causality, path: tuple[str | int, ...]) -> type:
-        known = self._model.names(causality)
-        if name not in known:
-            help = suggest(name, known, f"{causality}s")
-            what = f'the plant has no {causality} "{name}"'
-            raise self._bench.error(path, what, help)
-        kind = self._model.kind(name)
-        if kind not in _NOUN:
-            help = "wired are float, int, bool and str"
-            raise self._bench.error(path, f"{name} is of type {kind.__name__}", help)
-        return kind
-
-    @contextmanager
-    def _collecting(self) -> Iterator[None]:
-        try:
-            yield
-        except ConfigError as error:
-            self._findings += error.findings
-
-    def _wires(
-        self, causality: Causality, manifest: Mapping[str, Any], nodes: Nodes
-    ) -> dict[str, Wire]:
-        tables = self._table.inputs if causality == "input" else self._table.outputs
-        made: dict[str, Wire] = {}
-        for name, wire in tables.items():
-            with self._collecting():
-                kind = self._kind(name, causality, wire.path)
-                made[name] = connect(self._bench, wire, self._exchange, manifest, kind, nodes)
-        return made
 
     @property
     def model(self) -> Model:
@@ -171,26 +122,37 @@ def _cast(value: Value, kind: type) -> Value:
     return str(value) if kind is str else float(value)
 
 
-def _step(bench: Bench, table: PlantTable, clock_hz: int) -> str | int:
-    """ "frame", "window" or whole ticks."""
-    step = step_of(table)
-    if isinstance(step, str):
-        return step
-    ticks, rest = divmod(step * clock_hz, 1_000_000_000)
-    if rest:
-        message = f"{table.step} is no whole number of ticks of {clock_hz} Hz"
-        raise bench.error((*table.path, "step"), message, "a multiple of a tick")
-    return ticks
-
-
 def _open(bench: Bench, name: str, table: PlantTable) -> Model:
-    if table.python is not None:
-        example = f'python = "{table.python.partition(":")[0]}:CLASS"'
-        plant: Plant = models.make(bench.path(table.python), Plant, example)
-        return PythonModel(name, plant)
+    with _placed(bench, table):
+        if table.python is not None:
+            plant: Plant = models.make(bench.path(table.python), Plant, _example(table.python))
+            return PythonModel(name, plant)
     from khs.hil.fmu import FmuModel
 
     return FmuModel(bench, name, table)
+
+
+def described(bench: Bench, table: PlantTable) -> Variables | None:
+    """What a plant's file tells of it, without any of its code; None if it does not tell. KhsError
+    if it is none."""
+    with _placed(bench, table):
+        if table.python is not None:
+            return sources.read(bench.path(table.python), Plant, _example(table.python))
+    from khs.hil.fmu import FmuVariables
+
+    return FmuVariables(bench, table)
+
+
+def _example(python: str) -> str:
+    return f'python = "{python.partition(":")[0]}:CLASS"'
+
+
+@contextmanager
+def _placed(bench: Bench, table: PlantTable) -> Iterator[None]:
+    try:
+        yield
+    except models.AbsentError as error:
+        raise bench.error((*table.path, "python"), *error.parts) from error
 
 
 @contextmanager

@@ -142,13 +142,15 @@ class TextWire:
     """Text on a serial line: sent at each step; of what comes, the last line that the pattern
     fits."""
 
-    def __init__(self, bench: Bench, wire: WireTable, exchange: Exchange, kind: type) -> None:
+    def __init__(
+        self, bench: Bench, wire: WireTable, exchange: Exchange, kind: type | None
+    ) -> None:
         self._exchange, self._name = exchange, str(wire.serial)
         self._format = wire.format_ or ""
         self._pattern = _pattern(bench, wire)
         #: The beginning of a line, and the value.
         self.state: tuple[bytes, float | None] = b"", None
-        if wire.format_ is not None:
+        if wire.format_ is not None and kind is not None:
             _check_format(bench, wire, kind)
 
     def hear(self, name: str, data: bytes) -> None:
@@ -206,10 +208,11 @@ def connect(
     wire: WireTable,
     exchange: Exchange,
     manifest: Mapping[str, Any],
-    kind: type,
+    kind: type | None,
     nodes: Nodes,
 ) -> Wire:
-    """The wire of the table to a variable of type `kind`. ConfigError if there is no such thing."""
+    """The wire of the table to a variable of type `kind`, None if that is not known. ConfigError if
+    there is no such thing."""
     what = kind_of(wire)
     if what == "region":
         if kind is str:

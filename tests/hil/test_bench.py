@@ -18,7 +18,7 @@ from khs.attached import attached
 from khs.engine import unicorn
 from khs.engine.lines import Exchange
 from khs.errors import ConfigError, KhsError
-from khs.hil import bench, plants
+from khs.hil import bench, checked, plants
 from khs.image import Archive, open_system
 from khs.runs import Ran
 from tests.cli.conftest import Khs
@@ -180,7 +180,7 @@ def test_a_plant_in_python_that_fails(tmp_path: Path) -> None:
     ran = play(made)
     assert f"{tmp_path}/vessel.py:13: the plant vessel failed: AssertionError" in ran.stopped
     text = WIRED.replace(
-        "[plant.vessel.outputs]", '[plant.vessel.outputs]\ngain = { region = "plant" }'
+        "[plant.vessel.outputs]", '[plant.vessel.outputs]\ngain = { region = "plant", offset = 16 }'
     )
     nan = text.replace("start", "start").replace(
         "[plant.vessel.inputs]", "[plant.vessel.start]\ngain = nan\n[plant.vessel.inputs]"
@@ -196,6 +196,9 @@ WRONG = [
     ('region = "plant", type', 'region = "sensor/code", type', "holds code"),
     ("offset = 8", "offset = 4095", "ends before offset 4095"),
     ("offset = 8", "offset = -1", "offset -1 is none"),
+    ("offset = 8", "offset = 2", "seen is written where plant.vessel.outputs.heat is"),
+    ('"vessel.py"', '"vessel.py:Vesel"', 'no class Vesel derived|did you mean "Vessel"'),
+    ('"vessel.py"', '"vesel.py"', "vesel.py: there is no such file"),
     ("scale = 0.001", "scale = nan", "scale nan is none"),
     ("scale = 0.001", "scale = 0", "scale 0 is none"),
     ("scale = 0.001", "bias = inf", "bias inf is none"),
@@ -235,6 +238,24 @@ def test_what_is_wrong_is_told_with_its_line(old: str, new: str, told: str, tmp_
         assert part.strip() in str(caught.value)
     assert "\n  help: " in str(caught.value)
     assert re.match(rf"{file}:\d+", str(caught.value))
+    check(file, told)
+
+
+def check(file: Path, told: str) -> None:
+    """A check tells the same as a run, and runs nothing of the plant."""
+    source = file.parent / "vessel.py"
+    source.write_text(source.read_text() + "\nopen(__file__ + '.ran', 'w')\n")
+    try:
+        found = checked.check(bench.read(file), archive())
+    except ConfigError as error:  # of the file itself
+        found = list(error.findings)
+    if "gain is a number" in told:  # so are its values
+        assert not found
+    else:
+        words = "\n".join(str(finding) for finding in found)
+        assert all(part.strip() in words for part in told.split("|")), words
+        assert all(finding.file == str(file) and finding.line for finding in found)
+    assert not list(file.parent.glob("*.ran"))
 
 
 @pytest.mark.parametrize(
@@ -261,6 +282,54 @@ def test_a_wrong_device_has_its_place(system: str, text: str, told: str, tmp_pat
     if "serial" in text:
         with pytest.raises(KhsError, match=r"^--serial driver\.uart4: "):
             runs.plan(open_system(system), attached=option)
+
+
+UNCLEAR = [
+    "from somewhere import Vessel\n",
+    "from somewhere import *\n",
+    "from somewhere import Base\nclass Vessel(Base): ...\n",
+    "from khs.hil import Plant\nclass Vessel(Plant):\n  def __init__(self): setattr(self, 'x', 1)\n",
+    "from khs.hil import Plant\nclass Vessel(Plant):\n  def __init__(self): fill(self)\n",
+    "from khs.hil import Plant\nclass Vessel(Plant):\n  def __getattr__(self, name): return 1\n",
+    "from khs.hil import Plant\n@some\nclass Vessel(Plant): ...\n",
+    "import khs.hil\nclass Vessel(khs.hil.Plant): ...\nVessel = other(Vessel)\n",
+]
+
+
+@pytest.mark.parametrize("text", UNCLEAR)
+def test_a_check_claims_nothing_that_a_text_does_not_tell(text: str, tmp_path: Path) -> None:
+    made = write(tmp_path, PYTHON.replace("vessel.py", "vessel.py:Vessel") + WIRED)
+    (tmp_path / "vessel.py").write_text(text)
+    assert checked.check(made, archive()) == []
+
+
+def test_a_check_finds_inherited_variables(tmp_path: Path) -> None:
+    made = write(tmp_path, PYTHON.replace("vessel.py", "vessel.py:Hot") + WIRED)
+    own = "\n\nclass Hot(Vessel):\n    duty: int = 3\n    def begin(self): self.more = 1\n"
+    (tmp_path / "vessel.py").write_text(VESSEL + own)
+    assert checked.check(made, archive()) == []
+    (tmp_path / "vessel.py").write_text(VESSEL.replace("self.heat", "self.hot") + own)
+    (found,) = checked.check(made, archive())
+    assert (found.line, found.column) == (10, 1)
+    assert 'no output "heat"' in found.message and '"more"' in found.help
+    (tmp_path / "vessel.py").write_text("class (:\n")
+    (found,) = checked.check(made, archive())
+    assert "vessel.py:1:7: SyntaxError" in found.message
+
+
+def test_a_check_of_an_fmu_reads_its_description(drive: Path, tmp_path: Path) -> None:
+    assert checked.check(driven(tmp_path, drive), archive()) == []
+    for old, new, told in (
+        ("setpoint", "setpiont", 'no input "setpiont"'),
+        ("limit = 0.5", "limit = true", "limit is a number"),
+        (str(drive), "none.fmu", "none.fmu: there is no such file"),
+        (str(drive), "vessel.py", "vessel.py: "),
+    ):
+        made = driven(tmp_path, drive, lambda text, a=old, b=new: text.replace(a, b))  # type: ignore[misc]
+        with pytest.raises(ConfigError) as caught:
+            play(made)
+        assert checked.check(made, archive()) == list(caught.value.findings)
+        assert told in str(caught.value)
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
@@ -297,6 +366,9 @@ def test_the_command(khs: Khs, tmp_path: Path) -> None:
     assert "plant vessel: 3 steps" in done.out
     done = khs("check", "--bench", str(tmp_path / "bench.toml"))
     assert (done.code, done.out) == (0, f"{tmp_path / 'bench.toml'}: no findings\n")
+    write(tmp_path, PYTHON + WIRED.replace("duty", "dutty").replace("offset = 8", "offset = 40000"))
+    done = khs("check", "--bench", str(tmp_path / "bench.toml"))
+    assert (done.code, done.out.count("error BENCH-001"), done.err) == (1, 2, "")
     (tmp_path / "bench.toml").write_text(HEADER + "[plant.vessel]\npyhton = 1\n")
     done = khs("check", "--bench", str(tmp_path / "bench.toml"))
     assert done.code == 1

@@ -36,6 +36,9 @@ _SETTINGS = {
     "boot": ("TIME", "Virtual time that partitions have to become NORMAL before tests: 1s"),
     "vtimeout": ("TIME", "Virtual time that a test has: 10s"),
 }
+_NO_LABGRID = "--khs-engine labgrid: labgrid is missing, or --lg-env is"
+#: What is looked at before tests begin.
+_CHECKED = (*_SETTINGS, "repeat-check")
 _MARKERS = (
     'khs_requires(FEATURE, ...): skip the test where there is no such: "memory", "can", ...',
     'khs_vtimeout(TIME): virtual time that the test has, such as "200ms"',
@@ -59,7 +62,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--khs-repeat-check",
-        type=int,
         default=None,
         metavar="N",
         help="Run each test N times; its trace must be the same each time",
@@ -72,11 +74,39 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if config.getoption("khs_gdb") and (_worker(config) or config.getoption("numprocesses", None)):
         raise pytest.UsageError("--khs-gdb holds a test for you to look at: not with -n")
+    if config.getoption("numprocesses", None) and any(_given(config, name) for name in _CHECKED):
+        _check(config)  # workers collect, and cannot tell of it
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is asked for is looked at once, if a test has use for it."""
+    users = (item for item in session.items if "khs_system" in getattr(item, "fixturenames", ()))
+    user = next(users, None)
+    if user is None or _worker(session.config):
+        return
+    _check(session.config)
+    is_there = session._fixturemanager.getfixturedefs("target", user)
+    if _given(session.config, "engine") == "labgrid" and not is_there:
+        raise pytest.UsageError(_NO_LABGRID)
+
+
+def _check(config: pytest.Config) -> None:
+    from khs.errors import KhsError
+    from khs.hil.testing import settings
+
+    try:
+        settings.check(lambda name: _given(config, name), lambda place: _near(config, place))
+    except KhsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _worker(config: pytest.Config) -> str:
     """Of pytest-xdist."""
     return str(getattr(config, "workerinput", {}).get("workerid", ""))
+
+
+def _given(config: pytest.Config, name: str) -> str:
+    return _setting(config, name.replace("-", "_"))
 
 
 def _setting(config: pytest.Config, name: str) -> str:
@@ -122,7 +152,7 @@ class _Systems:
                 _near(self._config, str(system or self._system_of_bench())),
                 given("engine") or "unicorn",
                 given("board") or None,
-                _number("seed", given("seed")),
+                int(given("seed")) if given("seed") else None,
                 _policy(request),
                 self._bench(),
                 tuple(map(Path, _overlays(request))),
@@ -159,7 +189,7 @@ class _Systems:
         try:
             target = request.getfixturevalue("target")
         except pytest.FixtureLookupError:
-            pytest.fail("--khs-engine labgrid: labgrid is missing, or --lg-env is", pytrace=False)
+            pytest.fail(_NO_LABGRID, pytrace=False)
         key = Spec(str(target.name), "labgrid")
         if key not in self._open:
             self._open[key] = OnTarget(target, key.vtimeout_ns)
@@ -168,12 +198,6 @@ class _Systems:
     def close(self) -> None:
         for rig in self._open.values():
             rig.close()
-
-
-def _number(name: str, text: str) -> int | None:
-    if text and not text.isdecimal():
-        raise pytest.UsageError(f"--khs-{name} {text}: not a number")
-    return int(text) if text else None
 
 
 def _marked(item: pytest.Item, name: str) -> Any:
@@ -315,7 +339,11 @@ def pytest_runtest_makereport(
 def _attach(item: pytest.Item, rig: Rig, report: pytest.TestReport) -> None:
     from khs.hil.testing import failure
 
-    kept = failure.keep(rig, _folder(item))
+    try:
+        kept = failure.keep(rig, _folder(item))
+    except OSError as error:
+        report.sections.append(("khs", f"nothing is kept: {error}"))
+        return
     report.sections.extend(kept.sections)
     if kept.command is not None:
         item.user_properties.append(("khs_replay", kept.command))
@@ -346,7 +374,7 @@ def _folder(item: pytest.Item) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    times = _number("repeat-check", _setting(item.config, "repeat_check")) or 1
+    times = int(_setting(item.config, "repeat_check") or 1)
     if times < 2 or "khs_system" not in getattr(item, "fixturenames", ()):
         return None
     from khs.hil.testing.repeat import Repeats

@@ -49,7 +49,7 @@ def read(place: str, base: type, example: str) -> SourceVariables | None:
         is_unclear = bool(asked & others) or any(derived[name] is None for name in asked)
     if is_unclear:
         return None
-    known = [name for name, does in derived.items() if does]
+    known = [name for name, does in derived.items() if does is not False]
     found = [name for name in known if wanted in ("", name)]
     if len(found) != 1:
         raise absent(path, wanted, known, base, example)

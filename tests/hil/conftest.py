@@ -28,3 +28,14 @@ def watchdog(tmp_path: Path) -> Path:
 
 
 from tests.cli.conftest import khs  # noqa: E402, F401 - a fixture
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, an FMU built by pythonfmu."""
+    pytest.importorskip("fmpy")
+    builder = pytest.importorskip("pythonfmu.builder")
+    folder = tmp_path_factory.mktemp("fmu")
+    source = Path(__file__).parent / "plants" / "drive.py"
+    made: Path = builder.FmuBuilder.build_FMU(source, dest=folder)
+    return made

@@ -90,17 +90,6 @@ def test_a_plant_in_python(tmp_path: Path) -> None:
     assert written[2 * FRAMES + 1][2] == b"\x08" + bytes(7) + FRAMES.to_bytes(2, "little")
 
 
-@pytest.fixture(scope="session")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example, an FMU built by pythonfmu."""
-    pytest.importorskip("fmpy")
-    builder = pytest.importorskip("pythonfmu.builder")
-    folder = tmp_path_factory.mktemp("fmu")
-    source = Path(__file__).parent / "plants" / "drive.py"
-    made: Path = builder.FmuBuilder.build_FMU(source, dest=folder)
-    return made
-
-
 DRIVE = """
 [plant.drive]
 fmu = "FILE"
@@ -282,54 +271,6 @@ def test_a_wrong_device_has_its_place(system: str, text: str, told: str, tmp_pat
     if "serial" in text:
         with pytest.raises(KhsError, match=r"^--serial driver\.uart4: "):
             runs.plan(open_system(system), attached=option)
-
-
-UNCLEAR = [
-    "from somewhere import Vessel\n",
-    "from somewhere import *\n",
-    "from somewhere import Base\nclass Vessel(Base): ...\n",
-    "from khs.hil import Plant\nclass Vessel(Plant):\n  def __init__(self): setattr(self, 'x', 1)\n",
-    "from khs.hil import Plant\nclass Vessel(Plant):\n  def __init__(self): fill(self)\n",
-    "from khs.hil import Plant\nclass Vessel(Plant):\n  def __getattr__(self, name): return 1\n",
-    "from khs.hil import Plant\n@some\nclass Vessel(Plant): ...\n",
-    "import khs.hil\nclass Vessel(khs.hil.Plant): ...\nVessel = other(Vessel)\n",
-]
-
-
-@pytest.mark.parametrize("text", UNCLEAR)
-def test_a_check_claims_nothing_that_a_text_does_not_tell(text: str, tmp_path: Path) -> None:
-    made = write(tmp_path, PYTHON.replace("vessel.py", "vessel.py:Vessel") + WIRED)
-    (tmp_path / "vessel.py").write_text(text)
-    assert checked.check(made, archive()) == []
-
-
-def test_a_check_finds_inherited_variables(tmp_path: Path) -> None:
-    made = write(tmp_path, PYTHON.replace("vessel.py", "vessel.py:Hot") + WIRED)
-    own = "\n\nclass Hot(Vessel):\n    duty: int = 3\n    def begin(self): self.more = 1\n"
-    (tmp_path / "vessel.py").write_text(VESSEL + own)
-    assert checked.check(made, archive()) == []
-    (tmp_path / "vessel.py").write_text(VESSEL.replace("self.heat", "self.hot") + own)
-    (found,) = checked.check(made, archive())
-    assert (found.line, found.column) == (10, 1)
-    assert 'no output "heat"' in found.message and '"more"' in found.help
-    (tmp_path / "vessel.py").write_text("class (:\n")
-    (found,) = checked.check(made, archive())
-    assert "vessel.py:1:7: SyntaxError" in found.message
-
-
-def test_a_check_of_an_fmu_reads_its_description(drive: Path, tmp_path: Path) -> None:
-    assert checked.check(driven(tmp_path, drive), archive()) == []
-    for old, new, told in (
-        ("setpoint", "setpiont", 'no input "setpiont"'),
-        ("limit = 0.5", "limit = true", "limit is a number"),
-        (str(drive), "none.fmu", "none.fmu: there is no such file"),
-        (str(drive), "vessel.py", "vessel.py: "),
-    ):
-        made = driven(tmp_path, drive, lambda text, a=old, b=new: text.replace(a, b))  # type: ignore[misc]
-        with pytest.raises(ConfigError) as caught:
-            play(made)
-        assert checked.check(made, archive()) == list(caught.value.findings)
-        assert told in str(caught.value)
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:

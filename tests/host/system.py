@@ -126,7 +126,10 @@ def build(system: System) -> tuple[bytes, bytes]:
         windows.append(struct.pack("<QQII", at, length, number, 0))
         at += length
     schedule = struct.pack("<QII", system.major_frame or at, 0, len(windows))
-    health = [(struct.pack("<HH", 1, p.action) * 9 + struct.pack("<HH", 1, LOG)) * 2 for p in system.partitions]
+    health = [
+        (struct.pack("<HH", 1, p.action) * 9 + struct.pack("<HH", 1, LOG)) * 2
+        for p in system.partitions
+    ]
     tables = [partitions, [schedule], windows, memory.regions, maps, [], [], [], inputs]
     return _config(system, [*tables, health], len(partitions) * 20), bytes(memory.content)
 

@@ -32,7 +32,9 @@ def test_it_is_in_form_and_has_no_findings(name: str) -> None:
 def test_the_tests_notice_almost_every_change() -> None:
     """What goes unnoticed means nothing: commits that others make up for, grants beside rules."""
     done = CliRunner().invoke(kss, ["mutate", str(FOLDER / "tests.psl"), *WHERE])
-    missed = {line.partition("fails: ")[2] for line in done.output.splitlines() if "fails: " in line}
+    missed = {
+        line.partition("fails: ")[2] for line in done.output.splitlines() if "fails: " in line
+    }
     assert missed == {"ledger.commit { sid : dst_sid }", "grant ()"}
 
 

@@ -77,6 +77,17 @@ def _text(data: bytes | bytearray) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    __tracebackhide__ = True
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise KhsError(
+            f"{pattern!r} is no regular expression: {error}\n"
+            "  help: re.escape(...) of a text finds that very text"
+        ) from None
+
+
 class Console:
     """`console("logger")` is what a partition writes to its console, `console("driver.uart3")` a
     serial port. Both are read from where the last `expect` left off."""
@@ -99,7 +110,7 @@ class Console:
         """Runs the system until `pattern` is found in what is unread, and reads as far. `timeout`
         in virtual time; by default all that the test has left. ExpiredError if it does not come."""
         __tracebackhide__ = True
-        wanted = re.compile(pattern) if isinstance(pattern, str) else pattern
+        wanted = _compiled(pattern)
         try:
             found = self._clock.run_until(self._looker(wanted), timeout)
         except ExpiredError as error:
@@ -114,7 +125,7 @@ class Console:
     def expect_nothing(self, pattern: str | re.Pattern[str], during: Time) -> None:
         """Runs the system that long. ExpiredError if `pattern` comes meanwhile, or is unread."""
         __tracebackhide__ = True
-        wanted = re.compile(pattern) if isinstance(pattern, str) else pattern
+        wanted = _compiled(pattern)
         ns(during)
         try:
             found = self._clock.run_until(self._looker(wanted), during)

@@ -39,13 +39,14 @@ def read(place: str, base: type, example: str) -> SourceVariables | None:
     text does not tell. AbsentError if there is none, KhsError if it is no Python."""
     path, wanted = split(place)
     tree = _parsed(path)
-    classes = {node.name: node for node in _statements(tree) if isinstance(node, ast.ClassDef)}
-    derived = {name: _derives(node, classes, base.__name__) for name, node in classes.items()}
+    own = _classes(tree)
+    classes = own | _imported(path, tree, set(own))
+    derived = {name: _derives(node, classes, base.__name__) for name, node in own.items()}
     others = _bound(tree)
-    if wanted and wanted not in classes:
+    if wanted and wanted not in own:
         is_unclear = bool({wanted, "*"} & others)
     else:
-        asked = {wanted} if wanted else set(classes)
+        asked = {wanted} if wanted else set(own)
         is_unclear = bool(asked & others) or any(derived[name] is None for name in asked)
     if is_unclear:
         return None
@@ -76,6 +77,24 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
             yield from _statements(child)
 
 
+def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
+    return {node.name: node for node in _statements(tree) if isinstance(node, ast.ClassDef)}
+
+
+def _imported(path: Path, tree: ast.Module, own: set[str]) -> dict[str, ast.ClassDef]:
+    """Classes of files beside this one, by the names that they have here. Those of files that have
+    a class of a name that is another one here are left out, and so are theirs from elsewhere."""
+    found: dict[str, ast.ClassDef] = {}
+    for node in _statements(tree):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").isidentifier():
+            continue
+        beside = path.parent / f"{node.module}.py"
+        theirs = _classes(_parsed(beside)) if beside.is_file() and beside != path else {}
+        if not own & set(theirs) and not any(alias.asname for alias in node.names):
+            found |= theirs
+    return found
+
+
 def _bound(tree: ast.Module) -> set[str]:
     """Names that something else than a class here gets; "*": those of a whole module."""
     found: set[str] = set()
@@ -88,26 +107,31 @@ def _bound(tree: ast.Module) -> set[str]:
     return found
 
 
-def _derives(node: ast.ClassDef, classes: _Classes, base: str) -> bool | None:
+def _derives(
+    node: ast.ClassDef, classes: _Classes, base: str, seen: tuple[str, ...] = ()
+) -> bool | None:
     """Whether from `base`; None if the text does not tell."""
     told: list[bool | None] = [None] if node.decorator_list or node.keywords else []
     for each in node.bases:
         name = getattr(each, "id", getattr(each, "attr", ""))
         if name in classes:
-            before = classes[name].lineno < node.lineno
-            told.append(_derives(classes[name], classes, base) if before else None)
+            again = name in (*seen, node.name)
+            told.append(
+                None if again else _derives(classes[name], classes, base, (*seen, node.name))
+            )
         else:
             told.append({base: True, "object": False}.get(name))
     return None if None in told else any(told)
 
 
 def _variables(tree: ast.Module, classes: _Classes, name: str) -> SourceVariables | None:
-    words = {getattr(each, key, "") for each in ast.walk(tree) for key in ("id", "attr", "name")}
     family = [name]
     for each in family:  # it grows
         bases = (getattr(base, "id", "") for base in classes[each].bases)
         family += [base for base in bases if base in classes]
     nodes = [classes[each] for each in family]
+    parts = [each for node in (tree, *nodes) for each in ast.walk(node)]
+    words = {getattr(each, key, "") for each in parts for key in ("id", "attr", "name")}
     if words & _DYNAMIC or any(_gives_itself_away(node) for node in nodes):
         return None
     rest = [each for each in _statements(tree) if not isinstance(each, ast.ClassDef)]

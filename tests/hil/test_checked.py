@@ -38,6 +38,11 @@ def test_a_check_finds_inherited_variables(tmp_path: Path) -> None:
     (found,) = checked.check(made, archive())
     assert (found.line, found.column) == (10, 1)
     assert 'no output "heat"' in found.message and '"more"' in found.help
+    (tmp_path / "vessels.py").write_text(VESSEL.replace("self.heat", "self.hot"))
+    (tmp_path / "vessel.py").write_text("from vessels import Vessel\n" + own)
+    assert [each.message for each in checked.check(made, archive())] == [found.message]
+    (tmp_path / "vessels.py").unlink()
+    assert checked.check(made, archive()) == []
     (tmp_path / "vessel.py").write_text("class (:\n")
     (found,) = checked.check(made, archive())
     assert "vessel.py:1:7: SyntaxError" in found.message

@@ -157,6 +157,10 @@ class Nodes:
     def _node(self, bus: str, port: str) -> Node:
         if bus not in self._nodes:
             dbc = self._bench.document.can[bus].dbc
-            database = Database(Path(self._bench.path(str(dbc))))
+            try:
+                database = Database(Path(self._bench.path(str(dbc))))
+            except KhsError as error:
+                what, _, help = str(error).partition("\n  help: ")
+                raise self._bench.error(("can", bus, "dbc"), what, help) from error
             self._nodes[bus] = Node(self._exchange, port, database)
         return self._nodes[bus]

@@ -46,7 +46,7 @@ class Wiring:
                 self.start[key] = self._parameter(key, value)
         self.inputs, self.outputs = self._wires("input"), self._wires("output")
         if self._findings:
-            raise ConfigError(self._findings)
+            raise ConfigError(dict.fromkeys(self._findings))  # a DBC has many wires
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from khs import runs
+from khs.attached import attached
 from khs.errors import ConfigError
-from khs.hil import checked
+from khs.hil import bench, checked
+from khs.image import open_system
 from tests.hil.test_bench import PYTHON, VESSEL, WIRED, archive, driven, play, write
+from tests.hil.test_wires import BUS, DBC, NODE
 
 UNCLEAR = [
     "from somewhere import Vessel\n",
@@ -61,3 +65,25 @@ def test_a_check_of_an_fmu_reads_its_description(drive: Path, tmp_path: Path) ->
             play(made)
         assert checked.check(made, archive()) == list(caught.value.findings)
         assert told in str(caught.value)
+
+
+def test_a_check_reads_dbcs(tmp_path: Path) -> None:
+    """A run tells the same, once for all signals."""
+    can = open_system("can")
+    for old, new, line, told in (
+        ("field.dbc", "feld.dbc", 6, "feld.dbc: cannot be read"),
+        ('"Ask"', '"Aks"', 10, "there is no message Aks"),
+        ('"High"', '"Hihg"', 14, 'Say has no signal "Hihg"'),
+    ):
+        for name, text in (
+            ("field.dbc", DBC),
+            ("node.py", NODE),
+            ("b.toml", BUS.replace(old, new)),
+        ):
+            (tmp_path / name).write_text(text)
+        made = bench.read(tmp_path / "b.toml")
+        (found,) = checked.check(made, can)
+        assert (found.line, told in found.message) == (line, True), str(found)
+        with pytest.raises(ConfigError) as caught:
+            runs.run(runs.plan(can, frames=1, attached=attached(bench=made)))
+        assert caught.value.findings == (found,)

@@ -27,6 +27,7 @@ UARTS = ("imx-uart", "16550")
 PACES = ("fast", "real")
 #: Kinds of devices that an option is for, and what others are.
 _ABLE = {
+    "--serial": (frozenset(UARTS), "is no serial port"),
     "--can": (frozenset(CAN), "is no CAN controller"),
     "--gpio": (frozenset({pins.GPIO}), "has no pins"),
 }
@@ -188,10 +189,11 @@ def _places(document: BenchDocument, given: Attached) -> dict[tuple[str, str], K
 def _pace(pace: str | None, bench: Bench | None = None) -> str | None:
     known = pace in PACES or ((pace or "").startswith(OUTSIDE) and pace != OUTSIDE)
     if pace is not None and not known:
+        what = f"{pace} names no socket" if pace == OUTSIDE else f"there is no pace {pace}"
         help = f"one of {', '.join(PACES)}, {OUTSIDE}SOCKET"
         if bench is not None:
-            raise bench.error(("bench", "pace"), f"there is no pace {pace}", help)
-        raise KhsError(f"--pace: there is no pace {pace}\n  help: {help}")
+            raise bench.error(("bench", "pace"), what, help)
+        raise KhsError(f"--pace: {what}\n  help: {help}")
     return pace
 
 
@@ -238,6 +240,10 @@ def _check_engine(
         if asked and (isolate or engine == "qemu"):
             where = "--isolate" if isolate else "QEMU"
             raise KhsError(f"{what}: not for {where}\n  help: the unicorn engine in this process")
+    is_real = (attached.pace or ("real" if attached.live else "fast")) == "real"
+    if attached.most_slip_ns is not None and not is_real:
+        help = "--pace real, or leave --max-slip out"
+        raise KhsError(f"--max-slip: only frames in real time can be late\n  help: {help}")
     if attached.can_log is not None and not attached.can:
         raise KhsError("--can-log writes what is on the buses of --can, and there is none")
     if engine == "qemu" and (attached.joins or attached.can_log):
@@ -277,6 +283,8 @@ def _check_device(manifest: Mapping[str, Any], attached: Attached, option: str, 
         raise attached.error(option, name, "there is no such device of a partition", help)
     kinds, what = _ABLE.get(option, (frozenset(), ""))
     told = device_kinds(manifest)
+    if option == "--serial" and name in attached.models:
+        return
     if kinds and name in told and told[name] not in kinds:
         able = [each for each, kind in told.items() if kind in kinds]
         help = suggest(name, able, "those of partitions") if able else _OWNING

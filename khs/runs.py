@@ -24,7 +24,7 @@ from khs.engine.result import Result
 from khs.errors import KhsError
 from khs.hil import calibrate
 from khs.hil.around import Around
-from khs.hil.can import Buses
+from khs.hil.can import Buses, quiet, tell_of_lonely
 from khs.hil.serial import opened
 from khs.hil.served import served
 from khs.image import Archive
@@ -307,6 +307,8 @@ def _lines(
     plan: Plan, say: Callable[[str], object], out: BinaryIO | None
 ) -> Iterator[dict[str, Line]]:
     """All lines of the plan, closed afterwards."""
+    if plan.engine == "unicorn":
+        tell_of_lonely(plan.attached, plan.archive.manifest, say)
     with ExitStack() as stack:
         lines = stack.enter_context(opened(plan.attached.serial, say, out))
         if plan.attached.serve is not None:
@@ -353,12 +355,13 @@ def _around(plan: Plan, stack: ExitStack, say: Callable[[str], object]) -> Aroun
 
 def _calibrated(plan: Plan, say: Callable[[str], object]) -> float | None:
     """Tells of a pace that cannot be held here, from a machine of its own."""
-    quiet: dict[str, Any] = {"serial": {}, "joins": {}, "gpio": {}, "can_log": None, "serve": None}
-    joined = replace(plan.attached, **quiet, pace="fast")
+    silent: dict[str, Any] = {"serial": {}, "joins": {}, "gpio": {}, "can_log": None, "serve": None}
+    joined = replace(plan.attached, **silent, pace="fast")
     trial = replace(plan, attached=joined, control=None)
+    lines = quiet(plan.attached, device_names(plan.archive.manifest))
     with (
         Around.opened(joined, plan.archive.manifest) as around,
-        _with(trial, None, {}, around) as machine,
+        _with(trial, None, lines, around) as machine,
     ):
         ratio = calibrate.ratio(machine, int(plan.archive.manifest["clock_hz"]))
     if told := calibrate.warning(ratio):

@@ -11,13 +11,15 @@ goes away, that is told once; then it acknowledges no more, and the run goes on.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
+from khs.engine.device import Fault
+from khs.engine.devices import CAN, device_names
 from khs.engine.lines import Line
 from khs.errors import KhsError
 from khs.hil.can_log import is_file
@@ -139,16 +141,61 @@ def _open(name: str, place: str, say: Say) -> CanLine:
     return CanLine(name, _Wire(bus, can.CanError, can.Message, interface in _ECHOING), say)
 
 
+class Quiet:
+    """A bus outside with somebody who acknowledges, and says nothing: for a trial of the system."""
+
+    live = False
+
+    def __init__(self) -> None:
+        self._waiting = THERE
+
+    def take(self) -> bytes:
+        data, self._waiting = self._waiting, b""
+        return data
+
+    def put(self, data: bytes) -> None:
+        pass
+
+    def fault(self) -> Fault | None:
+        return None
+
+
+def firsts(attached: Attached, devices: Iterable[str]) -> dict[str, str]:
+    """The first controller of each bus; `devices`: all of the system, in their order."""
+    found: dict[str, str] = {}
+    for name in devices:
+        if name in attached.can:
+            found.setdefault(attached.can[name], name)
+    return found
+
+
+def quiet(attached: Attached, devices: Iterable[str]) -> dict[str, Line]:
+    """In the place of the lines of buses that lead outside."""
+    buses = firsts(attached, devices)
+    return {name: Quiet() for bus, name in buses.items() if bus in attached.joins}
+
+
+def tell_of_lonely(attached: Attached, manifest: Mapping[str, Any], say: Say) -> None:
+    """Of controllers that nobody hears: a bus has no other one, and leads nowhere."""
+    rows = zip(device_names(manifest), manifest.get("devices", ()), strict=True)
+    own = [name for name, about in rows if about["kind"] in CAN and name not in attached.models]
+    buses = {name: attached.can.get(name, name) for name in own}
+    nodes = Counter(buses.values())
+    alone = [name for name, bus in buses.items() if nodes[bus] == 1 and bus not in attached.joins]
+    if alone:
+        say(
+            f"{', '.join(alone)}: alone on a bus, where nobody acknowledges a frame\n"
+            "  help: --can PARTITION.DEVICE=BUS puts controllers on one"
+        )
+
+
 class Buses:
     """Lines of all buses that lead to python-can's, by the first controller of each; closed in the
     end. `devices`: all of the system, in their order. `say` is told of those that go away.
     KhsError if one cannot be opened."""
 
     def __init__(self, attached: Attached, devices: Iterable[str], say: Say) -> None:
-        self._firsts: dict[str, str] = {}
-        for name in devices:
-            if name in attached.can:
-                self._firsts.setdefault(attached.can[name], name)
+        self._firsts = firsts(attached, devices)
         self._joins, self._say = attached.joins, say
         self._stack = ExitStack()
         self.lines: dict[str, Line] = {}

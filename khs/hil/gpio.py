@@ -57,8 +57,12 @@ def read_changes(path: Path, clock_hz: int) -> list[Change]:
     """The changes of a file. KhsError with the place of what is none."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise KhsError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise KhsError(f"{shown(path)}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        row = error.object.count(b"\n", 0, error.start) + 1
+        help = 'lines such as "12ms 3=1 4=0"'
+        raise KhsError(f"{shown(path)}:{row}: this is no text\n  help: {help}") from error
     found: list[Change] = []
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()

@@ -116,6 +116,8 @@ def no_file(path: Path) -> AbsentError:
 
 
 def _module(path: Path) -> ModuleType:
+    if path.is_dir():
+        raise KhsError(f"{shown(path)}: it is a folder\n  help: a file with a class in Python")
     if not path.is_file():
         raise no_file(path)
     spec = importlib.util.spec_from_file_location(f"khs_device_{path.stem}", path)

@@ -12,13 +12,16 @@ any more, is told once, with the bytes that did not get there; the run goes on.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+from urllib.parse import urlsplit
 
 from khs.engine.device import Fault
 from khs.engine.lines import Line
@@ -235,14 +238,42 @@ def _open_port(name: str, url: str) -> _Wire:
             f"--serial {name}={url}: pyserial is missing\n  help: pip install 'khs[hil]'"
         ) from error
     assert handlers  # khs://, too
+    if url.startswith(("socket://", "rfc2217://")):
+        _check_peer(name, url)
     try:
         port = serial.serial_for_url(url, baudrate=_BAUD, timeout=_LOOK_S, write_timeout=None)
     except (serial.SerialException, ValueError, OSError) as error:
         raise KhsError(
-            f"--serial {name}={url}: {error}\n"
+            f"--serial {name}={url}: {_reason(error)}\n"
             "  help: -, file:PATH, or what pyserial opens: /dev/ttyUSB0, socket://host:port"
         ) from error
     return _Port(port, serial.SerialException)
+
+
+def _check_peer(name: str, url: str) -> None:
+    """KhsError unless it has HOST:PORT."""
+    try:
+        parts = urlsplit(url)
+        fine = bool(parts.hostname and parts.port)
+    except ValueError:
+        fine = False
+    if not fine:
+        kind = url.partition("://")[0]
+        raise KhsError(
+            f"--serial {name}={url}: no host with a port\n"
+            f"  help: {kind}://HOST:PORT, a port from 1 to 65535"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """In the system's words where there are some: pyserial tells of errors as Python shows them."""
+    numbers = (getattr(error, "errno", None), getattr(error.__context__, "errno", None))
+    number = next((each for each in numbers if isinstance(each, int)), None)
+    if number is None and isinstance(error.__context__, termios.error):
+        number = error.__context__.args[0]
+    if number == errno.ENOTTY:
+        return "it is no serial port"
+    return str(error) if number is None else os.strerror(number)
 
 
 def _open(name: str, url: str, say: Say, out: BinaryIO) -> FileLine | LiveLine:

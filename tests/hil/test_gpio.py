@@ -227,3 +227,9 @@ def test_the_package_has_what_is_used() -> None:
         assert callable(getattr(gpiod.LineRequest, name))
     with pytest.raises(OSError, match="No such file"):
         gpiod.request_lines("/dev/gpiochip999", consumer="khs", config={(1, 2): settings})
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "pins").write_bytes(b"1ms 3=1\n\xff\xfe")
+    with pytest.raises(KhsError, match=r"pins:2: this is no text\n  help: lines such as"):
+        read_changes(tmp_path / "pins", 1_000_000)

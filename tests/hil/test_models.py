@@ -229,6 +229,13 @@ def test_a_class_is_named_among_several(tmp_path: Path) -> None:
         (["--serial", "driver.uart3=nonsense://x"], "nonsense"),
         (["--serial", "driver.uart3=file:/nowhere"], "/nowhere: No such file"),
         (["--serial", "driver.uart3=file:/dev/null", "--isolate"], "not for --isolate"),
+        (
+            ["--serial", "driver.uart3=socket://127.0.0.1"],
+            r"no host with a port\n  help: socket://H",
+        ),
+        (["--serial", "driver.uart3=socket://127.0.0.1:99999"], "no host with a port"),
+        (["--serial", "driver.uart3=/dev/null"], ": it is no serial port\n"),
+        (["--device", "driver.uart3=/dev"], "/dev: it is a folder"),
         (["--device", "driver.uart3=x.py", "--engine", "qemu"], "for the unicorn engine"),
     ],
 )
@@ -237,6 +244,20 @@ def test_what_cannot_be_attached(khs, options: list[str], told: str) -> None:  #
     assert done.code == 2
     assert re.search(told, done.err), done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("name", ["asker.can1", "answerer.can2"])
+def test_what_is_no_serial_port(khs, name: str) -> None:  # type: ignore[no-untyped-def]
+    done = khs("run", "can", "--frames", 1, "--serial", f"{name}=loop://")
+    assert done.code == 2
+    assert f"{name}: that device is no serial port" in done.err
+
+
+def test_controllers_that_nobody_hears(khs) -> None:  # type: ignore[no-untyped-def]
+    told = "asker.can1, answerer.can2: alone on a bus, where nobody acknowledges a frame"
+    joined = ["--can", "asker.can1=field", "--can", "answerer.can2=field"]
+    assert told in khs("run", "can", "--frames", 1).err
+    assert "alone" not in khs("run", "can", "--frames", 1, *joined).err
 
 
 def test_devices_are_counted(khs) -> None:  # type: ignore[no-untyped-def]

@@ -176,10 +176,12 @@ def test_fast_is_not_looked_after() -> None:
 def test_what_is_wrong() -> None:
     with pytest.raises(KhsError, match="there is no pace slow"):
         attached(pace="slow")
-    with pytest.raises(KhsError, match="there is no pace outside:"):
+    with pytest.raises(KhsError, match="outside: names no socket"):
         attached(pace="outside:")
     with pytest.raises(KhsError, match="--max-slip often"):
         attached(max_slip="often")
+    with pytest.raises(KhsError, match="--max-slip: only frames in real time"):
+        runs.plan(archive(), attached=attached(max_slip="5ms"))
     with pytest.raises(KhsError, match="--pace: not for --isolate"):
         runs.plan(archive(), attached=attached(pace="real"), isolate=True)
 
@@ -190,3 +192,18 @@ def test_other_threads_give_way_meanwhile() -> None:
         with around.Around.opened(attached(pace=name), archive().manifest):
             assert (sys.getswitchinterval() < before) is sooner
         assert sys.getswitchinterval() == before
+
+
+def test_the_trial_of_a_joined_bus_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller alone would send its frame again and again: that takes another time."""
+    seen: list[dict[str, int]] = []
+
+    def ratio(machine: unicorn.Machine, clock_hz: int) -> float:
+        machine.run(5)
+        seen.append(machine.devices.counts()["asker.can1"])
+        return 1.0
+
+    monkeypatch.setattr(runs.calibrate, "ratio", ratio)
+    given = attached(buses=["asker.can1=udp_multicast:239.74.163.9"], pace="real")
+    runs._calibrated(runs.plan(open_system("can"), attached=given), print)
+    assert seen[0]["sent"] > 0

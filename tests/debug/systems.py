@@ -40,6 +40,7 @@ class Made:
     inputs: None = None
     changes: tuple[Any, ...] = ()
     machines: bool = False
+    until: None = None
     attached: Attached = field(default_factory=Attached)
 
     @property

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from khs.engine import interrupt
-from khs.engine.interrupt import Inside, Interrupted
+from khs.engine.interrupt import Interrupted, inside
 from khs.engine.native import NEVER, Host
 from khs.engine.structures import DeviceCalls, DeviceSaid
 from khs.errors import EngineError, raised_at, shown
@@ -92,6 +92,7 @@ class Adapter:
         self._inside = f"the model of {name}"
         self._said = DeviceSaid(NEVER, 0, 0)
         model.fail = self._note
+        self._tell = self._teller()
         kinds: dict[str, Any] = dict(DeviceCalls._fields_)
         made = {
             "reset": self._guarded("reset", lambda number: self._reset()),
@@ -114,16 +115,22 @@ class Adapter:
         self.model.irq = False
         self.model.reset()
 
-    def _tell(self) -> Callable[[int], None]:
+    def _teller(self) -> Callable[[int], None]:
         """Tells libkhs of the line and the next event; the latter, if the model has any: at `least`
         at that tick."""
         model, said = self.model, self._said
+        told: object = None
 
         def line(least: int) -> None:
-            if not isinstance(model.irq, int):
-                what = f"{self._inside}: irq of {type(model).__name__} is {model.irq!r}"
+            nonlocal told
+            irq = model.irq
+            if irq is told:
+                return
+            if not isinstance(irq, int):
+                what = f"{self._inside}: irq of {type(model).__name__} is {irq!r}"
                 raise EngineError(f"{what}: true or false")
-            said.line = model.irq != 0
+            said.line = irq != 0
+            told = irq
 
         if type(model).next_event is Device.next_event:
             return line
@@ -141,7 +148,7 @@ class Adapter:
         return both
 
     def _guarded(self, method: str, call: Callable[..., None]) -> Callable[..., None]:
-        tell, inside, advances = self._tell(), Inside, method == "advance"
+        tell, advances = self._tell, method == "advance"
 
         def guarded(*arguments: Any) -> None:
             if self._is_over:
@@ -157,13 +164,13 @@ class Adapter:
         return guarded
 
     def _reader(self) -> Callable[..., int]:
-        tell, read, inside = self._tell(), self.model.read, Inside
+        tell, read, who = self._tell, self.model.read, self._inside
 
         def reader(number: int, offset: int, size: int, now: int) -> int:
             if self._is_over:
                 return 0
             try:
-                inside.what = self._inside
+                inside.what = who
                 value = read(offset, size, now)
                 if not isinstance(value, int) or not 0 <= value <= _MASK:
                     raise self._wrong("read", f"gave {value!r}", "an integer, 0 to 2**32 - 1")
@@ -192,7 +199,7 @@ class Adapter:
         if isinstance(error, Interrupted):
             interrupt.latest.interrupted(error)
         else:
-            Inside.what = ""
+            inside.what = ""
             self._fail(error, method)
         self._host.stop()
 

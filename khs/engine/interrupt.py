@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -26,10 +27,15 @@ class Interrupted(BaseException):
     """Raised in code of users that does not return after a signal."""
 
 
+@dataclass(slots=True)
 class Inside:
     """`what`: whose code runs now, for which `Interrupted` is caught; "" while none does."""
 
-    what = ""
+    what: str = ""
+
+
+#: Of this process. An object, because classes are slow to write to, and every access is noted.
+inside = Inside()
 
 
 class Ending:
@@ -42,8 +48,8 @@ class Ending:
 
     def interrupted(self, error: Interrupted) -> None:
         """It was."""
-        self.where = f"{Inside.what} was in {raised_at(error, __file__) or 'a call'}"
-        Inside.what = ""
+        self.where = f"{inside.what} was in {raised_at(error, __file__) or 'a call'}"
+        inside.what = ""
 
     @property
     def words(self) -> str:
@@ -98,17 +104,17 @@ class _Signals:
             self._alarm = signal.signal(signal.SIGALRM, self._look)
             self._timer = signal.setitimer(signal.ITIMER_REAL, GRACE_S, GRACE_S)
             self._timed = True
-        elif self._raised and Inside.what:  # whose code has caught what was to end it
+        elif self._raised and inside.what:  # whose code has caught what was to end it
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        elif Inside.what:
+        elif inside.what:
             self._look(number, frame)
         elif callable(before := self._before[number]) and not _is_called_back(frame):
             signal.signal(number, before)
             before(number, frame)
 
     def _look(self, number: int, frame: FrameType | None) -> None:
-        if Inside.what:
+        if inside.what:
             self._raised = True
             raise Interrupted
 

@@ -107,7 +107,7 @@ class PythonModel:
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Code of users. Interrupted, if it did not return after a signal."""
-        inside = interrupt.Inside
+        inside = interrupt.inside
         try:
             inside.what = f"the plant {self._name}"
             value = function(*arguments)

@@ -6,12 +6,13 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from khs.engine import unicorn
-from khs.engine.device import Device
-from khs.engine.native import NEVER
+from khs.engine.device import Adapter, Device
+from khs.engine.native import NEVER, Host
 from khs.errors import EngineError, KhsError, shown
 from khs.hil import models
 from khs.image import open_system
@@ -265,3 +266,24 @@ def test_devices_are_counted(khs) -> None:  # type: ignore[no-untyped-def]
     assert told["driver.uart3"]["sent"] == 6
     assert khs("run", "uart", "--isolate", "--frames", 3).code == 0
     assert open_system is not None
+
+
+class Toggling(Device):
+    """A write raises its line, a read takes it back."""
+
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
+        self.irq = True
+
+    def read(self, offset: int, size: int, now: int) -> int:
+        self.irq = False
+        return 0
+
+
+def test_the_line_is_what_the_last_call_made_it() -> None:
+    adapter = Adapter(cast(Host, None), "a.b", Toggling())
+    said = adapter.calls.said.contents
+    for now in range(3):
+        adapter.calls.read(0, 0, 4, now)
+        assert said.line == 0
+        adapter.calls.write(0, 0, 4, 1, now)
+        assert said.line == 1

@@ -119,6 +119,15 @@ def _group(screen: Console, heading: str, group: Group, names: Names) -> None:
         )
 
 
+def _plant(name: str, row: dict[str, Any]) -> str:
+    """`plant drive: 10000 steps; encoder 1064.0, vibration 0.21`."""
+    outputs = [
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in row["outputs"].items()
+    ]
+    return f"plant {name}: {row['steps']} steps" + (f"; {', '.join(outputs)}" if outputs else "")
+
+
 def _foot(result: dict[str, Any], names: Names) -> list[str]:
     seconds = result["ticks"] / names.clock_hz
     verdicts = result["verdicts"]
@@ -129,7 +138,7 @@ def _foot(result: dict[str, Any], names: Names) -> list[str]:
         f"{verdicts['granted']} verdicts granted, {verdicts['denied']} denied; "
         f"trace sha256 {result['trace_sha256'][:16]}",
         *_machines(result.get("machines")),
-        *(f"plant {name}: {row['steps']} steps" for name, row in result.get("plants", {}).items()),
+        *(_plant(name, row) for name, row in result.get("plants", {}).items()),
         *_pace(result.get("pace")),
         *_audit(result.get("audit")),
     ]

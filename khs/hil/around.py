@@ -115,8 +115,9 @@ class Around:
         return {loop.name: loop for loop in self._loops}
 
     def plants(self) -> dict[str, Any] | None:
-        """Steps of each plant."""
-        return {loop.name: {"steps": loop.steps} for loop in self._loops} or None
+        """Steps of each plant, and its outputs after the last one."""
+        about = ((loop.name, {"steps": loop.steps, "outputs": loop.last}) for loop in self._loops)
+        return dict(about) or None
 
     def slip(self) -> dict[str, Any] | None:
         """Of a run in real time, how late its frames were."""

@@ -39,6 +39,8 @@ class PlantLoop:
         self.failure = ""
         self._is_over = False
         self.steps = 0
+        #: What its outputs were last.
+        self.last: dict[str, Value] = {}
         self._exchange, self._model = exchange, model
         self._bench, self._table = bench, table
         wiring = Wiring(bench, name, model, exchange, manifest, say)
@@ -96,7 +98,7 @@ class PlantLoop:
             self.steps += 1
         self._at = tick
         for name, wire in self._outputs.items():
-            value = self._model.get(name)
+            value = self.last[name] = self._model.get(name)
             try:
                 wire.write(tick, value)
             except PlantError as error:

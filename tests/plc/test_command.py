@@ -23,7 +23,8 @@ def test_the_bench_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Monk
     status, out = khs(*whole)
     told = json.loads(out)
     assert status == 0
-    assert told["plants"] == {"drive": {"steps": 3750}}
+    assert told["plants"]["drive"]["steps"] == 3750
+    assert sorted(told["plants"]["drive"]["outputs"]) == ["encoder", "pickup", "vibration"]
     assert told["verdicts"]["denied"] == 1
     assert told["reproducible"]
 

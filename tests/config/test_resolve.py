@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -23,15 +24,14 @@ COMPLETE = SYSTEMS / "valid" / "complete.toml"
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_resolved_document_reads_back(path: Path, tmp_path: Path) -> None:
+    systems = shutil.copytree(SYSTEMS, tmp_path / "systems")
+    path = systems / path.relative_to(SYSTEMS)
     text = config.resolve(path)
     assert text == config.resolve(path)
-    again = path.with_name(f"resolved_{tmp_path.name}.toml")  # paths are relative to the folder
-    try:
-        again.write_text(text, encoding="utf-8")
-        assert config.resolve(again) == text
-        assert config.load(again) == config.load(path)
-    finally:
-        again.unlink()
+    again = path.with_name("resolved.toml")  # beside it: paths are relative to the folder
+    again.write_text(text, encoding="utf-8")
+    assert config.resolve(again) == text
+    assert config.load(again) == config.load(path)
     assert config.load(path).document == text
 
 

@@ -231,7 +231,7 @@ def test_the_command_tells_the_first_difference(
     board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = changed_firmware(tmp_path, BOARDS[board], WRONG_VERDICT)
-    monkeypatch.setattr("khs.runs.build_firmware", lambda *_: wrong)
+    monkeypatch.setattr("khs.runs.machine.build_firmware", lambda *_: wrong)
     done = khs("compare", "iot-gateway", "--board", board, "--frames", "30", "--json")
     found = json.loads(done.stdout)
     assert done.exit_code == 1

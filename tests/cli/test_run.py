@@ -263,7 +263,7 @@ def test_a_policy_with_more_state_than_the_system_s_own(khs: Khs, system: Path) 
 def test_a_policy_that_no_kernel_has_room_for(
     khs: Khs, system: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("khs.runs.POLICY_STATE_MAX", 100)
+    monkeypatch.setattr("khs.runs.planned.POLICY_STATE_MAX", 100)
     done = khs("run", system, "--policy-at", f"2={system / 'security.psl'}")
     assert (done.code, done.out) == (2, "")
     assert re.search(r"2=security: the policy needs \d+ bytes of state, and the kernel", done.err)

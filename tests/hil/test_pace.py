@@ -18,6 +18,7 @@ from khs.errors import KhsError
 from khs.hil import around, calibrate, pace
 from khs.hil.pace import RealTime, Slip
 from khs.image import Archive, open_system
+from khs.runs import running
 
 MS = 1_000_000
 FRAME = 20 * MS  # of the gateway
@@ -203,7 +204,7 @@ def test_the_trial_of_a_joined_bus_is_acknowledged(monkeypatch: pytest.MonkeyPat
         seen.append(machine.devices.counts()["asker.can1"])
         return 1.0
 
-    monkeypatch.setattr(runs.calibrate, "ratio", ratio)
+    monkeypatch.setattr(calibrate, "ratio", ratio)
     given = attached(buses=["asker.can1=udp_multicast:239.74.163.9"], pace="real")
-    runs._calibrated(runs.plan(open_system("can"), attached=given), print)
+    running._calibrated(runs.plan(open_system("can"), attached=given), print)
     assert seen[0]["sent"] > 0

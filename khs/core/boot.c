@@ -143,8 +143,8 @@ size_t khs_ring_size(const khs_config *config)
     return (size_t)khs_ring_bytes(config);
 }
 
-khs_status khs_boot(khs_core *core, const khs_config *config, void *state, void *ring, size_t ring_size,
-                    void *port)
+KHS_LANDMARK khs_status khs_boot(khs_core *core, const khs_config *config, void *state, void *ring,
+                                 size_t ring_size, void *port)
 {
     khs_zero(core, sizeof *core);
     bind_tables(core, config);

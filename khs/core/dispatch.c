@@ -174,7 +174,7 @@ uint64_t khs_returned(khs_core *core, const khs_return *why)
     return s->entered_at;
 }
 
-void khs_enter(khs_core *core, uint32_t partition)
+KHS_LANDMARK void khs_enter(khs_core *core, uint32_t partition)
 {
     khs_return *why = &core->state->entered;
     core->state->entered_at = KHS_NEVER;

@@ -1,6 +1,6 @@
 #include "ring.h"
 
-void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
+KHS_LANDMARK void khs_emit(khs_core *core, uint32_t partition, const khs_record *record)
 {
     khs_append(core, partition, record);
 }

@@ -27,6 +27,9 @@ typedef enum khs_wait {
 
 typedef enum khs_call_stage { CALL_NONE, CALL_QUEUED, CALL_RECEIVED } khs_call_stage;
 
+/* Where debuggers stop: functions of their own, however much is compiled as one. */
+#define KHS_LANDMARK __attribute__((noinline, used))
+
 /* What a blocked hypercall still needs. */
 typedef struct khs_waiting {
     uint32_t kind;   /* khs_wait */

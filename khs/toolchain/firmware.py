@@ -74,6 +74,10 @@ FLAGS = (
     "-fdebug-compilation-dir=.",
     "-nostdinc",
 )
+#: Code is generated when all is known, so that what every hypercall passes through becomes one
+#: function. Not of what the compiler itself calls: there is no knowing before if it will.
+WHOLE_FLAGS, WHOLE_LINK_FLAGS = ("-flto",), ("--lto-O2",)
+RUNTIME = "runtime.c"
 
 
 def build_firmware(
@@ -91,6 +95,7 @@ def build_firmware(
         path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES
     ]
     parts: list[str | bytes] = [_FORMAT, zig.identity(), *port.flags, *FLAGS, *zig.LINK_FLAGS]
+    parts += [*WHOLE_FLAGS, *WHOLE_LINK_FLAGS]
     for path in files:
         parts += [str(path.relative_to(root)), path.read_bytes()]
 
@@ -110,9 +115,11 @@ def _make(work: Path, root: Path, port: Port, arch: Arch, sources: list[Path]) -
     for number, source in enumerate(sources):
         objects.append(work / f"{number:03}-{source.stem}.o")
         flags = [*port.flags, *FLAGS, *renames, *include, f"-isystem{zig.builtin_headers()}"]
+        if source.suffix == ".c" and source.name != RUNTIME:
+            flags += WHOLE_FLAGS
         zig.run(["clang", *flags, "-c", source, "-o", objects[-1]], cwd=work)
     target, script = zig.TARGETS[arch], firmware / port.script
-    link = ["ld.lld", "-m", target.linker, *zig.LINK_FLAGS, "-T", str(script)]
+    link = ["ld.lld", "-m", target.linker, *zig.LINK_FLAGS, *WHOLE_LINK_FLAGS, "-T", str(script)]
     zig.run([*link, *objects, "-o", work / "firmware.elf"], cwd=work)
     for path in objects:
         path.unlink()

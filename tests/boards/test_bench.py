@@ -27,7 +27,7 @@ def arch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 #: Instructions of a null hypercall and a judged write, with a margin of a tenth: a board's kernel that
 #: takes more does something that it need not.
-MOST = {"armv7": (780, 1890), "x64": (650, 1660), "x86": (780, 2070)}
+MOST = {"armv7": (725, 1875), "x64": (560, 1580), "x86": (720, 1990)}
 
 
 def calls(arch: str) -> dict[str, Figure]:

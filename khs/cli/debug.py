@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from khs.debug.session import Options, Session
     from khs.engine.result import Result
     from khs.image import Archive
-    from khs.record import Recording
-    from khs.runs import Plan
 
 Systems: TypeAlias = Annotated[
     list[str],
@@ -182,6 +180,7 @@ def debuggee(
     """A system as the debugger takes it, built if need be, or a recorded run."""
     from khs import runs, swaps
     from khs.cli.run import source_of
+    from khs.debug.live import Debuggee
     from khs.image.open import find_system
 
     if recorded.is_recording(system):
@@ -198,27 +197,7 @@ def debuggee(
         record=record,
         source=source_of(system, board, layers),
     )
-    return with_texts(plan, find_system(system), layers, given)
-
-
-def with_texts(
-    plan: Plan,
-    place: Path,
-    layers: Sequence[Path],
-    policy_at: Sequence[str],
-    recording: Recording | None = None,
-) -> Debuggee:
-    """The debuggee whose verdicts are explained with the policies' texts, if they are at hand."""
-    from khs.debug.live import Debuggee
-    from khs.monitor import ask
-    from khs.trace.history import History
-
-    def explain(found: History) -> ask.Answer:
-        from khs.policies import of_run
-
-        return ask.explain(of_run(plan.header, place, layers, policy_at), found)
-
-    return Debuggee(plan, place, explain, tuple(layers), tuple(policy_at), recording)
+    return Debuggee.explained(plan, find_system(system), layers, given)
 
 
 def _print(debuggees: list[Debuggee]) -> int:

@@ -52,13 +52,13 @@ def debuggee(folder: Path, trace: Path | None = None, record: Path | None = None
     built from."""
     from khs import record as records
     from khs import replay as replays
-    from khs.cli.debug import with_texts
+    from khs.debug.live import Debuggee
 
     recording = records.read(folder)
     source, plan = recording.source, replays.plan(recording, trace=trace, say=common.note)
     if record is not None:
         records.prepare(record)
-    return with_texts(
+    return Debuggee.explained(
         replace(plan, record=record, source=source),
         folder / "system.khs" if source is None else source.system,
         [] if source is None else list(source.overlays),

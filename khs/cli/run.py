@@ -179,7 +179,6 @@ def _show(as_json: bool) -> partial[None]:
 
 def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     """Under a gdb from elsewhere; it ends like a run that nobody has looked at."""
-    from khs.cli.debug import with_texts
     from khs.debug import live
     from khs.debug.rsp.server import address
     from khs.errors import KhsError
@@ -193,7 +192,7 @@ def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
             "  help: record the run with --record, and debug the recording"
         )
     layers = common.layers(what.system, what.overlays)
-    debuggee = with_texts(plan, find_system(what.system), layers, what.policy_at or [])
+    debuggee = live.Debuggee.explained(plan, find_system(what.system), layers, what.policy_at or [])
     outcome = live.serve([debuggee], address(gdb), common.note)
     (ran,) = outcome.rans
     _report(ran, as_json)

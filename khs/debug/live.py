@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from khs import runs
 from khs.config.model import Arch
@@ -25,10 +26,13 @@ from khs.debug.target import Target
 from khs.engine.result import Result
 from khs.engine.unicorn import take_for
 from khs.errors import KhsError
+from khs.monitor import ask
+from khs.policies import of_run
 from khs.record import Recording
 from khs.runs import Plan, Progress, Ran, refused
 from khs.trace import Names, Writer
 from khs.trace.console import ConsoleLines
+from khs.trace.history import History
 from khs.trace.summary import Summary
 
 
@@ -44,6 +48,22 @@ class Debuggee:
     layers: tuple[Path, ...] = ()
     policy_at: tuple[str, ...] = ()
     recording: Recording | None = None
+
+    @classmethod
+    def explained(
+        cls,
+        plan: Plan,
+        place: Path,
+        layers: Sequence[Path] = (),
+        policy_at: Sequence[str] = (),
+        recording: Recording | None = None,
+    ) -> Self:
+        """One whose verdicts are explained with the policies' texts, if they are at hand."""
+
+        def explain(found: History) -> ask.Answer:
+            return ask.explain(of_run(plan.header, place, layers, policy_at), found)
+
+        return cls(plan, place, explain, tuple(layers), tuple(policy_at), recording)
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,9 @@ def debuggee(
     system: str = "iot-gateway", board: str | None = None, *overlays: str, frames: int = 6
 ) -> Debuggee:
     """A system with its texts, as `khs debug` has it."""
-    from khs.cli.debug import with_texts
-
     place = ROOT / "images" / system / "system.toml"
     plan = runs.plan(archive(system, board, *overlays), frames=frames)
-    return with_texts(plan, place, [place.parent / name for name in overlays], [])
+    return Debuggee.explained(plan, place, [place.parent / name for name in overlays], [])
 
 
 def gdbs() -> dict[str, str | None]:

@@ -40,11 +40,23 @@ static void stop_here(khs_cpu *cpu, uc_engine *uc, const khs_site *site)
     cpu->cut = false;
 }
 
+/* NULL if there is no site there, nor room for one. */
+static khs_site *site_at(khs_cpu *cpu, uint64_t pc)
+{
+    khs_site *slots = cpu->sites->slots;
+    uint32_t i = pc % KHS_SITE_SLOTS;
+    while (slots[i].used && slots[i].pc != pc)
+        i = (i + 1) % KHS_SITE_SLOTS;
+    return slots[i].used || cpu->sites->count < KHS_SITES ? &slots[i] : NULL;
+}
+
 static void on_site(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
 {
-    khs_site *site = data;
-    khs_cpu *cpu = site->cpu;
-    (void)pc, (void)size;
+    khs_cpu *cpu = data;
+    khs_site *site = site_at(cpu, pc);
+    (void)size;
+    if (KHS_RARE(cpu->reason != KHS_RUNNING_ON))
+        return;
     if (KHS_RARE(cpu->cut)) {
         stop_here(cpu, uc, site);
         return;
@@ -53,50 +65,70 @@ static void on_site(uc_engine *uc, uint64_t pc, uint32_t size, void *data)
     cpu->site_left = cpu->left;
 }
 
-static khs_site *site_at(khs_cpu *cpu, uint64_t pc)
-{
-    khs_site *free = NULL;
-    for (uint32_t i = 0; cpu->sites != NULL && i < KHS_SITES; i++) {
-        khs_site *site = &cpu->sites[i];
-        if (site->cpu != NULL && site->pc == pc)
-            return site;
-        if (free == NULL && site->cpu == NULL)
-            free = site;
-    }
-    return free;
-}
-
 bool khs_site_is(khs_cpu *cpu, uint64_t pc)
 {
-    const khs_site *site = site_at(cpu, pc);
-    return site != NULL && site->cpu != NULL && site->accesses;
+    const khs_site *site = cpu->sites != NULL ? site_at(cpu, pc) : NULL;
+    return site != NULL && site->used && site->accesses;
 }
 
-static bool hook(khs_cpu *cpu, khs_site *site, uint64_t pc)
+static bool overlap(const khs_site_run *a, const khs_site_run *b)
 {
-    uc_hook added;
-    if (site->cpu == NULL)
-        *site = (khs_site){.pc = pc, .block = NOWHERE};
-    site->cpu = cpu;
-    if (site->hooked)
-        return true;
-    site->hooked = uc_hook_add(cpu->main, &added, UC_HOOK_CODE, (void *)on_site, site, pc, pc) == UC_ERR_OK &&
-                   uc_ctl_remove_cache(cpu->main, pc, pc + 1) == UC_ERR_OK;
-    return site->hooked;
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* Makes `run` as long as it is with those that it shares a site with. */
+static void extend(const khs_sites *sites, khs_site_run *run)
+{
+    for (uint32_t i = 0; i < sites->run_count; i++) {
+        const khs_site_run *other = &sites->runs[i];
+        if (!overlap(other, run) || (other->first >= run->first && other->last <= run->last))
+            continue;
+        run->first = other->first < run->first ? other->first : run->first;
+        run->last = other->last > run->last ? other->last : run->last;
+        i = UINT32_MAX; /* now others may share one with it */
+    }
+}
+
+/* One for all sites from `first` to `last`, and for those before and behind that follow without a gap. */
+static bool hook(khs_cpu *cpu, uint64_t first, uint64_t last)
+{
+    khs_sites *sites = cpu->sites;
+    khs_site_run run = {.first = first, .last = last};
+    extend(sites, &run);
+    if (uc_hook_add(cpu->main, &run.hook, UC_HOOK_CODE, (void *)on_site, cpu, run.first, run.last) != UC_ERR_OK)
+        return false;
+    for (uint32_t i = 0; i < sites->run_count;)
+        if (overlap(&sites->runs[i], &run)) {
+            uc_hook_del(cpu->main, sites->runs[i].hook);
+            sites->runs[i] = sites->runs[--sites->run_count];
+        } else {
+            i++;
+        }
+    sites->runs[sites->run_count++] = run;
+    return uc_ctl_remove_cache(cpu->main, run.first, run.last + 1) == UC_ERR_OK;
+}
+
+static khs_site *take(khs_cpu *cpu, uint64_t pc)
+{
+    khs_site *site = site_at(cpu, pc);
+    if (site == NULL || site->used)
+        return site;
+    *site = (khs_site){.pc = pc, .block = NOWHERE, .used = true};
+    cpu->sites->count++;
+    return site;
 }
 
 bool khs_site_add(khs_cpu *cpu, uint64_t pc, uint32_t size)
 {
-    if (cpu->sites == NULL)
-        cpu->sites = calloc(KHS_SITES, sizeof *cpu->sites);
-    khs_site *behind = site_at(cpu, pc + size);
-    if (behind == NULL || !hook(cpu, behind, pc + size))
+    if (cpu->sites == NULL && (cpu->sites = calloc(1, sizeof *cpu->sites)) == NULL)
         return false;
-    khs_site *site = site_at(cpu, pc);
-    if (site == NULL || !hook(cpu, site, pc))
+    /* In the midst of an instruction of several bytes x86 may begin another, which must not have a hook. */
+    bool alone = cpu->host->arch == &khs_isa_armv7 || size == 1;
+    khs_site *behind = take(cpu, pc + size), *site = take(cpu, pc);
+    if (behind == NULL || site == NULL)
         return false;
-    site->accesses = true;
-    return true;
+    site->accesses = alone ? hook(cpu, pc, pc + size) : hook(cpu, pc, pc) && hook(cpu, pc + size, pc + size);
+    return site->accesses;
 }
 
 /* So many addresses are remembered until they become sites; the others stay on the twin. */

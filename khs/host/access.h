@@ -4,17 +4,30 @@
 #define KHS_HOST_ACCESS_H
 
 #define KHS_SITES 128u
+#define KHS_SITE_SLOTS 256u /* by the low bits of their addresses: half of them stay free */
 #define KHS_SEEN 256u
 
-/* access.c: an instruction that accesses a device, or the one behind it; it has a hook on `main`. */
+/* access.c: an instruction that accesses a device, or the one behind it. */
 typedef struct khs_site {
-    khs_cpu *cpu; /* NULL: free */
     uint64_t pc;
     uint64_t block;    /* where the block began it was last found in */
     uint64_t distance; /* in ticks, from there */
-    bool hooked;
+    bool used;         /* the slot is not free */
     bool accesses;
 } khs_site;
+
+/* Sites that follow one another, with one hook on `main` for all of them. Unicorn looks through the hooks
+ * each time, and calls a single one directly. */
+typedef struct khs_site_run {
+    uint64_t first, last;
+    uc_hook hook;
+} khs_site_run;
+
+typedef struct khs_sites {
+    khs_site slots[KHS_SITE_SLOTS];
+    khs_site_run runs[KHS_SITES];
+    uint32_t count, run_count;
+} khs_sites;
 
 /* An instruction that the twin made accesses with. */
 typedef struct khs_seen {
@@ -42,9 +55,11 @@ typedef struct khs_device khs_device;
 bool khs_devices_map(khs_cpu *cpu, uc_engine *uc);
 bool khs_devices_hold(const khs_host *host, uint32_t partition, uint64_t address);
 bool khs_devices_have_ports(const khs_host *host, uint32_t partition);
-khs_device *khs_device_at_port(const khs_host *host, uint32_t partition, uint64_t port, uint32_t size);
-uint32_t khs_device_port_read(khs_device *device, uc_engine *uc, uint32_t port, uint32_t size);
-void khs_device_port_write(khs_device *device, uc_engine *uc, uint32_t port, uint32_t size, uint32_t value);
+/* NULL if the partition has none there. */
+khs_device *khs_device_at_port(khs_cpu *cpu, uint64_t port, uint32_t size);
+/* Instructions; false if the partition has no device there. */
+bool khs_device_in(khs_cpu *cpu, uc_engine *uc, uint32_t port, uint32_t size, uint32_t *value);
+bool khs_device_out(khs_cpu *cpu, uc_engine *uc, uint32_t port, uint32_t size, uint32_t value);
 /* To the beginning; false if there is no memory. */
 bool khs_devices_reset(khs_host *host);
 void khs_devices_close(khs_host *host);

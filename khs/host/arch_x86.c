@@ -184,21 +184,14 @@ static uint32_t refuse_port(khs_cpu *cpu, uc_engine *uc)
 
 static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *data)
 {
-    khs_cpu *cpu = data;
-    khs_device *device = khs_device_at_port(cpu->host, cpu->partition, port, (uint32_t)size);
-    if (device != NULL)
-        return khs_device_port_read(device, uc, port, (uint32_t)size);
-    return refuse_port(cpu, uc);
+    uint32_t value;
+    return khs_device_in(data, uc, port, (uint32_t)size, &value) ? value : refuse_port(data, uc);
 }
 
 static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void *data)
 {
-    khs_cpu *cpu = data;
-    khs_device *device = khs_device_at_port(cpu->host, cpu->partition, port, (uint32_t)size);
-    if (device != NULL)
-        khs_device_port_write(device, uc, port, (uint32_t)size, value);
-    else
-        refuse_port(cpu, uc);
+    if (!khs_device_out(data, uc, port, (uint32_t)size, value))
+        refuse_port(data, uc);
 }
 
 /* As with SYSENTER_CS = 0. */

@@ -1,4 +1,4 @@
-/* Devices: windows in their owners' engines, accesses, interrupts, and the time between. A device
+/* Devices: accesses, interrupts, and the time between. A device
  * lags behind until somebody looks at it, which nobody can tell: what comes from outside has its tick,
  * and its own events theirs. It is looked at when it is accessed, and in its owner's windows at each
  * of its events that may interrupt, since its interrupt comes there and nowhere else. So no device takes
@@ -221,6 +221,34 @@ static uint64_t transfer(khs_device *d, uint32_t offset, uint32_t size, const ui
     return read;
 }
 
+/* Whether a read gives the same at any tick up to `last`, without a trace in the device but its count: drivers
+ * wait by reading a status. */
+static bool is_steady(khs_device *d, uint32_t offset, uint32_t size, uint64_t last)
+{
+    return d->model->steady != NULL && d->peer == d && due(d) > last && !d->state->faults && !wants(d) &&
+           size <= d->model->widest && d->model->steady(d, offset);
+}
+
+static uint32_t read_steady(khs_device *d, const khs_cpu *cpu, uint32_t offset, uint32_t size)
+{
+    volatile sig_atomic_t *armed = &d->host->guard.armed;
+    d->state->accesses += !cpu->repeats;
+    *armed = 0; /* a crash of a model is none of the engine's */
+    uint32_t read = d->model->read(d, offset, size);
+    *armed = 1;
+    return read;
+}
+
+/* For a read within the block that was entered last, nobody has to know which instruction makes it. */
+static bool read_in_block(khs_device *d, khs_cpu *cpu, uint32_t offset, uint32_t size, uint32_t *read)
+{
+    uint64_t last = khs_now(d->host->core) + cpu->budget - cpu->left - cpu->aside - 1;
+    if (cpu->reason != KHS_RUNNING_ON || !is_steady(d, offset, size, last))
+        return false;
+    *read = read_steady(d, cpu, offset, size);
+    return true;
+}
+
 /* At the tick of the instruction, behind which `behind` ticks are left of the budget. */
 static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t size, const uint64_t *value,
                         uint64_t behind)
@@ -228,7 +256,9 @@ static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t 
     khs_host *host = d->host;
     khs_cpu *cpu = host->cpus[d->about.partition];
     uint64_t now = khs_now(host->core) + cpu->budget - behind - 1;
-    host->guard.armed = 0; /* a crash of a model is none of the engine's */
+    if (value == NULL && is_steady(d, offset, size, now))
+        return read_steady(d, cpu, offset, size);
+    host->guard.armed = 0;
     catch_up(d, now);
     d->state->accesses++;
     uint64_t read = transfer(d, offset, size, value);
@@ -246,8 +276,13 @@ static uint64_t perform(khs_device *d, uc_engine *uc, uint32_t offset, uint32_t 
 static uint64_t on_memory(khs_device *d, uc_engine *uc, uint64_t address, uint32_t size, const uint64_t *value)
 {
     khs_cpu *cpu = d->host->cpus[d->about.partition];
-    uint64_t behind, offset = address - d->about.address;
+    uint64_t behind, offset = address - d->about.address, asked = address << 1 | (value != NULL);
+    uint32_t read;
     bool is_sound = offset < d->about.size && d->about.size - offset >= size;
+    cpu->repeats = cpu->repeats && asked != cpu->asked;
+    if (is_sound && value == NULL && read_in_block(d, cpu, (uint32_t)offset, size, &read))
+        return read;
+    cpu->asked = asked;
     if (!khs_access_begin(cpu, uc, is_sound, &behind))
         return 0;
     if (is_sound)
@@ -257,71 +292,42 @@ static uint64_t on_memory(khs_device *d, uc_engine *uc, uint64_t address, uint32
     return 0;
 }
 
-static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned size, void *data)
+uint64_t khs_device_on_read(uc_engine *uc, uint64_t offset, unsigned size, void *data)
 {
     khs_device *d = data;
     return on_memory(d, uc, khs_device_begin(d) + offset, size, NULL);
 }
 
-static void on_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *data)
+void khs_device_on_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *data)
 {
     khs_device *d = data;
     on_memory(d, uc, khs_device_begin(d) + offset, size, &value);
 }
 
-uint32_t khs_device_port_read(khs_device *d, uc_engine *uc, uint32_t port, uint32_t size)
+static khs_device *at_port(khs_cpu *cpu, uint32_t port, uint32_t size)
 {
+    khs_device *last = cpu->at_port; /* nearly always */
+    return last != NULL && khs_device_has_port(last, port, size) ? last : khs_device_at_port(cpu, port, size);
+}
+
+bool khs_device_in(khs_cpu *cpu, uc_engine *uc, uint32_t port, uint32_t size, uint32_t *value)
+{
+    khs_device *d = at_port(cpu, port, size);
     uint64_t behind;
-    if (!khs_access_begin(d->host->cpus[d->about.partition], uc, true, &behind))
-        return 0;
-    return (uint32_t)perform(d, uc, (uint32_t)(port - d->about.address), size, NULL, behind);
-}
-
-void khs_device_port_write(khs_device *d, uc_engine *uc, uint32_t port, uint32_t size, uint32_t value)
-{
-    uint64_t behind, wide = value;
-    if (khs_access_begin(d->host->cpus[d->about.partition], uc, true, &behind))
-        perform(d, uc, (uint32_t)(port - d->about.address), size, &wide, behind);
-}
-
-/* ------------------------------------------------------------ windows */
-
-bool khs_devices_map(khs_cpu *cpu, uc_engine *uc)
-{
-    for (uint32_t i = 0; i < cpu->host->device_count; i++) {
-        khs_device *d = cpu->host->devices[i];
-        if (d->about.partition == cpu->partition && !d->about.is_io &&
-            uc_mmio_map(uc, khs_device_begin(d), khs_device_end(d) - khs_device_begin(d), on_read, d, on_write, d) != UC_ERR_OK)
-            return false;
-    }
+    if (d == NULL)
+        return false;
+    uint32_t offset = port - (uint32_t)d->about.address;
+    cpu->repeats = false;
+    if (!read_in_block(d, cpu, offset, size, value))
+        *value = khs_access_begin(cpu, uc, true, &behind) ? (uint32_t)perform(d, uc, offset, size, NULL, behind) : 0;
     return true;
 }
 
-bool khs_devices_hold(const khs_host *host, uint32_t partition, uint64_t address)
+bool khs_device_out(khs_cpu *cpu, uc_engine *uc, uint32_t port, uint32_t size, uint32_t value)
 {
-    for (uint32_t i = 0; i < host->device_count; i++) {
-        const khs_device *d = host->devices[i];
-        if (d->about.partition == partition && !d->about.is_io && address >= khs_device_begin(d) && address < khs_device_end(d))
-            return true;
-    }
-    return false;
-}
-
-bool khs_devices_have_ports(const khs_host *host, uint32_t partition)
-{
-    for (uint32_t i = 0; i < host->device_count; i++)
-        if (host->devices[i]->about.partition == partition && host->devices[i]->about.is_io)
-            return true;
-    return false;
-}
-
-khs_device *khs_device_at_port(const khs_host *host, uint32_t partition, uint64_t port, uint32_t size)
-{
-    for (uint32_t i = 0; i < host->device_count; i++) {
-        khs_device *d = host->devices[i];
-        uint64_t offset = port - d->about.address;
-        if (d->about.partition == partition && d->about.is_io && offset < d->about.size && d->about.size - offset >= size)
-            return d;
-    }
-    return NULL;
+    khs_device *d = at_port(cpu, port, size);
+    uint64_t behind, wide = value;
+    if (d != NULL && khs_access_begin(cpu, uc, true, &behind))
+        perform(d, uc, port - (uint32_t)d->about.address, size, &wide, behind);
+    return d != NULL;
 }

@@ -70,6 +70,9 @@ typedef struct khs_model {
     /* Before which tick its line does not rise and no fault of it comes, unless it is accessed or something
      * comes from outside: until then nobody has to look at it. NULL: before state.next. */
     uint64_t (*quiet)(khs_device *device);
+    /* Whether a read there changes nothing, and gives the same at any tick until something happens to the device or
+     * is written to it. NULL: none does. */
+    bool (*steady)(khs_device *device, uint32_t offset);
     bool is_prompt; /* its events are due at their ticks in everybody's windows: a watchdog's */
 } khs_model;
 
@@ -108,6 +111,10 @@ static inline void khs_device_fault(khs_device *device, uint32_t fault)
     device->state->faults |= 1u << fault;
 }
 
+/* What the main engine and the twin call for registers in memory; `data` is the device. */
+uint64_t khs_device_on_read(uc_engine *uc, uint64_t offset, unsigned size, void *data);
+void khs_device_on_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *data);
+
 /* ------------------------------------------------------------ device_fault.c */
 
 typedef struct khs_outer_fault {
@@ -134,6 +141,13 @@ static inline uint64_t khs_device_begin(const khs_device *device)
 static inline uint64_t khs_device_end(const khs_device *device)
 {
     return (device->about.address + device->about.size + KHS_PAGE - 1) & ~((uint64_t)KHS_PAGE - 1);
+}
+
+/* Whether all of an access lies within it, if it is behind ports. */
+static inline bool khs_device_has_port(const khs_device *device, uint64_t port, uint32_t size)
+{
+    uint64_t offset = port - device->about.address;
+    return offset < device->about.size && device->about.size - offset >= size;
 }
 
 static inline uint64_t khs_least(uint64_t a, uint64_t b) { return a < b ? a : b; }

@@ -1,4 +1,4 @@
-/* The devices of a system: what may be added, how they begin and end, and what the caller sees. */
+/* The devices of a system: what may be added, their windows in engines, how they begin and end, and what the caller sees. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,17 @@
 #define IRQS 32u
 #define DEVICES_MOST 4096u
 
-/* Whether the pages of the device are free for it in its partition; ports exist on x86 alone. */
+/* Of one partition, and in one another's way: ports of their own, or pages. */
+static bool overlap(const khs_device *a, const khs_device *b)
+{
+    if (a->about.partition != b->about.partition || a->about.is_io != b->about.is_io)
+        return false;
+    if (a->about.is_io)
+        return a->about.address < b->about.address + b->about.size && b->about.address < a->about.address + a->about.size;
+    return khs_device_begin(a) < khs_device_end(b) && khs_device_begin(b) < khs_device_end(a);
+}
+
+/* Whether the pages or the ports of the device are free for it in its partition; ports exist on x86 alone. */
 static bool is_possible(const khs_host *host, const khs_device *d)
 {
     const khs_host_device *about = &d->about;
@@ -16,18 +26,15 @@ static bool is_possible(const khs_host *host, const khs_device *d)
         (about->irq >= IRQS && about->irq != KHS_NONE) || about->size == 0 || about->size > most ||
         about->address > most - about->size)
         return false;
+    for (uint32_t i = 0; i < host->device_count; i++)
+        if (overlap(host->devices[i], d))
+            return false;
     if (about->is_io)
         return host->config->arch != KHS_ARMV7;
     khs_slice slice = host->partitions[about->partition].maps;
     for (uint32_t i = slice.first; i < slice.first + slice.count; i++) {
         uint64_t begin = host->maps[i].address, end = begin + host->regions[host->maps[i].region].size;
         if (begin < khs_device_end(d) && khs_device_begin(d) < end)
-            return false;
-    }
-    for (uint32_t i = 0; i < host->device_count; i++) {
-        const khs_device *other = host->devices[i];
-        if (other->about.partition == about->partition && !other->about.is_io && khs_device_begin(other) < khs_device_end(d) &&
-            khs_device_begin(d) < khs_device_end(other))
             return false;
     }
     return true;
@@ -149,6 +156,48 @@ void khs_devices_close(khs_host *host)
     free(host->devices);
     free(host->faults);
     free(host->device_states);
+}
+
+/* ------------------------------------------------------------ windows */
+
+bool khs_devices_map(khs_cpu *cpu, uc_engine *uc)
+{
+    for (uint32_t i = 0; i < cpu->host->device_count; i++) {
+        khs_device *d = cpu->host->devices[i];
+        if (d->about.partition == cpu->partition && !d->about.is_io &&
+            uc_mmio_map(uc, khs_device_begin(d), khs_device_end(d) - khs_device_begin(d), khs_device_on_read, d,
+                        khs_device_on_write, d) != UC_ERR_OK)
+            return false;
+    }
+    return true;
+}
+
+bool khs_devices_hold(const khs_host *host, uint32_t partition, uint64_t address)
+{
+    for (uint32_t i = 0; i < host->device_count; i++) {
+        const khs_device *d = host->devices[i];
+        if (d->about.partition == partition && !d->about.is_io && address >= khs_device_begin(d) && address < khs_device_end(d))
+            return true;
+    }
+    return false;
+}
+
+bool khs_devices_have_ports(const khs_host *host, uint32_t partition)
+{
+    for (uint32_t i = 0; i < host->device_count; i++)
+        if (host->devices[i]->about.partition == partition && host->devices[i]->about.is_io)
+            return true;
+    return false;
+}
+
+khs_device *khs_device_at_port(khs_cpu *cpu, uint64_t port, uint32_t size)
+{
+    for (uint32_t i = 0; i < cpu->host->device_count; i++) {
+        khs_device *d = cpu->host->devices[i];
+        if (d->about.partition == cpu->partition && d->about.is_io && khs_device_has_port(d, port, size))
+            return cpu->at_port = d;
+    }
+    return NULL;
 }
 
 /* ------------------------------------------------------------ the caller's side */

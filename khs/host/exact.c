@@ -129,7 +129,9 @@ static void before_access(khs_cpu *cpu)
     cpu->reason = KHS_RUNNING_ON;
     if (!to_twin(cpu))
         return;
+    cpu->repeats = true;
     on_twin(cpu, 1);
+    cpu->repeats = false;
     from_twin(cpu);
     khs_access_done(cpu, pc);
 }

@@ -194,6 +194,9 @@ struct khs_cpu {
     uint64_t site_left;
     bool cut;        /* the budget ends within this block: the hook behind the site stops */
     bool sited;      /* the twin made an access */
+    bool repeats;    /* it makes reads that `main` made before it stopped in the midst of the instruction, */
+    uint64_t asked;  /* at this access to a device in memory: its address, and whether it is a write */
+    khs_device *at_port; /* found last */
     bool spoilt;     /* x86: `in` faulted, and what it puts into rax it must not have */
     uint64_t rax;
     khs_postponed postponed;
@@ -227,7 +230,7 @@ struct khs_cpu {
     uint64_t blocks[KHS_BLOCKS]; /* x86: what is known of blocks, see arch_x86.c */
     uint64_t hooked[KHS_HOOKED]; /* x86: instructions with hooks of their own on `main` */
     uint32_t hooked_count;
-    khs_site *sites; /* KHS_SITES; NULL until there is one */
+    khs_sites *sites; /* NULL until there is one */
     khs_seen seen[KHS_SEEN];
 };
 

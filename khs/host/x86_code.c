@@ -144,7 +144,7 @@ static bool owns_port(khs_cpu *cpu, uc_engine *uc, const uint8_t *code)
     uint16_t port = opcode[1];
     if (*opcode & in_dx)
         uc_reg_read(uc, UC_X86_REG_DX, &port);
-    return khs_device_at_port(cpu->host, cpu->partition, port, khs_x86_port_width(code, is_wide(cpu))) != NULL;
+    return khs_device_at_port(cpu, port, khs_x86_port_width(code, is_wide(cpu))) != NULL;
 }
 
 static uint32_t rules_of(khs_cpu *cpu, uc_engine *uc, uint64_t pc, uint32_t size, khs_latch *fault)

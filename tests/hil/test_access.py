@@ -178,6 +178,29 @@ def test_windows_change_no_interrupt(arch: Arch, after: int, window: int) -> Non
     assert play(arch, source, cut(1500, window)) == play(arch, source, [1500])
 
 
+#: Accesses one behind the other, which ask for an event each turn; to be put where HANDLER counts.
+TIGHT = {
+    Arch.ARMV7: "str r5, [r6, #4]\nldr r0, [r6]\nldrh r0, [r6, #2]\nldr r0, [r6]\nldrb r0, [r6]",
+    Arch.X86: "out dx, eax\nin eax, dx\nin ax, dx\nin al, dx\nin ax, dx\nin al, dx",
+}
+TIGHT[Arch.X64] = TIGHT[Arch.X86]
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("after", range(6))
+@pytest.mark.parametrize("window", [1, 2, 3, 7, 61])
+def test_accesses_one_behind_the_other(arch: Arch, after: int, window: int) -> None:
+    """Wherever among them an interrupt comes."""
+    lines = handled(arch, after).splitlines()
+    [loop] = [number for number, line in enumerate(lines) if "2:" in line]
+    lines[loop : loop + 3] = [TIGHT[arch]]
+    source = "\n".join(lines)
+    whole = play(arch, source, [1500])
+    assert sum(row[1] == "advance" for row in whole.rows) > 50
+    assert sum(row[1] == "r" for row in whole.rows) > 200
+    assert play(arch, source, cut(1500, window)) == whole
+
+
 @pytest.mark.parametrize("window", [1, 2, 300])
 def test_a_misaligned_access_comes_as_aligned_ones(window: int) -> None:
     source = f"ldr r1, ={WINDOW}\n1: ldrh r0, [r1, #3]\nstrh r0, [r1, #5]\nb 1b\n.ltorg"
@@ -254,6 +277,14 @@ def test_a_device_has_its_place(where: HostDevice) -> None:
         assert host.add_device(where) is None
         assert host.add_device(HostDevice(0, 1, False, NONE, WINDOW, 16)) == 0
         assert host.add_device(HostDevice(0, 1, False, NONE, WINDOW + 32, 16)) is None
+
+
+def test_ports_are_one_device_s() -> None:
+    with Host(*build(System(Arch.X86, [Partition(bytes(4)), Partition(bytes(4))])), [policy()]) as host:
+        assert host.add_device(HostDevice(0, 2, True, NONE, PORT, 8)) == 0
+        assert host.add_device(HostDevice(0, 2, True, NONE, PORT + 7, 8)) is None
+        assert host.add_device(HostDevice(0, 2, True, NONE, PORT + 8, 8)) == 1
+        assert host.add_device(HostDevice(1, 2, True, NONE, PORT, 8)) == 2
 
 
 #: Instructions that read, write, or both, and what comes of their flags, with a device in memory.

@@ -136,4 +136,10 @@ static void advance(khs_device *d)
 
 static void input(khs_device *d) { (void)d; }
 
-const khs_model khs_model_imx_epit = {.widest = 4, .reset = reset, .read = read_part, .write = write_part, .advance = advance, .input = input};
+static bool steady(khs_device *d, uint32_t offset)
+{
+    (void)d;
+    return (offset & ~3u) != COUNTER;
+}
+
+const khs_model khs_model_imx_epit = {.widest = 4, .reset = reset, .read = read_part, .steady = steady, .write = write_part, .advance = advance, .input = input};

@@ -114,4 +114,10 @@ static void write_part(khs_device *d, uint32_t offset, uint32_t size, uint32_t v
 static void reset(khs_device *d) { set_line(d); }
 static void advance(khs_device *d) { (void)d; }
 
-const khs_model khs_model_imx_gpio = {.widest = 4, .record = RECORD, .reset = reset, .read = read_part, .write = write_part, .advance = advance, .input = input};
+static bool steady(khs_device *d, uint32_t offset)
+{
+    (void)d, (void)offset;
+    return true;
+}
+
+const khs_model khs_model_imx_gpio = {.widest = 4, .record = RECORD, .reset = reset, .read = read_part, .steady = steady, .write = write_part, .advance = advance, .input = input};

@@ -128,12 +128,17 @@ static uint32_t read_register(khs_device *d, uint32_t offset)
     }
 }
 
+static bool steady(khs_device *d, uint32_t offset)
+{
+    return offset == LINE_STATUS ? !d->state->uart.overrun : offset >= LINE_CONTROL;
+}
+
 static uint32_t read_part(khs_device *d, uint32_t offset, uint32_t size)
 {
     (void)size;
-    bool is_status = offset == LINE_STATUS && !d->state->uart.overrun; /* drivers ask it most, and it changes nothing */
+    bool changes = !steady(d, offset);
     uint32_t value = read_register(d, offset);
-    if (!is_status)
+    if (changes)
         set_line(d);
     return value;
 }
@@ -239,5 +244,5 @@ static void input(khs_device *d)
     set_line(d);
 }
 
-const khs_model khs_model_16550 = {.widest = 1, .reset = reset, .read = read_part, .write = write_part, .advance = advance,
+const khs_model khs_model_16550 = {.widest = 1, .reset = reset, .read = read_part, .steady = steady, .write = write_part, .advance = advance,
                                    .input = input, .quiet = quiet};

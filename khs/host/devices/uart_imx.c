@@ -219,5 +219,11 @@ static void input(khs_device *d)
     set_line(d);
 }
 
-const khs_model khs_model_imx_uart = {.widest = 4, .reset = reset, .read = read_part, .write = write_part, .advance = advance,
+static bool steady(khs_device *d, uint32_t offset)
+{
+    (void)d;
+    return offset >= UTXD;
+}
+
+const khs_model khs_model_imx_uart = {.widest = 4, .reset = reset, .read = read_part, .steady = steady, .write = write_part, .advance = advance,
                                       .input = input, .quiet = quiet};

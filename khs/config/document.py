@@ -121,7 +121,7 @@ class SystemTable(Table):
     )
     include: tuple[str, ...] = key("folders searched for .psl, .edl, .cdl and .idl", (".",))
     stub: bool = key(
-        "take on trust what missing files would describe; what hangs on it is denied", False
+        "take on trust what missing files would describe; rules that hang on it deny", False
     )
 
 

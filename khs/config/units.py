@@ -162,3 +162,9 @@ class Address(Quantity):
 
     def __str__(self) -> str:
         return f"0x{self.value:x}"
+
+
+def most_frames(longest: int) -> int:
+    """How many major frames a run may have, the longest of so many ticks: it ends before the
+    kernel's clock of 64 bits does, with room for what is due later."""
+    return (1 << 62) // longest

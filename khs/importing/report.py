@@ -16,8 +16,9 @@ _LOST = (
 _TRUSTED = (
     "Taken on trust",
     "Nothing is known of these: what the policy says under their names is accepted, every message "
-    "to and from them is denied. Add the SDK's files to `interfaces/`, and take `stub` out of "
-    "`system.toml`.",
+    "of their own interfaces is denied. What a class among them asks of others, or of the kernel, "
+    "is judged by the rules as ever: a rule without `src` grants it, too. Add the SDK's files to "
+    "`interfaces/`, and take `stub` out of `system.toml`.",
 )
 _DENIED = (
     "Denied by the policy",

@@ -12,6 +12,7 @@ from kss.analysis.flow import Flows
 from kss.analysis.flow_report import flow_json, flow_text
 from kss.analysis.system import parse_system
 from kss.api import Policy
+from kss.binary import read
 from kss.errors import KssError, Location, MessageError
 from kss.evaluate import Evaluation, EventError
 from kss.names import placed
@@ -71,8 +72,7 @@ class Retelling:
     ) -> None:
         self._policies = policies
         self._processes = processes
-        self._tree = _placed(policies(0))
-        self._engine = Explainer(self._tree)
+        self._tree, self._engine = _explainer(policies(0))
         self._evaluation = Evaluation(Policy(self._tree), self._engine)
         self._running: dict[str, str] = {}  # partition -> its process
 
@@ -85,8 +85,8 @@ class Retelling:
 
     def _judge(self, line: Mapping[str, Any]) -> None:
         if "policy" in line:
-            self._tree, old = _placed(self._policies(line["policy"])), self._engine
-            self._engine = Explainer(self._tree)
+            old = self._engine
+            self._tree, self._engine = _explainer(self._policies(line["policy"]))
             self._engine.take_over(old)
             self._evaluation = self._evaluation.under(Policy(self._tree), self._engine)
             return
@@ -117,6 +117,12 @@ def explain(
     for each in (*judged.before, judged.line):
         retelling.judge(each)
     return retelling.answer(judged.granted, everything=everything)
+
+
+def _explainer(policy: MonitorPolicy) -> tuple[PolicyTree, Explainer]:
+    """A policy, and what explains it, with room for as many SIDs as in the run."""
+    tree = _placed(policy)
+    return tree, Explainer(tree, max_sids=read(policy.binary).max_sids)
 
 
 def _placed(policy: MonitorPolicy) -> PolicyTree:

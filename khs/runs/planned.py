@@ -9,6 +9,7 @@ from typing import Any
 
 from khs.attached import Attached, check
 from khs.audit import AuditPlan
+from khs.config.units import most_frames
 from khs.engine.changes import Change
 from khs.engine.inputs import Stamped
 from khs.engine.qemu.control import Control
@@ -89,9 +90,9 @@ def plan(
     accel: str | None = None,
     attached: Attached | None = None,
 ) -> Plan:
-    """A plan; frames and seed default to what the system's description says. KhsError if a policy
-    would come after the run's end, if the kernel has no room for it, or if the engine cannot do
-    what is asked."""
+    """A plan; frames and seed default to what the system's description says. KhsError if the run
+    is too long, if a policy would come after its end, if the kernel has no room for it, or if the
+    engine cannot do what is asked."""
     machines = bool(archive.machines) and inputs is None
     _check_engine(engine, machines, isolate, accel, record)
     check(archive.manifest, attached or Attached(), engine, isolate)
@@ -102,6 +103,7 @@ def plan(
             )
     declared = archive.manifest["run"]
     wanted = declared["frames"] if frames is None else frames
+    _check_frames(archive, wanted)
     for swap in swaps:
         if swap.frame >= wanted:
             raise KhsError(
@@ -130,6 +132,17 @@ def plan(
         accel or "tcg",
         attached=attached or Attached(),
     )
+
+
+def _check_frames(archive: Archive, frames: int) -> None:
+    """KhsError if the kernel's clock ends before so many frames do, whatever their schedule."""
+    schedules = outline(archive.config).get("schedules", ())
+    longest = max((each["major_frame"] for each in schedules), default=0)
+    if longest and frames > most_frames(longest):
+        raise KhsError(
+            f"a run of {frames} frames is too long to count\n"
+            f"  help: at most {most_frames(longest)} frames"
+        )
 
 
 def _check_engine(

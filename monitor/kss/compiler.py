@@ -11,10 +11,10 @@ from kss.codegen.items import Items
 from kss.codegen.layouts import Layouts
 from kss.codegen.objects import Objects, oversize
 from kss.errors import DescriptionError
+from kss.models.model import MAX_SIDS
 from kss.recursion import deep_recursion
 from kss.tree import PolicyTree
 
-MAX_SIDS = 64
 MAX_POOL = 1 << 20
 
 

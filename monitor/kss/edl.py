@@ -11,7 +11,7 @@ from kss.grammar.edl import DescriptionText, Entries, Head, parse_description
 from kss.layout import Endpoint, EntityClass, Interface
 from kss.packages import Packages, find
 from kss.source import Search, Source
-from kss.stubs import Stubs
+from kss.stubs import CLASS, Stubs
 from kss.syntax import Word
 
 MAX_ENDPOINTS = 1024
@@ -132,7 +132,7 @@ class Descriptions:
         if description is None:
             if self._find(described_by, ".edl") is None:
                 help = self._search.hint(described_by, ".edl")
-                if self.stubs.take("process class", described_by, at, help):
+                if self.stubs.take(CLASS, described_by, at, help):
                     self.open.add(name)
                     self.lacking.add(name)
                     return EntityClass(name, index, ())

@@ -41,10 +41,12 @@ class Reference:
         if "Base" in self._contexts:
             self._contexts["Base"][AUDIT_LEVEL] = self.policy.audit_default[1]
         self.recorded: Recorded | None = None  # what is to be recorded of the last event judged
+        self.no_room: Mapping[int, str] = {}  # which of its rules found no room for a SID, by site
 
     def judge(self, event: Event) -> Decision:
         """Decides one event; the state changes only if it is granted and no trial."""
         level = self.audit_level
+        self.no_room = {}
         self.recorded = Recorded(level)  # always, if the event is malformed or denied by default
         if not self._classes_known(event):
             return Decision(False, Reason.DEFAULT)
@@ -58,6 +60,7 @@ class Reference:
             self.release(event.released_sid)
         evaluation = self.evaluation(event, called)
         decision = evaluation.run()
+        self.no_room = evaluation.no_room
         if event.trial or not decision.granted:
             self.restore(before)
         if decision.reason is not Reason.DEFAULT:
@@ -180,6 +183,7 @@ class Evaluation:
         self.calls: list[tuple[int, Result]] = []
         self.values: dict[int, Shown] = {}  # of expression methods, by site
         self.states: dict[int, str | None] = {}  # before a rule was called, by site
+        self.no_room: dict[int, str] = {}  # rules that found all contexts taken, by site
 
     def run(self) -> Decision:
         try:
@@ -251,10 +255,15 @@ class Evaluation:
         arguments = {name: self.at(rule.site, value) for name, value in rule.arguments}
         contexts, model = self.contexts[owner(item)], MODELS[item.model]
         self.states[rule.site] = model.audit_state(item.config, contexts, arguments)
+        contexts.crowded = False
         try:
             granted = model.call(item.config, contexts, rule.method, arguments)
         except EvaluationError:
             raise StopError(rule.site) from None
+        finally:
+            if contexts.crowded:
+                kept = f"no room: {contexts.capacity} SIDs are kept"
+                self.no_room[rule.site] = f"{kept} ({model.bound})"
         self.calls.append((rule.site, Result.GRANTED if granted else Result.DENIED))
 
     def evaluate(self, item: tree.Evaluate) -> None:

@@ -9,7 +9,7 @@ from kss.edl import Descriptions
 from kss.errors import Findings, did_you_mean
 from kss.events import Kind
 from kss.layout import Endpoint, EntityClass, MessageType, Method
-from kss.stubs import Stubs
+from kss.stubs import JUDGED, Stubs
 from kss.syntax import Selector, Word
 from kss.tree import Condition
 
@@ -215,7 +215,7 @@ class Selectors:
         stubs = self.stubs
         if not stubs.enabled or (stubs.owns(name) and not self._descriptions.describes(name)):
             return False
-        message = f"class {name} is not declared: it is taken on trust"
+        message = f"class {name} is not declared: it is taken on trust; {JUDGED}"
         help = did_you_mean(name, self._classes, f"use EDL {name}")
         self._findings.note("STUB-002", word.span.at, message, help, name)
         self._classes[name] = EntityClass(name, len(self._classes), ())

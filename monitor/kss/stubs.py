@@ -2,9 +2,10 @@
 
 People have their own files and seldom those of the SDK. With stubs enabled a class, component,
 interface or package whose file is not found is taken as one of which nothing is known: what a
-policy says under its name is accepted. Each is noted once. A stub never grants: it has no
-endpoints, so that every message to or from it is malformed and denied, and a rule that cannot be
-checked for want of its file denies.
+policy says under its name is accepted. Each is noted once. A stub offers nothing: a message of an
+interface of its own, whichever way it goes, is malformed and denied, and a rule that cannot be
+checked for want of its file denies. What a stub *class* asks of a class that is described, and is
+answered, is typed by the latter and judged by the rules like anybody's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from dataclasses import dataclass, field
 from kss.errors import Findings, Location
 from kss.layout import Array, Struct, Union, WireType
 
+CLASS = "process class"
+#: What a reviewer has to know of a stub class.
+JUDGED = "what it asks of classes that are described is judged by the rules as ever"
 # The type of a value that a missing file describes: no message that holds one conforms.
 OPAQUE = Union("a type of a missing file", ())
 
@@ -45,6 +49,8 @@ class Stubs:
         """Takes a name whose file is not found as a stub; False if stubs are not enabled."""
         if self.enabled and self.first(what, name):
             message = f"the file of {what} {name} is not found: it is taken on trust"
+            if what == CLASS:
+                message += f"; {JUDGED}"
             self.findings.note("STUB-001", at, message, help, name)
         return self.enabled
 

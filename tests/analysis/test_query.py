@@ -112,6 +112,7 @@ class TestCommand:
                 "component": None,
                 "verdict": "denied",
                 "stub": None,
+                "stub_peer": False,
                 "never": None,
                 "condition": " && ".join(texts),
                 "conditions": [{"text": t, **p} for t, p in zip(texts, places, strict=True)],

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from khs import resources
+from khs.image import open_system
+from khs.image.outline import outline
+from khs.runs import plan
 from khs.trace import Reader
 
 from .conftest import Khs
@@ -29,6 +32,7 @@ PARTITION_KEYS = {
     "mode", "ticks", "idle_ticks", "deadline_missed", "hypercalls", "denied", "faults", "restarts",
     "trace_sha256",
 }  # fmt: skip
+MOST_FRAMES = (1 << 62) // 2_500_000  # of 20 ms at 125 MHz
 ATTACK = ("--with", "attack.toml")
 
 
@@ -273,6 +277,23 @@ def test_a_policy_after_the_end_is_refused(khs: Khs, system: Path) -> None:
     done = khs("run", system, "--frames", "5", "--policy-at", f"5={system / 'security.psl'}")
     assert done.code == 2
     assert "the run ends after 5 frames" in done.err
+
+
+@pytest.mark.parametrize("command", ["run", "debug", "compare"])
+def test_frames_that_the_clock_cannot_count_are_refused(khs: Khs, command: str) -> None:
+    """A time of 64 bits would be over before the run: it would never end."""
+    for frames in (99999999999999999999, MOST_FRAMES + 1):
+        done = khs(command, "iot-gateway", "--frames", frames)
+        assert (done.code, done.out) == (2, "")
+        assert f"a run of {frames} frames is too long to count" in done.err
+        assert f"help: at most {MOST_FRAMES} frames" in done.err
+
+
+def test_the_longest_schedule_bounds_the_frames(system: Path) -> None:
+    archive = open_system(str(system))
+    longest = max(each["major_frame"] for each in outline(archive.config)["schedules"])
+    assert longest * MOST_FRAMES <= 1 << 62 < longest * (MOST_FRAMES + 1)
+    assert plan(archive, frames=MOST_FRAMES).frames == MOST_FRAMES
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,8 @@ def test_malformed_messages_call_nothing(load: Load, start: Start) -> None:
         ("message.either.number == 4", True),
         ("message.key.handle == src_sid && message.key.rights == 0xF", True),
         ("dst_sid == 8", True),
+        ("() == () && !(() != ())", True),
+        ("bool.cond { if : message.amount == 7, then : (), else : () } == ()", True),
         ("pred.empty (message.pin)", False),
         ("pred.empty (message.raw) || pred.empty () && pred.empty []", True),
         ("size (message.pin) == 2 && size (message.items) == 2", True),

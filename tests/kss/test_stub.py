@@ -85,7 +85,8 @@ def test_query_and_flow_tell_what_is_not_known(
     assert marked == ["bell.ring.Fill", "drawer.Fill"] and text.count(f"    {lacks}") == 2
     stubs = ["shop.Till is a stub in part: it may offer more than is told here"]
     stubs += [
-        "acme.Vfs is a stub: its file is not there, what it offers is not known and not told here"
+        "acme.Vfs is a stub: its file is not there, what it offers is not known and not told here; "
+        "what it asks of classes that are described is judged by the rules as ever"
     ]
     assert text[-2:] == stubs
 
@@ -93,6 +94,38 @@ def test_query_and_flow_tell_what_is_not_known(
     assert any(line.endswith(f"; {lacks}") for line in paths) and paths[-2:] == stubs
     document = json.loads(kss("flow", str(write), "acme.Vfs", "shop.Till", "--json"))
     assert list(document["stubs"]) == ["shop.Till", "acme.Vfs"]
+
+
+def test_what_stub_classes_ask_of_others_is_judged_and_told(
+    write: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule without src grants it to a class of which nothing is known: a reviewer sees that."""
+    grants = "request dst=shop.Till, endpoint=drawer, method=Open { grant () }\n"
+    write.write_text(PRELUDE + grants + "response { grant () }\n")
+    where, events = ["-I", str(write.parent), "--stub"], write.parent / "events.jsonl"
+
+    def kss(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["kss", arguments[0], str(write), *arguments[1:], *where])
+        with pytest.raises(SystemExit):
+            cli.main()
+        return capsys.readouterr().out
+
+    asked = {"src": "acme.Vfs", "dst": "shop.Till", "endpoint": "drawer", "method": "Open"}
+    events.write_text(json.dumps({"event": "request", **asked}) + "\n")
+    assert json.loads(kss("eval", "--events", str(events)))["verdict"] == "granted"
+    judged = "what it asks of classes that are described is judged by the rules as ever"
+    assert f"acme.Vfs is not found: it is taken on trust; {judged}" in kss("check")
+
+    text = kss("query", "--dst", "shop.Till", "--method", "Open", "--granted")
+    assert (
+        text.count("(every class)") == text.count("\n    stub classes among them: acme.Vfs\n") > 0
+    )
+    denied = kss("query", "--dst", "shop.Till", "--method", "Fill", "--denied")
+    assert "(every class)" in denied and "among them" not in denied
+    found = json.loads(kss("query", "--json", "--method", "Open", "--granted"))["rows"]
+    rows = [row for row in found if row["verdict"] == "granted"]
+    told = {row["src"]: row["stub_peer"] for row in rows if row["kind"] == "request"}
+    assert told == {"kl.core.Core": False, "Einit": False, "shop.Till": False, "acme.Vfs": True}
 
 
 def test_what_rules_say_of_stubs_is_never_a_plain_no(

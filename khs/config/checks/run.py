@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from khs.config.document import Document
 from khs.config.rules import Context, Problem, Problems, at, rule, suggest
+from khs.config.units import most_frames
 
 
 @rule("FORMAT-001", Context.whole)
@@ -35,11 +36,11 @@ def countable(c: Context, document: Document) -> Problems:
     """A run ends before the kernel's clock does: 2^62 ticks in the longest major frame."""
     frames = [c.ticks(schedule.major_frame) for schedule in document.schedule.values()]
     longest = max(frames, default=0)
-    if longest and document.run.frames * longest > 1 << 62:
+    if longest and document.run.frames > most_frames(longest):
         yield Problem(
             at(document.run, "frames"),
             f"a run of {document.run.frames} frames is too long to count",
-            f"at most {(1 << 62) // longest}",
+            f"at most {most_frames(longest)}",
         )
 
 

@@ -52,6 +52,8 @@ class Report:
         found = f"{_place(call)}: {_text(call)}"
         if call.result is Result.FAILED:
             return f"{found}, which cannot be evaluated: {self._by_name(call.why)}"
+        if call.why:
+            return f"{found}: {call.why}"
         if call.site.method == "choice" and not call.site.object:
             found = f"{found}, which has no branch for it"
         parts = [f"{words} is {value}" for words, value in self._leaves(call).items()]

@@ -16,7 +16,7 @@ from kss.analysis.reach import Reach
 from kss.analysis.unknown import unknown
 from kss.layout import EntityClass
 from kss.recursion import deep_recursion
-from kss.stubs import OPAQUE, is_opaque, never_conforms
+from kss.stubs import JUDGED, OPAQUE, is_opaque, never_conforms
 from kss.tree import PolicyTree
 
 _NOTHING = Conditions((), "denied")
@@ -56,6 +56,8 @@ class Query:
         self._any_state = any_state
         #: What --stub has taken on trust: class -> what is not known of it.
         self.stubs = {each.name: _unknown(each) for each in policy.classes if each.open}
+        #: Classes without a file: who they are when they ask others is not known.
+        self.stub_classes = tuple(each.name for each in policy.classes if _is_stub(each))
 
     def rows(
         self, wanted: Wanted | None = None, verdicts: Collection[Verdict] = tuple(Verdict)
@@ -109,13 +111,14 @@ class Query:
 
     def json(self, row: Row) -> dict[str, Any]:
         """As the command line prints it."""
-        endpoint = row.interaction.operation.endpoint
+        endpoint, peer = row.interaction.operation.endpoint, row.interaction.peer
         return {
             **row.interaction.json(),
             "interface": (endpoint.interface.name or None) if endpoint else None,
             "component": endpoint.component if endpoint else None,
             "verdict": row.verdict.value,
             "stub": row.stub or None,
+            "stub_peer": bool(peer and _is_stub(peer)),
             "never": row.never or None,
             "condition": sentence(row.conditions) or None,
             "conditions": to_json(row.conditions),
@@ -142,7 +145,13 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def _is_stub(entity: EntityClass) -> bool:
+    """Whether nothing at all is known of a class."""
+    return entity.open and not (entity.endpoints or entity.security)
+
+
 def _unknown(entity: EntityClass) -> str:
-    if entity.endpoints or entity.security:
+    if not _is_stub(entity):
         return "a stub in part: it may offer more than is told here"
-    return "a stub: its file is not there, what it offers is not known and not told here"
+    offers = "its file is not there, what it offers is not known and not told here"
+    return f"a stub: {offers}; {JUDGED}"

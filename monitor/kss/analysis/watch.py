@@ -56,7 +56,7 @@ class Call:
 
     `result` is that of a rule; of a choice or an expression it is set only if it denied or failed.
     `seen` are the values of all in it that is not constant, in the order of evaluation. `before`
-    and `after` are the contexts that it is about. `why` tells why it failed.
+    and `after` are the contexts that it is about. `why` tells why it failed, or had no room.
     """
 
     site: Site
@@ -160,6 +160,7 @@ class Watched(Evaluation):
             raise
         finally:
             self._call = None
+            call.why = self.no_room.get(site, call.why)
             for thing in things:
                 old, new = before[thing.name], self.contexts[owner(thing)]
                 concerned = [sid for sid, sure in sids if sure or sid in old or sid in new]

@@ -18,16 +18,15 @@ def compile(
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
-    max_sids: Annotated[
-        int, typer.Option(metavar="N", min=1, help="SIDs that one policy object has room for.")
-    ] = 64,
+    max_sids: options.MaxSids = options.MAX_SIDS,
     as_json: options.Json = False,
 ) -> int:
     """Compile a policy to policy.bin, which the policy VM verifies and runs.
 
     The same files give the same bytes. With --stub, classes of an SDK whose files are not at hand
-    have no endpoints: messages to and from them are denied, and so is whatever a rule judges that
-    cannot be checked without them. Each such rule is named on stderr.
+    have no endpoints: messages of their own interfaces are denied, and so is whatever a rule judges
+    that cannot be checked without them. Each such rule is named on stderr. What they ask of other
+    classes is judged like anybody's requests.
 
     A FILE that ends in .h becomes a C header for programs that link libkss: the same bytes as an
     array, numbers of classes, and the names of rules. All names in it begin with that of the file.
@@ -42,13 +41,11 @@ def compile(
     import json
 
     from kss.cli import inputs
-    from kss.compiler import MAX_POOL, compile_policy
+    from kss.compiler import compile_policy
     from kss.embed import header
     from kss.names import policy_map
     from kss.vm import Vm
 
-    if max_sids > MAX_POOL:
-        raise common.BadInputError(f"--max-sids is at most {MAX_POOL}")
     policy = inputs.policy(file, include, define, stub)
     common.tell_findings(policy.warnings)
     data = compile_policy(policy.tree, max_sids=max_sids)

@@ -29,6 +29,7 @@ def coverage(
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
+    max_sids: options.MaxSids = options.MAX_SIDS,
     as_json: options.Json = False,
 ) -> int:
     """What of a policy its tests reach: bindings, sections, branches and rules.
@@ -49,11 +50,11 @@ def coverage(
     hits = Hits()
 
     def start() -> dict[str, run.Engine]:
-        return {"reference": Covering(policy.tree, hits)}
+        return {"reference": Covering(policy.tree, hits, max_sids=max_sids)}
 
     deque(run.run(policy, start), maxlen=0)
     for name in events or ():
-        evaluation = Evaluation(policy, Covering(policy.tree, hits))
+        evaluation = Evaluation(policy, Covering(policy.tree, hits, max_sids=max_sids))
         with inputs.lines(name) as lines:
             for verdict in evaluation.lines(lines):
                 if "error" in verdict:

@@ -17,6 +17,7 @@ def evaluate(
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
+    max_sids: options.MaxSids = options.MAX_SIDS,
     engine: options.Judge = options.Engine.VM,
     as_json: options.Json = False,
 ) -> int:
@@ -32,7 +33,7 @@ def evaluate(
     from kss.evaluate import Evaluation
 
     policy = inputs.policy(file, include, define, stub)
-    evaluation = Evaluation(policy, inputs.engine(engine, policy))
+    evaluation = Evaluation(policy, inputs.engine(engine, policy, max_sids))
     failed = False
     with inputs.lines(events) as lines:
         for result in evaluation.lines(lines):

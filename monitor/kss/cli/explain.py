@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from kss.cli import common, options
+
+All: TypeAlias = Annotated[
+    bool, typer.Option("--all", help="Every binding that comes near, also if it is far.")
+]
 
 
 def explain(
@@ -19,12 +23,11 @@ def explain(
         str | None,
         typer.Option("--events", metavar="FILE", help="Events judged before it; - is stdin."),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Every binding that comes near, also if it is far.")
-    ] = False,
+    everything: All = False,
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
+    max_sids: options.MaxSids = options.MAX_SIDS,
     as_json: options.Json = False,
 ) -> int:
     """Why an event is granted or denied.
@@ -48,7 +51,7 @@ def explain(
     if event is None and events is None:
         raise common.BadInputError("which event? Give --event JSON, or --events FILE")
     policy = inputs.policy(file, include, define, stub)
-    engine = Explainer(policy.tree)
+    engine = Explainer(policy.tree, max_sids=max_sids)
     evaluation = Evaluation(policy, engine)
     if events is not None:
         with inputs.lines(events) as lines:

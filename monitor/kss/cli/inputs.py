@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kss.api import Policy, load_policy
 from kss.cli.common import BadInputError
-from kss.cli.options import Engine
+from kss.cli.options import MAX_SIDS, Engine
 from kss.reference import Reference
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def definitions(given: Sequence[str] | None) -> dict[str, str]:
     return {name: text for name, _, text in pairs}
 
 
-def engine(name: Engine, policy: Policy) -> Reference | Vm:
+def engine(name: Engine, policy: Policy, max_sids: int = MAX_SIDS) -> Reference | Vm:
     """What judges the events of a policy."""
     if name is Engine.REFERENCE:
-        return Reference(policy.tree)
+        return Reference(policy.tree, max_sids=max_sids)
     from kss.compiler import compile_policy
     from kss.vm import Vm
 
-    return Vm(compile_policy(policy.tree))
+    return Vm(compile_policy(policy.tree, max_sids=max_sids))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ def mutate(
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
+    max_sids: options.MaxSids = options.MAX_SIDS,
     as_json: options.Json = False,
 ) -> int:
     """Find rules that no test would miss.
@@ -29,9 +30,9 @@ def mutate(
     policy = inputs.policy(file, include, define, stub)
     if not any(test_set.tests for test_set in policy.tests):
         raise common.BadInputError(f"{file} has no tests: assert {{ sequence {{ ... }} }}")
-    if not passes(policy):
+    if not passes(policy, max_sids):
         raise common.BadInputError(f"the tests of {file} fail already: see kss test {file}")
-    score = mutate(policy, None if as_json else _progress)
+    score = mutate(policy, None if as_json else _progress, max_sids)
     if as_json:
         common.print_json(score.to_json())
     else:

@@ -43,6 +43,18 @@ Stub: TypeAlias = Annotated[
         " those of the SDK.",
     ),
 ]
+# As kss.compiler has them, which is dear to import for every --help.
+MAX_SIDS, MAX_POOL = 64, 1 << 20
+MaxSids: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--max-sids",
+        metavar="N",
+        min=1,
+        max=MAX_POOL,
+        help="SIDs that one policy object has room for.",
+    ),
+]
 Judge: TypeAlias = Annotated[
     Engine, typer.Option("--engine", help="The policy VM, or the reference interpreter.")
 ]

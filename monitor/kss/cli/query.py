@@ -51,7 +51,8 @@ def query(
     place of its rule; one that cannot be evaluated does not hold. What is never possible is denied
     in every state of a Flow that events of this policy lead to. Of what is denied because no rule
     is for it only the number is told, unless --denied asks for it. What rules say of classes that
-    --stub takes on trust is not known, and always shown.
+    --stub takes on trust is not known, and always shown; what these may ask of others is granted
+    like anybody's, so that rows for every class name them.
 
         kss query security.psl -I interfaces
         kss query security.psl --dst yard.Gate --conditional
@@ -81,6 +82,7 @@ def query(
 
 def _print(rows: list[Row], questions: Query, defaults: bool) -> None:
     from kss.analysis.conditions import lines
+    from kss.analysis.decide import Verdict
     from kss.cli import columns
 
     shown = [row for row in rows if defaults or not row.by_default]
@@ -90,7 +92,7 @@ def _print(rows: list[Row], questions: Query, defaults: bool) -> None:
     widths = columns.fitted([_HEAD, *cells], room)
     for line in columns.lines(_HEAD, widths) if shown else ():
         print(line)
-    for (row, _), cell in zip(merged, cells, strict=True):
+    for (row, peer), cell in zip(merged, cells, strict=True):
         *above, last = columns.lines(cell, widths)
         for line in above:
             print(line)
@@ -101,6 +103,8 @@ def _print(rows: list[Row], questions: Query, defaults: bool) -> None:
             print(line)
         if row.stub or row.never:
             print(f"    {row.stub or row.never}")
+        if peer == ANYBODY and row.verdict is not Verdict.DENIED and questions.stub_classes:
+            print(f"    stub classes among them: {', '.join(questions.stub_classes)}")
     untold = len(rows) - len(shown)
     if untold:
         print(f"{untold} more are denied: no rule is for them (--denied lists them)")

@@ -17,6 +17,7 @@ def test(
     include: options.Include = None,
     stub: options.Stub = False,
     define: options.Define = None,
+    max_sids: options.MaxSids = options.MAX_SIDS,
     engine: Annotated[
         options.Engine | None,
         typer.Option("--engine", help="Only one of the engines; both, and compared, without."),
@@ -44,7 +45,7 @@ def test(
         policy = inputs.policy(file, include, define, stub)
         if not any(test_set.tests for test_set in policy.tests):
             raise common.BadInputError(f"{file} has no tests: assert {{ sequence {{ ... }} }}")
-        results += list(run.run(policy, run.engines(policy, names)))
+        results += list(run.run(policy, run.engines(policy, names, max_sids=max_sids)))
     if junit is not None:
         _write(junit, report.junit(results))
     if as_json:

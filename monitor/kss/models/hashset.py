@@ -129,6 +129,8 @@ class HashSet(Model):
             "contains": Signature((sid, entry), named=True, result=BOOLEAN),
         }
 
+    bound = "its pool_size"
+
     def capacity(self, config: object, max_sids: int) -> int:
         return cast(HashSetConfig, config).pool_size
 

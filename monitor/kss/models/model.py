@@ -41,8 +41,11 @@ MAX_SIDS = 64
 class Contexts(dict[int, Any]):
     """The contexts of one policy object: SID -> the model's own context, an immutable value.
 
-    `capacity` is the number of SIDs it may hold; a rule that needs one more is denied.
+    `capacity` is the number of SIDs it may hold; a rule that needs one more is denied. `crowded`:
+    for that reason the last claim was.
     """
+
+    crowded = False
 
     def __init__(self, capacity: int, contexts: Mapping[int, Any] | None = None) -> None:
         super().__init__(contexts or {})
@@ -53,7 +56,9 @@ class Contexts(dict[int, Any]):
 
     def claim(self, sid: int, context: Any) -> bool:
         """Gives a SID that has none a context; False if it has one, is no SID, or none is free."""
-        if sid == 0 or sid in self or len(self) >= self.capacity:
+        new = sid != 0 and sid not in self
+        self.crowded = new and len(self) >= self.capacity
+        if not new or self.crowded:
             return False
         self[sid] = context
         return True
@@ -206,6 +211,9 @@ class Model:
     def called(self, config: object) -> str:
         """What people call the model of an object."""
         return self.name
+
+    #: What sets the capacity.
+    bound: str = "--max-sids"
 
     def capacity(self, config: object, max_sids: int) -> int:
         """SIDs that an object may hold contexts for, at least 1."""

@@ -79,7 +79,7 @@ def _must_compare(
         help = _comparison(operator, left, right)
         raise typing.fail("PSL-037", span, f"'{operator}' does not compare texts", help)
     if left.type != right.type or not isinstance(left.type, (IntegerType, UnitType, BooleanType)):
-        help = "both sides must be integers, or both Boolean"
+        help = "both sides must be integers, both Boolean or both ()"
         message = f"'{operator}' does not compare {left.type} with {right.type}"
         raise typing.fail("PSL-030", span, message, help)
     if operator not in ("==", "!="):

@@ -188,6 +188,8 @@ class StaticMap(Model):
                 shown = f'"{key}"' if isinstance(key, str) else f"of the bytes {list(key)}"
                 raise typing.fail("PSL-029", span, f"the map has no key {shown}", help)
 
+    bound = "its pool_size"
+
     def capacity(self, config: object, max_sids: int) -> int:
         return cast(StaticMapConfig, config).pool_size
 

@@ -11,6 +11,7 @@ from kss.api import Policy
 from kss.boot import KERNEL
 from kss.errors import MessageError
 from kss.events import Decision, Event, Kind, Reason, Recorded, Result
+from kss.models.model import MAX_SIDS
 from kss.nearest import SELECTORS, EventNames, advice
 from kss.pal.cases import Case, Process, SidOf, Test, TestSet
 from kss.reference import Reference
@@ -65,13 +66,13 @@ class ObstacleError(Exception):
     """A case cannot be carried out."""
 
 
-def engines(policy: Policy, names: Iterable[str]) -> Engines:
+def engines(policy: Policy, names: Iterable[str], *, max_sids: int = MAX_SIDS) -> Engines:
     """Makes the engines "vm" and "reference", or one of them."""
     from kss.compiler import compile_policy
     from kss.vm import Vm
 
     wanted = tuple(names)
-    vm = Vm(compile_policy(policy.tree)) if "vm" in wanted else None
+    vm = Vm(compile_policy(policy.tree, max_sids=max_sids)) if "vm" in wanted else None
 
     def make() -> dict[str, Engine]:
         made: dict[str, Engine] = {}
@@ -79,7 +80,7 @@ def engines(policy: Policy, names: Iterable[str]) -> Engines:
             vm.reset()
             made["vm"] = vm
         if "reference" in wanted:
-            made["reference"] = Reference(policy.tree)
+            made["reference"] = Reference(policy.tree, max_sids=max_sids)
         return made
 
     return make
@@ -194,6 +195,12 @@ class _Session:
 
     # ---- explanations
 
+    @property
+    def _no_room(self) -> Mapping[int, str]:
+        """What the reference interpreter, if it judges, tells of rules without room, by site."""
+        judges = (each for each in self._engines.values() if isinstance(each, Reference))
+        return next((each.no_room for each in judges), {})
+
     def _reasons(self, case: Case, event: Event, decision: Decision) -> Iterator[str]:
         """Why it was granted or denied, rule by rule."""
         if decision.reason is Reason.DEFAULT:
@@ -210,6 +217,7 @@ class _Session:
             rule = self._policy.rules[site]
             text = " ".join(rule.text.split())
             unable = " (it could not be evaluated)" if result is Result.FAILED else ""
+            unable = f": {self._no_room[site]}" if site in self._no_room else unable
             word = "granted" if decision.granted else "denied"
             yield f"{word} by {rule.file}:{rule.line}: {text}{unable}"
         if len(sites) > MOST_RULES:

@@ -15,6 +15,7 @@ from kss import tree
 from kss.errors import Location
 from kss.events import Event, Result
 from kss.layout import Endpoint, Method
+from kss.models.model import MAX_SIDS
 from kss.reference import Evaluation, Reference
 from kss.tree import Binding, Choice, Item, Match, PolicyTree, Rule
 
@@ -31,8 +32,8 @@ class Hits:
 class Covering(Reference):
     """A reference interpreter that counts what it reaches."""
 
-    def __init__(self, policy: PolicyTree, hits: Hits) -> None:
-        super().__init__(policy)
+    def __init__(self, policy: PolicyTree, hits: Hits, *, max_sids: int = MAX_SIDS) -> None:
+        super().__init__(policy, max_sids=max_sids)
         self._hits = hits
 
     def evaluation(self, event: Event, called: tuple[Endpoint, Method] | None) -> Evaluation:

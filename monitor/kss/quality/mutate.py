@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kss.api import Policy
+from kss.models.model import MAX_SIDS
 from kss.pal import run
 from kss.quality.mutations import Mutation, mutations
 from kss.reference import Reference
@@ -49,28 +50,32 @@ class Score:
         }
 
 
-def passes(policy: Policy) -> bool:
+def passes(policy: Policy, max_sids: int = MAX_SIDS) -> bool:
     """Whether all tests of the policy pass, judged by the reference interpreter."""
-    return not _notices(policy, policy.tree)
+    return not _notices(policy, policy.tree, max_sids)
 
 
-def mutate(policy: Policy, progress: Callable[[int, int], None] | None = None) -> Score:
+def mutate(
+    policy: Policy,
+    progress: Callable[[int, int], None] | None = None,
+    max_sids: int = MAX_SIDS,
+) -> Score:
     """Runs the tests against every mutation. They should pass for the policy itself."""
     all_of_them = list(mutations(policy.tree))
     survivors = []
     for number, mutation in enumerate(all_of_them, start=1):
-        if not _notices(policy, mutation.tree):
+        if not _notices(policy, mutation.tree, max_sids):
             survivors.append(_survivor(mutation))
         if progress is not None:
             progress(number, len(all_of_them))
     return Score(len(all_of_them), tuple(survivors))
 
 
-def _notices(policy: Policy, changed: PolicyTree) -> bool:
+def _notices(policy: Policy, changed: PolicyTree, max_sids: int) -> bool:
     """Whether a test fails; the first one that does is enough."""
 
     def start() -> dict[str, run.Engine]:
-        return {"reference": Reference(changed)}
+        return {"reference": Reference(changed, max_sids=max_sids)}
 
     return any(not result.passed for result in run.run(replace(policy, tree=changed), start))
 

@@ -71,21 +71,22 @@ bool khs_site_is(khs_cpu *cpu, uint64_t pc)
     return site != NULL && site->used && site->accesses;
 }
 
-static bool overlap(const khs_site_run *a, const khs_site_run *b)
+/* They share a site, or there is no address between them. */
+static bool touch(const khs_site_run *a, const khs_site_run *b)
 {
-    return a->first <= b->last && b->first <= a->last;
+    return a->first <= b->last + 1 && b->first <= a->last + 1;
 }
 
-/* Makes `run` as long as it is with those that it shares a site with. */
+/* Makes `run` as long as it is with those that it touches. */
 static void extend(const khs_sites *sites, khs_site_run *run)
 {
     for (uint32_t i = 0; i < sites->run_count; i++) {
         const khs_site_run *other = &sites->runs[i];
-        if (!overlap(other, run) || (other->first >= run->first && other->last <= run->last))
+        if (!touch(other, run) || (other->first >= run->first && other->last <= run->last))
             continue;
         run->first = other->first < run->first ? other->first : run->first;
         run->last = other->last > run->last ? other->last : run->last;
-        i = UINT32_MAX; /* now others may share one with it */
+        i = UINT32_MAX; /* now it may touch others */
     }
 }
 
@@ -98,7 +99,7 @@ static bool hook(khs_cpu *cpu, uint64_t first, uint64_t last)
     if (uc_hook_add(cpu->main, &run.hook, UC_HOOK_CODE, (void *)on_site, cpu, run.first, run.last) != UC_ERR_OK)
         return false;
     for (uint32_t i = 0; i < sites->run_count;)
-        if (overlap(&sites->runs[i], &run)) {
+        if (touch(&sites->runs[i], &run)) {
             uc_hook_del(cpu->main, sites->runs[i].hook);
             sites->runs[i] = sites->runs[--sites->run_count];
         } else {
@@ -118,16 +119,20 @@ static khs_site *take(khs_cpu *cpu, uint64_t pc)
     return site;
 }
 
-bool khs_site_add(khs_cpu *cpu, uint64_t pc, uint32_t size)
+bool khs_site_add(khs_cpu *cpu, uint64_t pc, uint32_t size, bool is_port)
 {
     if (cpu->sites == NULL && (cpu->sites = calloc(1, sizeof *cpu->sites)) == NULL)
         return false;
-    /* In the midst of an instruction of several bytes x86 may begin another, which must not have a hook. */
-    bool alone = cpu->host->arch == &khs_isa_armv7 || size == 1;
-    khs_site *behind = take(cpu, pc + size), *site = take(cpu, pc);
+    uint64_t end = pc + size;
+    khs_site *behind = take(cpu, end), *site = take(cpu, pc);
     if (behind == NULL || site == NULL)
         return false;
-    site->accesses = alone ? hook(cpu, pc, pc + size) : hook(cpu, pc, pc) && hook(cpu, pc + size, pc + size);
+    if (is_port)
+        site->accesses = hook(cpu, end, end);
+    else if (cpu->host->arch == &khs_isa_armv7)
+        site->accesses = hook(cpu, pc, end);
+    else /* in the midst of it another may begin, which must not have a hook */
+        site->accesses = hook(cpu, pc, pc) && hook(cpu, end, end);
     return site->accesses;
 }
 
@@ -139,7 +144,7 @@ static void seen(khs_cpu *cpu, uint64_t pc, uint32_t size)
         *seen = (khs_seen){.pc = pc};
     bool is_x86 = cpu->host->arch != &khs_isa_armv7;
     if (++seen->times == TIMES && (!is_x86 || (khs_x86_may_hook(cpu, pc) && khs_x86_may_hook(cpu, pc + size))))
-        khs_site_add(cpu, pc, size);
+        khs_site_add(cpu, pc, size, false);
 }
 
 void khs_sites_forget(khs_cpu *cpu)
@@ -171,6 +176,18 @@ bool khs_access_begin(khs_cpu *cpu, uc_engine *uc, bool sound, uint64_t *behind)
     cpu->kept = cpu->left;
     cpu->left = 0;
     return false;
+}
+
+bool khs_access_begin_port(khs_cpu *cpu, uc_engine *uc, uint64_t *behind)
+{
+    uint64_t pc = 0;
+    bool is_told = cpu->site != NULL && cpu->site_left == cpu->left; /* it is behind another, too */
+    if (uc == cpu->main && cpu->reason == KHS_RUNNING_ON && !is_told &&
+        uc_reg_read(uc, cpu->host->arch->pc, &pc) == UC_ERR_OK && khs_site_is(cpu, pc)) {
+        cpu->site = site_at(cpu, pc);
+        cpu->site_left = cpu->left;
+    }
+    return khs_access_begin(cpu, uc, true, behind);
 }
 
 void khs_access_cut(khs_cpu *cpu, uc_engine *uc, uint64_t behind, uint64_t allowed)

@@ -44,8 +44,10 @@ void khs_access_cut(khs_cpu *cpu, uc_engine *uc, uint64_t behind, uint64_t allow
 void khs_access_stopped(khs_cpu *cpu, uint64_t pc);
 /* The twin carried out the instruction at `pc` for that reason. */
 void khs_access_done(khs_cpu *cpu, uint64_t pc);
+/* The same for a port, where Unicorn says which instruction it is: the main engine runs none but sites. */
+bool khs_access_begin_port(khs_cpu *cpu, uc_engine *uc, uint64_t *behind);
 /* The main engine gets the hooks of a site; false if there is no room for another. */
-bool khs_site_add(khs_cpu *cpu, uint64_t pc, uint32_t size);
+bool khs_site_add(khs_cpu *cpu, uint64_t pc, uint32_t size, bool is_port);
 bool khs_site_is(khs_cpu *cpu, uint64_t pc);
 void khs_sites_forget(khs_cpu *cpu);
 

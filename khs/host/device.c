@@ -319,7 +319,7 @@ bool khs_device_in(khs_cpu *cpu, uc_engine *uc, uint32_t port, uint32_t size, ui
     uint32_t offset = port - (uint32_t)d->about.address;
     cpu->repeats = false;
     if (!read_in_block(d, cpu, offset, size, value))
-        *value = khs_access_begin(cpu, uc, true, &behind) ? (uint32_t)perform(d, uc, offset, size, NULL, behind) : 0;
+        *value = khs_access_begin_port(cpu, uc, &behind) ? (uint32_t)perform(d, uc, offset, size, NULL, behind) : 0;
     return true;
 }
 
@@ -327,7 +327,7 @@ bool khs_device_out(khs_cpu *cpu, uc_engine *uc, uint32_t port, uint32_t size, u
 {
     khs_device *d = at_port(cpu, port, size);
     uint64_t behind, wide = value;
-    if (d != NULL && khs_access_begin(cpu, uc, true, &behind))
+    if (d != NULL && khs_access_begin_port(cpu, uc, &behind))
         perform(d, uc, port - (uint32_t)d->about.address, size, &wide, behind);
     return d != NULL;
 }

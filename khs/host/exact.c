@@ -143,6 +143,7 @@ static void advance(khs_cpu *cpu)
         cpu->reason = KHS_AT_BREAK;
         return;
     }
+    cpu->site = NULL;
     khs_engine_start(cpu, &cpu->main);
     if (cpu->reason == KHS_AT_BUDGET && cpu->left > 0)
         before_block(cpu);
@@ -203,7 +204,6 @@ void khs_cpu_run(khs_cpu *cpu, uint64_t budget, khs_return *why)
 {
     cpu->left = cpu->budget = budget;
     cpu->reason = KHS_RUNNING_ON;
-    cpu->site = NULL;
     cpu->cut = false;
     cpu->now = (khs_block){.pc = cpu->pc};
     cpu->touch.any = false;

@@ -48,7 +48,7 @@ bool khs_x86_may_hook(khs_cpu *cpu, uint64_t pc)
 static void prepare_port(khs_cpu *cpu, uint64_t pc, uint32_t length)
 {
     if (khs_x86_may_hook(cpu, pc + length) && khs_devices_have_ports(cpu->host, cpu->partition))
-        khs_site_add(cpu, pc, length);
+        khs_site_add(cpu, pc, length, true);
 }
 
 /* Where there are more of them than anybody writes, what is left stays with the twin. */

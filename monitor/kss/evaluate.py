@@ -9,12 +9,11 @@ one; none is needed where the method's name does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kss import layout, message
+from kss import layout, message, strict
 from kss.api import Policy
 from kss.boot import KERNEL
 from kss.called import NARROWING, MethodError, called
@@ -24,13 +23,29 @@ from kss.layout import Endpoint, Method, WireType
 
 # What may stand beside "event".
 _CALL = ("src", "dst", "method", "endpoint", "component", "interface", "message")
+# The one method that starts are calls of, which has no parameters.
+_START: dict[str, Any] = {"interface": "kl.core.Execute", "method": "main", "message": {}}
 KEYS: dict[Kind, tuple[str, ...]] = {
-    Kind.EXECUTE: ("src", "dst", "as"),
+    Kind.EXECUTE: ("src", "dst", "as", *_START),
     Kind.REQUEST: _CALL,
     Kind.RESPONSE: _CALL,
     Kind.ERROR: _CALL,
     Kind.SECURITY: ("src", "method", "component", "interface", "message"),
 }
+_KNOWN = frozenset(("event", *(key for keys in KEYS.values() for key in keys)))
+# Why events of a kind do not have what others have.
+_WITHOUT: dict[tuple[Kind, str], str] = {
+    (Kind.EXECUTE, "endpoint"): "kl.core.Execute is at no endpoint",
+    (Kind.EXECUTE, "component"): "kl.core.Execute is of no component",
+    (Kind.SECURITY, "dst"): "who is asked is the security monitor",
+    (Kind.SECURITY, "endpoint"): "a security interface is at none; component tells it apart",
+    **dict.fromkeys(
+        ((kind, "as") for kind in Kind if kind is not Kind.EXECUTE), "only execute starts a process"
+    ),
+}
+
+
+_CALLED = "kl.core.Execute, main, without parameters"
 
 
 class EventError(Exception):
@@ -94,7 +109,11 @@ class Evaluation:
                     yield {"error": f"line {number}: {error}"}
 
     def judge(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Judges one event. Raises EventError or MessageError if it is none."""
+        """Judges one event; what is None counts as absent. Raises EventError or MessageError if
+        it is none."""
+        given = {
+            key: value for key, value in given.items() if value is not None or key not in _KNOWN
+        }
         kind = _kind(given)
         _must_have_only(KEYS[kind], kind, given)
         if kind is Kind.EXECUTE:
@@ -144,6 +163,10 @@ class Evaluation:
         return {process.sid: name for name, process in self._running.items()} | named
 
     def _execute(self, given: dict[str, Any]) -> dict[str, Any]:
+        for key, only in _START.items():
+            if given.get(key, only) != only:
+                value = strict.shown(given[key])
+                raise EventError(f"{key}: a start is a call of {_CALLED}, not {value}")
         src = self._process({"src": KERNEL, **given}, "src")
         name = _text(given, "dst")
         if name not in self._classes:
@@ -212,8 +235,8 @@ class Evaluation:
 def parse(line: str) -> dict[str, Any]:
     """An event as JSON. Raises EventError."""
     try:
-        given = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        given = strict.loads(line)
+    except strict.JsonError as error:
         raise EventError(f"no JSON: {error}") from None
     if not isinstance(given, dict):
         raise EventError("an event is a JSON object")
@@ -224,6 +247,10 @@ def _must_have_only(keys: tuple[str, ...], kind: Kind, given: dict[str, Any]) ->
     for key in given:
         if key not in ("event", *keys):
             word = kind.name.lower()
+            if why := _WITHOUT.get((kind, key)):
+                raise EventError(f"{word} events have no key {key}: {why}")
+            if not isinstance(key, str):
+                raise EventError(f"keys are texts, not {strict.shown(key)}")
             help = did_you_mean(key, keys, f"there are {', '.join(keys)}")
             raise EventError(f"{word} events have no key {key}; {help}")
 
@@ -240,7 +267,7 @@ def _text(given: dict[str, Any], key: str) -> str:
     if key not in given:
         raise EventError(f"{key} is missing")
     if not isinstance(given[key], str):
-        raise EventError(f"{key} is a text, not {given[key]!r}")
+        raise EventError(f"{key} is a text, not {strict.shown(given[key])}")
     return str(given[key])
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from kss import layout
 from kss.errors import MessageError
 from kss.layout import HEADER_SIZE, Field, MessageType, WireType
+from kss.strict import shown
 
 Value: TypeAlias = Any
 _FORMATS = {8: "bB", 16: "hH", 32: "iI", 64: "qQ"}
@@ -87,7 +88,8 @@ class _Encoder:
         path: str,
     ) -> None:
         if not isinstance(values, Mapping):
-            raise MessageError(f"{path.rstrip('.')}: expected an object, got {values!r}")
+            place = path.rstrip(".") or "message"
+            raise MessageError(f"{place}: expected an object, got {shown(values)}")
         known = {field.name for field in fields}
         for name in values:
             if name not in known:
@@ -138,18 +140,18 @@ class _Encoder:
 
 def _pack(wire: layout.Integer, value: Value, into: bytearray, at: int, path: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise MessageError(f"{path}: expected an integer, got {value!r}")
+        raise MessageError(f"{path}: expected an integer, got {shown(value)}")
     try:
         struct.pack_into(_format(wire), into, at, value)
     except struct.error:
-        raise MessageError(f"{path}: {value} does not fit {wire}") from None
+        raise MessageError(f"{path}: {shown(value)} does not fit {wire}") from None
 
 
 def _text(wire: layout.Bytes | layout.String, value: Value, path: str, limits: bool) -> bytes:
     """What goes into the arena: a string with its terminating zero, nothing if empty."""
     if isinstance(wire, layout.String):
         if not isinstance(value, str):
-            raise MessageError(f"{path}: expected text, got {value!r}")
+            raise MessageError(f"{path}: expected text, got {shown(value)}")
         try:
             data = value.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
@@ -161,7 +163,7 @@ def _text(wire: layout.Bytes | layout.String, value: Value, path: str, limits: b
         try:
             data = bytes.fromhex(value) if isinstance(value, str) else bytes(memoryview(value))
         except (TypeError, ValueError):
-            message = f"{path}: expected bytes or an even number of hex digits, got {value!r}"
+            message = f"{path}: expected bytes or an even number of hex digits, got {shown(value)}"
             raise MessageError(message) from None
     if limits and len(data) > wire.limit:
         raise MessageError(f"{path}: {len(data)} bytes do not fit {wire}")
@@ -170,7 +172,7 @@ def _text(wire: layout.Bytes | layout.String, value: Value, path: str, limits: b
 
 def _items(value: Value, path: str, limit: int | None) -> Sequence[Value]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise MessageError(f"{path}: expected a list, got {value!r}")
+        raise MessageError(f"{path}: expected a list, got {shown(value)}")
     if limit is not None and len(value) > limit:
         raise MessageError(f"{path}: {len(value)} elements, at most {limit}")
     return value

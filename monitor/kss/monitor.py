@@ -28,6 +28,7 @@ from kss.events import Event, Kind, Reason, Result
 from kss.layout import Endpoint, Method
 from kss.models.model import MAX_SIDS
 from kss.reference import Reference, called_method
+from kss.strict import shown
 from kss.trail import record
 from kss.vm import Vm
 
@@ -307,6 +308,8 @@ class _ByName:
         self._last: tuple[Event, events.Decision, Subject, Subject | None] | None = None
 
     def decide(self, given: Mapping[str, Any]) -> Decision:
+        if not isinstance(given, Mapping):
+            raise KssError(f"an event is a mapping, as a line of kss eval is, not {shown(given)}")
         try:
             self._evaluation.judge(dict(given))
         except evaluate.EventError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,24 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, stdin: str = "") ->
     with pytest.raises(SystemExit) as end:
         cli.main()
     return end.value.code if isinstance(end.value.code, int) else 0
+
+
+def test_what_is_no_file_is_told_as_what_it_is(
+    tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (Path(os.devnull), "/dev/null is no regular file"),
+        (tmp_path, f"{tmp_path} is a folder"),
+        (
+            tmp_path / "pipe",
+            "pipe is a pipe, which cannot be read twice\n  help: write it to a file",
+        ),
+        (tmp_path / "none", f"there is no file {tmp_path}/none"),
+        (Path("x" * 5000), "File name too long"),
+    ):
+        assert run(monkeypatch, "check", path) == 2
+        assert words in capsys.readouterr().err
 
 
 class TestCheck:
@@ -273,8 +292,45 @@ class TestEval:
             ),
             ('{"event": "execute", "dst": "\udcff"}', "unknown class"),
             (
-                '{"event": "execute", "dst": "Einit", "method": "main"}',
-                "execute events have no key method; there are src, dst, as",
+                '{"event": "execute", "dst": "Einit", "method": "Main"}',
+                "method: a start is a call of kl.core.Execute, main, without parameters, not 'Main'",
+            ),
+            (
+                '{"event": "execute", "dst": "Einit", "message": {"a": 1}}',
+                "message: a start is a call of kl.core.Execute, main, without parameters",
+            ),
+            (
+                '{"event": "execute", "dst": "Einit", "endpoint": "door"}',
+                "execute events have no key endpoint: kl.core.Execute is at no endpoint",
+            ),
+            (
+                '{"event": "security", "src": "bank.Vault", "dst": "Einit", "method": "Clear"}',
+                "security events have no key dst: who is asked is the security monitor",
+            ),
+            (
+                '{"event": "request", "src": "Einit", "dst": "bank.Vault", "as": "x"}',
+                "request events have no key as: only execute starts a process",
+            ),
+            ('{"event": "execute", "dst": "Einit", "when": null}', "events have no key when"),
+            ('{"event": null}', "event is missing"),
+            (
+                '{"event": "execute", "dst": "bank.Vault", "dst": "Einit"}',
+                "no JSON: the key 'dst' is given twice",
+            ),
+            (
+                '{"event": "security", "src": "bank.Vault", "method": "Clear",'
+                ' "message": {"h": {"handle": 1, "rights": 1, "handle": 2}}}',
+                "no JSON: the key 'handle' is given twice",
+            ),
+            ('{"event": NaN}', "no JSON: NaN is no number of JSON"),
+            ("[" * 100_000, "no JSON: lists and objects nest more than 100 deep"),
+            (
+                '{"event": "execute", "dst": "Einit", "message": ' + "[" * 500 + "]" * 500 + "}",
+                "no JSON: lists and objects nest more than 100 deep",
+            ),
+            (
+                '{"event": "execute", "dst": ' + "9" * 5000 + "}",
+                "no JSON: an integer of 5000 digits, at most 1000",
             ),
             (
                 '{"event": "request", "src": "bank.Teller", "dst": "bank.Vault", "endpoint": "door",'
@@ -305,6 +361,30 @@ class TestEval:
         first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
         assert words in first["error"] and first["error"].startswith("line 1: ")
         assert second["verdict"] == "granted"
+
+    @pytest.mark.parametrize("method", ["", "Open"])
+    def test_what_explain_tells_of_an_event_is_one(
+        self, method: str, policy: Path, monkeypatch: Any, capsys: Any
+    ) -> None:
+        """Selectors that an event does not have are null there, and absent here."""
+        started = {"event": "execute", "src": "kl.core.Core", "dst": "bank.Vault"}
+        asked = {"event": "request", "src": "Einit", "dst": "bank.Vault", "endpoint": "door"}
+        event = json.dumps({**asked, "method": method} if method else started)
+        assert run(monkeypatch, "explain", policy, "-I", LIB, "--event", event, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert None in told["event"].values()
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--engine", "reference"]
+        assert run(monkeypatch, *arguments, stdin=json.dumps(told["event"])) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == told["verdict"]
+
+    def test_a_start_may_name_the_method_that_it_is(
+        self, policy: Path, monkeypatch: Any, capsys: Any
+    ) -> None:
+        named = {"interface": "kl.core.Execute", "method": "main", "message": {}}
+        event = json.dumps({"event": "execute", "dst": "Einit", **named})
+        arguments = ["eval", policy, "-I", LIB, "--events", "-", "--engine", "reference"]
+        assert run(monkeypatch, *arguments, stdin=event) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "granted"
 
     @pytest.mark.parametrize(
         "given",

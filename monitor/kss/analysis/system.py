@@ -13,13 +13,13 @@ judges, and the answers if it says so. One without is judged by nobody: shared m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kss.errors import KssError, did_you_mean
+from kss.strict import JsonError, loads
 
 MOST_BYTES = 16 << 20
 _KEYS = {"name": str, "from": str, "to": str, "endpoint": str, "method": str, "answers": bool}
@@ -55,10 +55,10 @@ def read_system(path: Path) -> System:
             data = stream.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise SystemFileError(f"{path}: it is larger than {MOST_BYTES} bytes")
-        return parse_system(json.loads(data), str(path))
+        return parse_system(loads(data), str(path))
     except OSError as error:
         raise SystemFileError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
+    except JsonError as error:
         raise SystemFileError(f"{path}: no JSON: {error}") from None
 
 

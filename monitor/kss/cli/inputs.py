@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,25 @@ def policy(
     return load_policy(file, include or (), defines=definitions(defines), stub=stub)
 
 
+_OTHERS: dict[str, Callable[[Path], bool]] = {
+    "a folder": Path.is_dir,
+    "a pipe, which cannot be read twice": Path.is_fifo,
+}
+
+
 def must_exist(file: Path) -> None:
-    if not file.is_file():
+    """A file that can be read more than once, as its lines stand beside findings."""
+    try:
+        if file.is_file():
+            return
+        what = next((word for word, is_it in _OTHERS.items() if is_it(file)), "no regular file")
+        there = file.exists()
+    except OSError as error:
+        raise BadInputError(f"cannot read {file}: {error.strerror or error}") from None
+    if not there:
         raise BadInputError(f"there is no file {file}")
+    help = "\n  help: write it to a file first" if file.is_fifo() else ""
+    raise BadInputError(f"{file} is {what}{help}")
 
 
 def definitions(given: Sequence[str] | None) -> dict[str, str]:

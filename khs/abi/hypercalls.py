@@ -96,7 +96,7 @@ CONSTANTS: dict[str, int] = {
     "IRQ_INPUT": 0x1,
     "IRQ_ERROR": 0x2,
     "IRQ_DEVICE": 0x3,
-    "IRQ_COUNT": 0x13,
+    "IRQ_COUNT": 0x20,
     "INTERRUPTS_WAITS": 0x1,
     "PORT_SAMPLING": 0x0,
     "PORT_QUEUING": 0x1,

@@ -346,7 +346,12 @@ class DeviceTable(Table):
     bus: BusName = key("memory-mapped, or x86 I/O ports", "memory")
     address: Address = key("physical address, or first port")
     size: Size = key("size of its registers")
-    irq: int | None = key("interrupt number at the board's interrupt controller", None)
+    irq: tuple[int, ...] = key(
+        "interrupt number at the board's interrupt controller; several in the order of the "
+        "device's manual",
+        (),
+        one_or_many=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,9 @@ PROGRAM_BASE, STACK_TOP, STACK_GUARD, START_INFO = (
 #: Registers of a partition's devices lie from here upwards, each device on pages of its own.
 DEVICE_BASE = 0x4C00_0000
 #: Virtual interrupts of a partition that are for devices: IRQ_DEVICE up to IRQ_COUNT of the ABI.
-DEVICES_MOST = 16
+DEVICE_IRQS = 29
+#: Numbers at an interrupt controller are less than this: the GIC's (architecture 2.0) go that far.
+LINES = 1020
 
 
 class Arch(IntEnum):
@@ -148,7 +150,7 @@ class Device:
     bus: str  # "memory" or "io" (x86 port space)
     address: int
     size: int
-    irq: int | None
+    irqs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

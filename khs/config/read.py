@@ -127,8 +127,9 @@ class Reader:
         )
 
     def _array(self, hint: Any, value: Any, path: Keys, meta: Mapping[str, Any]) -> Any:
-        if meta.get("one_or_many") and isinstance(value, str):
-            return (value,)
+        if meta.get("one_or_many") and not isinstance(value, list):
+            only = self._value(hint, value, path, {})
+            return BAD if only is BAD else (only,)
         if not isinstance(value, list):
             return self._wrong(list, value, path)
         items = tuple(self._value(hint, v, (*path, i), {}) for i, v in enumerate(value))

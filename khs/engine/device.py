@@ -34,11 +34,12 @@ class Device:
 
     Times are absolute ticks of virtual time; everything is called at its very tick, so that a model
     that looks at nothing but its arguments replays bit for bit. `irq` is the interrupt line: while
-    it is true, the owner's virtual interrupt comes, again whenever its handler returns. An
-    exception out of any method ends the run with an error that names the place.
+    it is true, the owner's virtual interrupt comes, again whenever its handler returns; of a device
+    that has several it is a number with a bit for each, the first being 1. An exception out of any
+    method ends the run with an error that names the place.
     """
 
-    irq: bool = False
+    irq: int = False
 
     #: Tells the health monitor; set by the engine. For calls out of the methods below.
     fail: Callable[[Fault], object] = staticmethod(lambda fault: None)
@@ -85,12 +86,14 @@ _SET = ("send", "fail")
 class Adapter:
     """What libkhs calls in the place of a model. `failure`: the error that ended the run."""
 
-    def __init__(self, host: Host, name: str, model: Device) -> None:
+    def __init__(self, host: Host, name: str, model: Device, irqs: int = 1) -> None:
+        """`irqs`: interrupt lines that it has."""
         self.failure: EngineError | None = None
         self._is_over = False
         self._host, self._name, self.model = host, name, model
         self._inside = f"the model of {name}"
         self._said = DeviceSaid(NEVER, 0, 0)
+        self._irqs = irqs
         model.fail = self._note
         self._tell = self._teller()
         kinds: dict[str, Any] = dict(DeviceCalls._fields_)
@@ -118,7 +121,7 @@ class Adapter:
     def _teller(self) -> Callable[[int], None]:
         """Tells libkhs of the line and the next event; the latter, if the model has any: at `least`
         at that tick."""
-        model, said = self.model, self._said
+        model, said, several = self.model, self._said, self._irqs > 1
         told: object = None
 
         def line(least: int) -> None:
@@ -128,8 +131,9 @@ class Adapter:
                 return
             if not isinstance(irq, int):
                 what = f"{self._inside}: irq of {type(model).__name__} is {irq!r}"
-                raise EngineError(f"{what}: true or false")
-            said.line = irq != 0
+                wanted = "a number with a bit for each" if several else "true or false"
+                raise EngineError(f"{what}: {wanted}")
+            said.lines = irq & _MASK if several else irq != 0
             told = irq
 
         if type(model).next_event is Device.next_event:
@@ -195,7 +199,7 @@ class Adapter:
     def _end(self, error: BaseException, method: str) -> None:
         """Nothing of the model is asked any more; the run ends at the next tick boundary."""
         self._is_over = True
-        self._said.next, self._said.line = NEVER, 0
+        self._said.next, self._said.lines = NEVER, 0
         if isinstance(error, Interrupted):
             interrupt.latest.interrupted(error)
         else:

@@ -111,7 +111,8 @@ class Devices:
                 )
 
     def _add(self, name: str, place: int, about: Mapping[str, Any], model: Device | None) -> Port:
-        adapter = None if model is None else Adapter(self._host, name, model)
+        irqs = len(about["lines"])
+        adapter = None if model is None else Adapter(self._host, name, model, irqs)
         device = HostDevice(
             about["partition"],
             0 if adapter is not None else MODELS[about["kind"]],
@@ -120,6 +121,7 @@ class Devices:
             about["address"],
             about["size"],
             place,
+            max(irqs - 1, 0),
             about["name"].encode()[:27],
         )
         number = self._host.add_device(device, adapter.calls if adapter is not None else None)

@@ -111,6 +111,7 @@ class HostDevice(Structure):
         ("address", c_uint64),
         ("size", c_uint64),
         ("place", c_uint32),
+        ("more", c_uint32),
         ("name", c_char * 28),
     )
 
@@ -118,7 +119,7 @@ class HostDevice(Structure):
 class DeviceSaid(Structure):
     """khs_host_device_said."""
 
-    _fields_ = (("next", c_uint64), ("line", c_uint64), ("faults", c_uint64))
+    _fields_ = (("next", c_uint64), ("lines", c_uint64), ("faults", c_uint64))
 
 
 class DeviceCalls(Structure):

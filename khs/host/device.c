@@ -134,18 +134,23 @@ static void catch_up(khs_device *d, uint64_t tick)
     set_now(d, tick);
 }
 
-static bool wants(const khs_device *d)
+/* Lines that are up and have an interrupt, of which its owner was not told. */
+static uint32_t wants(const khs_device *d)
 {
-    return d->state->line && !d->state->raised && d->about.irq != KHS_NONE;
+    uint32_t has = d->about.irq == KHS_NONE ? 0 : UINT32_MAX >> (31 - d->about.more);
+    return d->state->lines & ~d->state->raised & has;
 }
 
 static void tell_owner(khs_device *d)
 {
-    if (!wants(d))
-        return;
-    d->state->raised = khs_raise(d->host->core, d->about.partition, d->about.irq);
-    if (d->state->raised && d->model->taken != NULL)
-        d->model->taken(d);
+    for (uint32_t wanted = wants(d); wanted != 0; wanted &= wanted - 1) {
+        uint32_t n = (uint32_t)__builtin_ctz(wanted);
+        if (!khs_raise(d->host->core, d->about.partition, d->about.irq + n))
+            return;
+        d->state->raised |= 1u << n;
+        if (d->model->taken != NULL)
+            d->model->taken(d);
+    }
 }
 
 void khs_devices_follow(khs_host *host)
@@ -191,7 +196,7 @@ void khs_devices_return(khs_host *host, uint32_t partition)
             continue;
         if (now > d->state->now)
             catch_up(d, now);
-        d->state->raised = false;
+        d->state->raised = 0;
         tell_owner(d);
     }
 }
@@ -200,7 +205,7 @@ void khs_devices_start(khs_host *host, uint32_t partition)
 {
     for (uint32_t i = 0; i < host->device_count; i++)
         if (host->devices[i]->about.partition == partition)
-            host->devices[i]->state->raised = false;
+            host->devices[i]->state->raised = 0;
 }
 
 /* ------------------------------------------------------------ accesses */

@@ -43,8 +43,8 @@ typedef struct khs_device_state {
     uint64_t input; /* the first of the host's inputs that was not used up */
     uint64_t taken; /* bytes used of it */
     uint64_t known; /* inputs before this one have been announced */
-    bool line;      /* what its interrupt line says */
-    bool raised;    /* and its owner was told, and has not returned from its handler */
+    uint32_t lines;  /* a bit of each interrupt line that is up */
+    uint32_t raised; /* and its owner was told, and has not returned from its handler */
     uint64_t fault_known; /* the same of the host's list of faults */
     uint32_t faults;      /* a bit of each that the health monitor was not told of yet */
     uint64_t accesses, received, sent, overruns, told;

@@ -117,18 +117,19 @@ typedef struct khs_host_device {
     uint32_t partition;
     uint32_t model; /* enum khs_host_model */
     uint32_t is_io; /* x86 ports, not memory */
-    uint32_t irq;   /* of the partition's virtual interrupts; KHS_NONE if it has none */
+    uint32_t irq;   /* the first of the partition's virtual interrupts that are its; KHS_NONE if it has none */
     uint64_t address;
     uint64_t size;
     uint32_t place; /* among the partition's devices, from 0 */
+    uint32_t more;  /* interrupts that follow the first */
     char name[28];  /* ends with a zero */
 } khs_host_device;
 
-/* What a model outside tells with each call: its line, and when it wants to be called next, in
+/* What a model outside tells with each call: its lines, a bit of each interrupt, and when it wants to be called next, in
  * absolute ticks, UINT64_MAX for never. `faults`: a bit of each that happened, taken away. */
 typedef struct khs_host_device_said {
     uint64_t next;
-    uint64_t line;
+    uint64_t lines;
     uint64_t faults;
 } khs_host_device_said;
 

@@ -34,7 +34,7 @@ from khs.image import configbin
 from khs.image.devices import BUSES
 from khs.image.lines import in_order
 
-FORMAT = 2
+FORMAT = 3
 #: Largest archive and member that are read.
 MAX_SIZE = 1 << 30
 _MANIFEST = "manifest.json"
@@ -345,9 +345,10 @@ def _verify_manifest(manifest: Mapping[str, Any]) -> None:
 
 
 def _verify_devices(devices: Any) -> None:
-    keys = ("partition", "address", "physical", "size", "irq", "line")
+    keys = ("partition", "address", "physical", "size", "irq")
     for device in devices:
-        if not all(type(device[key]) is int for key in keys) or device["bus"] not in BUSES:
+        numbers = [*(device[key] for key in keys), *device["lines"]]
+        if not all(type(number) is int for number in numbers) or device["bus"] not in BUSES:
             raise ValueError("a device is described with what are no numbers")
 
 

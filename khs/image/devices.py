@@ -19,8 +19,8 @@ BUSES = ("memory", "io")
 @dataclass(frozen=True, slots=True)
 class Window:
     """A device as its partition sees it. `address`: of its registers, or its first I/O port;
-    `irq`: number of the virtual interrupt, NONE if the device has none; `line`: its number at the
-    board's interrupt controller."""
+    `irq`: number of its first virtual interrupt, NONE if the device has none; `lines`: the numbers
+    of that and those that follow at the board's interrupt controller."""
 
     name: str
     kind: str
@@ -29,14 +29,15 @@ class Window:
     physical: int
     size: int
     irq: int
-    line: int
+    lines: tuple[int, ...]
 
 
 def windows(system: System, partition: Partition) -> list[Window]:
     """In the order of system.toml; interrupts are numbered in this order, too."""
     found = []
     address = DEVICE_BASE
-    for irq, name in enumerate(partition.devices, _FIRST_IRQ):
+    irq = _FIRST_IRQ
+    for name in partition.devices:
         device = system.board.devices[name]
         mapped = device.bus == "memory"
         found.append(
@@ -47,10 +48,11 @@ def windows(system: System, partition: Partition) -> list[Window]:
                 address + device.address % PAGE if mapped else device.address,
                 device.address,
                 device.size,
-                NONE if device.irq is None else irq,
-                NONE if device.irq is None else device.irq,
+                irq if device.irqs else NONE,
+                device.irqs,
             )
         )
+        irq += len(device.irqs)
         if mapped:
             address += -(-(device.address % PAGE + device.size) // PAGE) * PAGE
     return found

@@ -13,13 +13,13 @@ from khs.image import devices
 from khs.image.wiring import Port, Wiring
 
 MAGIC = 0x5453_484B
-VERSION = 2
+VERSION = 3
 HEADER = struct.Struct("<6I4Q16I")
 TEXT = struct.Struct("<I")
 PORT = struct.Struct("<6I")
 INPUT = struct.Struct("<2I")
 REGION = struct.Struct("<2I2Q")
-DEVICE = struct.Struct("<4IQ")
+DEVICE = struct.Struct("<5I4xQ")
 
 #: A record: the text it begins with, and the numbers that follow.
 _Record = tuple[str, tuple[int, ...]]
@@ -96,7 +96,8 @@ def _region(region: Region, rights: Right) -> _Record:
 
 def _device(window: devices.Window) -> _Record:
     bus = devices.BUSES.index(window.bus)
-    return window.name, (bus, window.irq, window.size, window.address)
+    irqs = len(window.lines)
+    return window.name, (bus, window.irq, irqs, window.size, window.address)
 
 
 def _port(port: Port) -> _Record:

@@ -29,9 +29,12 @@ def test_schema_accepts(path: Path, validator: jsonschema.Draft202012Validator) 
     validator.validate(tomllib.loads(config.resolve(path)))
 
 
-#: Rules that ask for no more than form; three of the files are wrong beyond it.
+#: Rules that ask for no more than form; some of the files are wrong beyond it,
+#: or in their boards' files.
 FORM = ("FORMAT", "HEALTH-003", "KEY", "SPACE-001", "SPACE-002", "UNIT-001", "UNIT-002", "UNIT-003")
 BEYOND = {
+    "KEY-003-boolean_for_an_interrupt",
+    "KEY-003-text_among_interrupts",
     "UNIT-001-time_too_long",
     "UNIT-001-parts_of_a_nanosecond",
     "UNIT-003-address_of_more_than_64_bits",

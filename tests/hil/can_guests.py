@@ -6,14 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from khs.engine.devices import MODELS
 from khs.engine.native import NEVER, End, Host
-from khs.engine.structures import HostDevice
 from khs.hil.frames import Frame, frames
 from khs.trace import events
-from tests.hil.bench import IRQ
-from tests.hil.registers import FLEXCAN, HZ, SJA1000, Kind, Op, Read, Wait, Write, script
-from tests.host.system import COLD, RAM, Arch, Partition, System, build, policy
+from tests.hil.registers import FLEXCAN, HZ, SJA1000, Kind, Op, Read, Wait, Write, place, script
+from tests.host.system import COLD, RAM, Partition, System, build, policy
 
 __all__ = ["FLEXCAN", "SJA1000", "Op", "Read", "Wait", "Write"]
 
@@ -203,10 +200,7 @@ def opened(
     partitions = [Partition(code, action=COLD) for code in codes]
     host = Host(*build(System(kind.arch, partitions, windows, clock_hz=HZ)), [policy()])
     for node in range(len(codes)):
-        where = HostDevice(
-            node, MODELS[kind.kind], kind.arch is not Arch.ARMV7, IRQ, kind.address, kind.size
-        )
-        assert host.add_device(where) == node
+        assert host.add_device(place(kind, node)) == node
         if joined and node > 0:
             assert host.join_device(node, 0)
     for tick, node, data in inputs:

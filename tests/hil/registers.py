@@ -41,17 +41,18 @@ Op = Write | Read | Wait
 
 @dataclass(frozen=True)
 class Kind:
-    """A device as its guest sees it. `width` of an access in bytes."""
+    """A device as its guest sees it. `width` of an access in bytes; `more` interrupts than one."""
 
     kind: str
     arch: Arch
     address: int
     size: int
     width: int
+    more: int = 0
 
 
 EPIT = Kind("imx-epit", Arch.ARMV7, WINDOW, 0x4000, 4)
-GPIO = Kind("imx-gpio", Arch.ARMV7, WINDOW, 0x4000, 4)
+GPIO = Kind("imx-gpio", Arch.ARMV7, WINDOW, 0x4000, 4, 1)
 WDOG = Kind("imx-wdog", Arch.ARMV7, WINDOW, 0x4000, 2)
 PIT = Kind("i8254", Arch.X86, 0x40, 4, 1)
 IB700 = Kind("ib700", Arch.X86, 0x441, 3, 1)
@@ -124,6 +125,13 @@ class Left:
     counts: dict[str, int]
     sent: bytes
     faults: int
+    irqs: list[int]  # of the interrupts, from the device's first on
+
+
+def place(kind: Kind, partition: int = 0) -> HostDevice:
+    """The first device of its owner."""
+    is_io, model = kind.arch is not Arch.ARMV7, MODELS[kind.kind]
+    return HostDevice(partition, model, is_io, IRQ, kind.address, kind.size, 0, kind.more)
 
 
 def left(
@@ -139,9 +147,7 @@ def left(
     system = System(
         kind.arch, [Partition(code, action=COLD), Partition(idle)], windows, clock_hz=hz
     )
-    where = HostDevice(
-        0, MODELS[kind.kind], kind.arch is not Arch.ARMV7, IRQ, kind.address, kind.size
-    )
+    where = place(kind)
     records = bytearray()
     trace = bytearray()
     with Host(*build(system), [policy()]) as host:
@@ -168,4 +174,5 @@ def left(
             counts,
             host.device_output(0),
             host.view(0).faults,
+            [event.irq - IRQ for event in found if isinstance(event, events.Interrupt)],
         )

@@ -85,11 +85,15 @@ def test_the_timer_keeps_its_time(board: str, hz: int, cycles: int) -> None:
 def test_pins_follow_pins() -> None:
     """What is at the inputs is at the outputs in the driver's next window."""
     image = archive("sabrelite")
-    inputs = [(14 * MS, 1, struct.pack("<II", 0xFF, 0x81)), (26 * MS, 1, struct.pack("<II", 1, 0))]
+    inputs = [
+        (14 * MS, 1, struct.pack("<II", 0xFF, 0x81)),
+        (26 * MS, 1, struct.pack("<II", 0x10001, 0x10000)),
+    ]
     seen = played(image, 6, inputs)
-    assert texts(seen, 1) == ["inputs 81", "inputs 80"]
-    ticks = [e.tick for e in seen if isinstance(e, events.Interrupt) and e.partition == 1]
-    assert ticks == [14 * MS, 33 * MS]
+    assert texts(seen, 1) == ["inputs 00 81", "inputs 01 80", "inputs 01 80"]
+    told = [e for e in seen if isinstance(e, events.Interrupt) and e.partition == 1]
+    assert [event.irq for event in told] == [3, 3, 4]
+    assert [event.tick for event in told[:2]] == [14 * MS, 33 * MS]
 
 
 @pytest.mark.parametrize("board", BOARDS)

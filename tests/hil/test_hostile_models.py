@@ -7,11 +7,8 @@ import random
 
 import pytest
 
-from khs.engine.devices import MODELS
 from khs.engine.native import Host
-from khs.engine.structures import HostDevice
-from tests.hil.bench import IRQ
-from tests.hil.registers import FLEXCAN, KINDS, Kind, left
+from tests.hil.registers import FLEXCAN, KINDS, Kind, left, place
 from tests.host.assemble import assemble
 from tests.host.system import RAM, Arch, Partition, System, build, policy
 from tests.host.windows import cut
@@ -69,11 +66,8 @@ def test_whatever_a_driver_does(kind: Kind, seed: int) -> None:
 def test_a_snapshot_goes_on_as_it_went_on(kind: Kind) -> None:
     code = program(kind, 77)
     system = System(kind.arch, [Partition(code)], [(0, TICKS)], clock_hz=200)
-    where = HostDevice(
-        0, MODELS[kind.kind], kind.arch is not Arch.ARMV7, IRQ, kind.address, kind.size
-    )
     with Host(*build(system), [policy()]) as host:
-        assert host.add_device(where) == 0
+        assert host.add_device(place(kind)) == 0
         host.add_input(TICKS // 2, host.device_target(0), b"\xff" * 11)
         host.boot()
         host.run(1, TICKS // 3)

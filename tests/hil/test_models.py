@@ -284,6 +284,23 @@ def test_the_line_is_what_the_last_call_made_it() -> None:
     said = adapter.calls.said.contents
     for now in range(3):
         adapter.calls.read(0, 0, 4, now)
-        assert said.line == 0
+        assert said.lines == 0
         adapter.calls.write(0, 0, 4, 1, now)
-        assert said.line == 1
+        assert said.lines == 1
+
+
+class Latch(Device):
+    """A register of its lines."""
+
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
+        self.irq = value
+
+
+@pytest.mark.parametrize(("irqs", "lines"), [(0, [0, 1, 1]), (1, [0, 1, 1]), (2, [0, 2, 3])])
+def test_a_device_with_several_interrupts_has_a_bit_for_each(irqs: int, lines: list[int]) -> None:
+    adapter = Adapter(cast(Host, None), "a.b", Latch(), irqs)
+    told = []
+    for value in (0, 2, 3):
+        adapter.calls.write(0, 0, 4, value, 0)
+        told.append(adapter.calls.said.contents.lines)
+    assert told == lines

@@ -15,19 +15,24 @@ static const image_device *device(const firmware *f, uint64_t i)
     return (const image_device *)image_at(f, f->image->devices) + i;
 }
 
-/* Else the owner is not done with its last interrupt: opened now, a line that is still up would come twice. */
-static bool is_awaited(const firmware *f, const image_device *d)
+static const image_line *line_of(const firmware *f, uint64_t i)
 {
-    const khs_partition *p = &f->core->partitions[d->partition];
-    return !p->in_handler && !(p->irq_pending >> d->irq & 1u);
+    return (const image_line *)image_at(f, f->image->lines) + i;
+}
+
+/* Else the owner is not done with its last interrupt: opened now, a line that is still up would come twice. */
+static bool is_awaited(const firmware *f, const image_line *l)
+{
+    const khs_partition *p = &f->core->partitions[l->partition];
+    return !p->in_handler && !(p->irq_pending >> l->irq & 1u);
 }
 
 static void set_lines(const firmware *f, uint32_t partition, bool open)
 {
-    for (uint64_t i = 0; i < f->image->devices.size; i++) {
-        const image_device *d = device(f, i);
-        if (d->partition == partition && d->line != KHS_NONE && (!open || is_awaited(f, d)))
-            board_line_open(d->line, open);
+    for (uint64_t i = 0; i < f->image->lines.size; i++) {
+        const image_line *l = line_of(f, i);
+        if (l->partition == partition && (!open || is_awaited(f, l)))
+            board_line_open(l->line, open);
     }
 }
 
@@ -40,11 +45,11 @@ static void set_ports(const firmware *f, uint32_t partition, bool open)
 
 static void map(const firmware *f, const image_device *d)
 {
-    if (d->partition >= f->config->partitions.count || d->irq >= 32u)
+    if (d->partition >= f->config->partitions.count)
         firmware_fail("the boot image is wrong about a device of partition", d->partition);
     if (!d->is_io && !space_map_device(f->cpus[d->partition].space, d->address, d->physical, d->size))
         firmware_fail("this board cannot show a device at", d->address);
-    if (d->card && !board_card_open(d->card, (uint32_t)d->physical, d->line))
+    if (d->card && !board_card_open(d->card, (uint32_t)d->physical, d->card_line))
         firmware_fail("this board has no card whose registers could be at", d->physical);
 }
 
@@ -52,6 +57,9 @@ void devices_open(firmware *f)
 {
     for (uint64_t i = 0; i < f->image->devices.size; i++)
         map(f, device(f, i));
+    for (uint64_t i = 0; i < f->image->lines.size; i++)
+        if (line_of(f, i)->partition >= f->config->partitions.count || line_of(f, i)->irq >= 32u)
+            firmware_fail("the boot image is wrong about interrupt line", line_of(f, i)->line);
     /* else nobody waits: as fast as possible */
     f->paced = f->image->devices.size != 0 || !(f->image->flags & IMAGE_EMULATED);
     f->window = f->ports = KHS_NONE;
@@ -61,8 +69,8 @@ void devices_open(firmware *f)
 static bool has_lines(const firmware *f, uint32_t partition)
 {
     bool has = false;
-    for (uint64_t i = 0; i < f->image->devices.size; i++)
-        has |= device(f, i)->partition == partition && device(f, i)->line != KHS_NONE;
+    for (uint64_t i = 0; i < f->image->lines.size; i++)
+        has |= line_of(f, i)->partition == partition;
     return has;
 }
 
@@ -89,9 +97,9 @@ void devices_enter(firmware *f, uint32_t partition)
 
 void devices_interrupt(firmware *f, uint32_t line)
 {
-    for (uint64_t i = 0; i < f->image->devices.size; i++)
-        if (device(f, i)->line == line && device(f, i)->partition == f->window)
-            khs_interrupt_raise(f->core, f->window, device(f, i)->irq);
+    for (uint64_t i = 0; i < f->image->lines.size; i++)
+        if (line_of(f, i)->line == line && line_of(f, i)->partition == f->window)
+            khs_interrupt_raise(f->core, f->window, line_of(f, i)->irq);
 }
 
 void devices_return(firmware *f, uint32_t partition)

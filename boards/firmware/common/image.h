@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define IMAGE_MAGIC 0x4942534bu /* "KSBI" */
-#define IMAGE_VERSION 1u
+#define IMAGE_VERSION 2u
 
 enum image_flag {
     IMAGE_EMULATED = 1, /* leave through the emulator's exit device at the end */
@@ -44,10 +44,18 @@ typedef struct image_device {
     uint32_t size;
     uint32_t partition;
     uint32_t is_io;
-    uint32_t line; /* at the interrupt controller, KHS_NONE if it has no interrupt */
-    uint32_t irq;  /* the partition's virtual interrupt */
     uint32_t card; /* vendor and device of the PCI card that it is on, 0 if it is there by itself */
+    uint32_t card_line; /* the interrupt of that */
+    uint32_t pad;
 } image_device;
+
+/* An interrupt of a device. */
+typedef struct image_line {
+    uint32_t partition;
+    uint32_t line; /* at the interrupt controller */
+    uint32_t irq;  /* the partition's virtual interrupt */
+    uint32_t pad;
+} image_line;
 
 typedef struct image_header {
     uint32_t magic;
@@ -65,8 +73,9 @@ typedef struct image_header {
     image_part inputs;   /* image_input each, ascending tick */
     image_part swaps;    /* image_swap each */
     image_part devices;  /* image_device each */
+    image_part lines;    /* image_line each */
 } image_header;
 
-_Static_assert(sizeof(image_header) == 144 && sizeof(image_device) == 40 && sizeof(image_input) == 32, "layout");
+_Static_assert(sizeof(image_header) == 160 && sizeof(image_line) == 16 && sizeof(image_device) == 40 && sizeof(image_input) == 32, "layout");
 
 #endif

@@ -33,7 +33,7 @@ static const image_header *find_image(void)
     if (image->size < sizeof *image || !has(image, image->config, 1) || !has(image, image->memory, 1) ||
         !has(image, image->policies, sizeof(image_part)) || !has(image, image->inputs, sizeof(image_input)) ||
         !has(image, image->swaps, sizeof(image_swap)) ||
-        !has(image, image->devices, sizeof(image_device)))
+        !has(image, image->devices, sizeof(image_device)) || !has(image, image->lines, sizeof(image_line)))
         firmware_fail("the boot image is cut short, bytes", image->size);
     if (image->size % PAGE || image->log_size & (image->log_size - 1))
         firmware_fail("the boot image is wrong about its log, bytes", image->log_size);

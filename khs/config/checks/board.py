@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from khs.config import boards
 from khs.config.document import BoardDocument, DeviceTable, Document
-from khs.config.model import PAGE, Arch
+from khs.config.model import DEVICE_IRQS, LINES, PAGE, Arch
 from khs.config.rules import BoardContext, Context, Problem, Problems, at, rule, suggest
 
 
@@ -103,3 +103,19 @@ def processor(c: BoardContext, document: BoardDocument) -> Problems:
     if document.board.cpu != model:
         message = f'there is no {document.board.arch} processor "{document.board.cpu}"'
         yield Problem(at(document.board, "cpu"), message, f'cpu = "{model}"')
+
+
+@rule("BOARD-010", BoardContext.devices)
+def interrupts(c: BoardContext, device: DeviceTable) -> Problems:
+    """A device has at most 29 interrupts: lines of an interrupt controller, 0 to 1019, each
+    once."""
+    for index, line in enumerate(device.irq):
+        if not 0 <= line < LINES:
+            message = f"no interrupt controller has a line {line}"
+            yield Problem(at(device, "irq", index), message, f"0 to {LINES - 1}")
+        elif line in device.irq[:index]:
+            message = f"interrupt {line} stands twice"
+            yield Problem(at(device, "irq", index), message, "take one out")
+    if len(device.irq) > DEVICE_IRQS:
+        message = f"{device.label} has {len(device.irq)} interrupts"
+        yield Problem(at(device, "irq", DEVICE_IRQS), message, f"at most {DEVICE_IRQS}")

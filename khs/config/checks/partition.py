@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 from khs.config.document import Document, PartitionTable
-from khs.config.model import DEVICES_MOST, PAGE, PRIVILEGES, PROGRAM_BASE, STACK_GUARD, STACK_TOP
+from khs.config.model import DEVICE_IRQS, PAGE, PRIVILEGES, PROGRAM_BASE, STACK_GUARD, STACK_TOP
 from khs.config.rules import Context, Problem, Problems, at, readable, rule, suggest
 
 PARTITIONS_MAX = 1024
@@ -168,26 +169,30 @@ def line_of_one_partition(c: Context, document: Document) -> Problems:
             continue
         for index, name in enumerate(partition.devices):
             device = c.board.devices.get(name)
-            if device is None or device.irq is None:
-                continue
-            other, owner = owners.setdefault(device.irq, (name, partition.label))
-            if owner != partition.label and other != name:
-                yield Problem(
-                    at(partition, "devices", index),
-                    f"{name} shares interrupt line {device.irq} with {other}, "
-                    f"which belongs to {owner}",
-                    f"one partition for both, or a device with a line of its own instead of {name}",
-                )
+            for line in () if device is None else device.irqs:
+                other, owner = owners.setdefault(line, (name, partition.label))
+                if owner != partition.label and other != name:
+                    yield Problem(
+                        at(partition, "devices", index),
+                        f"{name} shares interrupt line {line} with {other}, "
+                        f"which belongs to {owner}",
+                        "one partition for both, or a device with a line of its own "
+                        f"instead of {name}",
+                    )
 
 
 @rule("PART-025", Context.partitions)
-def few_devices(c: Context, partition: PartitionTable) -> Problems:
-    """A partition has at most 16 devices: so many virtual interrupts there are for them."""
-    if len(partition.devices) > DEVICES_MOST:
+def few_interrupts(c: Context, partition: PartitionTable) -> Problems:
+    """The devices of a partition have at most 29 interrupts: so many virtual ones there are."""
+    known = {} if c.board is None else c.board.devices
+    counts = [len(known[name].irqs) if name in known else 0 for name in partition.devices]
+    sums = list(accumulate(counts))
+    beyond = [index for index, total in enumerate(sums) if total > DEVICE_IRQS]
+    if beyond:
         yield Problem(
-            at(partition, "devices", DEVICES_MOST),
-            f"{partition.label} has {len(partition.devices)} devices",
-            f"at most {DEVICES_MOST}; give some to another partition",
+            at(partition, "devices", beyond[0]),
+            f"devices of {partition.label} have {sums[-1]} interrupts",
+            f"at most {DEVICE_IRQS}; give some to another partition",
         )
 
 

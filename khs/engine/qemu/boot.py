@@ -12,15 +12,15 @@ from typing import Any
 from khs.engine.qemu.cards import PCI
 
 MAGIC = 0x4942_534B
-VERSION = 1
+VERSION = 2
 EMULATED, COUNTED = 1, 2
-_NO_LINE = 0xFFFF_FFFF
 
 _PART = struct.Struct("<QQ")
 _INPUT = struct.Struct("<QI4x16s")
 _SWAP = struct.Struct("<QI4x")
-_DEVICE = struct.Struct("<QQIIIIII")
-_HEADER = struct.Struct("<IIQQQIIII16s16s16s16s16s16s")
+_DEVICE = struct.Struct("<QQIIIII4x")
+_LINE = struct.Struct("<III4x")
+_HEADER = struct.Struct("<IIQQQIIII" + 7 * "16s")
 
 
 def boot_image(
@@ -63,6 +63,8 @@ def boot_image(
     parts.append(add(b"".join(records), len(records)))
     parts.append(add(b"".join(_SWAP.pack(*swap) for swap in sorted(swaps.items())), len(swaps)))
     parts.append(add(b"".join(_device(each) for each in devices), len(devices)))
+    lines = [line for each in devices for line in _lines(each)]
+    parts.append(add(b"".join(lines), len(lines)))
     body.extend(bytes(-len(body) % 4096))
     flags = (EMULATED if emulated else 0) | (COUNTED if counted else 0)
     header = (MAGIC, VERSION, len(body), ram_size, frames, clock_hz, timer_hz, flags, log_size)
@@ -72,6 +74,11 @@ def boot_image(
 
 def _device(device: Mapping[str, Any]) -> bytes:
     place = (device["address"], device["physical"], device["size"], device["partition"])
-    irq = device["irq"] if device["line"] != _NO_LINE else 0
     card = PCI.get(device["kind"], 0)
-    return _DEVICE.pack(*place, device["bus"] == "io", device["line"], irq, card)
+    card_line = device["lines"][0] if card and device["lines"] else 0
+    return _DEVICE.pack(*place, device["bus"] == "io", card, card_line)
+
+
+def _lines(device: Mapping[str, Any]) -> list[bytes]:
+    numbered = enumerate(device["lines"], device["irq"])
+    return [_LINE.pack(device["partition"], line, irq) for irq, line in numbered]

@@ -12,7 +12,7 @@ static void set_code(khs_flexcan *f, uint32_t box, uint32_t code)
 void khs_flexcan_set_line(khs_device *d)
 {
     khs_flexcan *f = flexcan(d);
-    d->state->line = (f->enabled & f->flagged) != 0 || ((f->status & ESR1_ERROR) && (f->control & CTRL1_ERRORS)) ||
+    d->state->lines = (f->enabled & f->flagged) != 0 || ((f->status & ESR1_ERROR) && (f->control & CTRL1_ERRORS)) ||
                      ((f->status & ESR1_SEND_WARNING) && (f->control & CTRL1_SEND_WARNINGS)) ||
                      ((f->status & ESR1_RECEIVE_WARNING) && (f->control & CTRL1_RECEIVE_WARNINGS));
 }

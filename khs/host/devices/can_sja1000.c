@@ -47,7 +47,7 @@ static void set_line(khs_device *d)
     khs_sja1000 *s = of(d);
     bool received = s->messages > 0 && (s->enabled & INTERRUPT_RECEIVED);
     s->interrupts = (uint8_t)((s->interrupts & ~INTERRUPT_RECEIVED) | (received ? INTERRUPT_RECEIVED : 0));
-    d->state->line = s->interrupts != 0;
+    d->state->lines = s->interrupts != 0;
 }
 
 static void interrupt(khs_device *d, uint32_t which)

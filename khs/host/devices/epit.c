@@ -52,7 +52,7 @@ static void settle(khs_device *d)
 static void schedule(khs_device *d)
 {
     khs_epit *e = &d->state->epit;
-    d->state->line = (e->status & STATUS_COMPARED) && (e->control & CONTROL_INTERRUPT);
+    d->state->lines = (e->status & STATUS_COMPARED) && (e->control & CONTROL_INTERRUPT);
     d->state->next = KHS_AT_NO_TIME;
     if (clock_hz(e) == 0 || (e->status & STATUS_COMPARED))
         return;

@@ -1,13 +1,13 @@
 /* i.MX GPIO (i.MX 6Dual/6Quad Applications Processor Reference Manual, chapter 28): 32 pins. A pin that
- * is an output reads 0 in PSR, as with IOMUX's SION clear; the interrupt of the device is the one of pins
- * 0 to 15. To and from the outside go records of 8 bytes, little-endian: a mask of pins, their levels. */
+ * is an output reads 0 in PSR, as with IOMUX's SION clear; pins 0 to 15 have the first
+ * interrupt of the device, the others the second. To and from the outside go records of 8 bytes, little-endian: a mask of pins, their levels. */
 #include "../device.h"
 
 enum { DATA = 0x00, DIRECTION = 0x04, PADS = 0x08, CONDITIONS = 0x0c, MORE_CONDITIONS = 0x10, MASK = 0x14, STATUS = 0x18, BOTH_EDGES = 0x1c };
 enum { WHEN_LOW = 0, WHEN_HIGH = 1, WHEN_RISING = 2, WHEN_FALLING = 3 };
 
 #define RECORD 8u
-#define INTERRUPTING 0xffffu
+#define LOWER 0xffffu
 
 static uint32_t inputs(const khs_gpio *g) { return g->pads & ~g->direction; }
 
@@ -25,7 +25,8 @@ static void set_line(khs_device *d)
 {
     khs_gpio *g = &d->state->gpio;
     g->status |= (with(g, WHEN_LOW) & ~g->pads) | (with(g, WHEN_HIGH) & g->pads);
-    d->state->line = g->status & g->mask & INTERRUPTING;
+    uint32_t interrupting = g->status & g->mask;
+    d->state->lines = (interrupting & LOWER ? 1u : 0u) | (interrupting & ~LOWER ? 2u : 0u);
 }
 
 static void set_pads(khs_gpio *g, uint32_t pads)

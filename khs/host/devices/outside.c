@@ -3,7 +3,7 @@
 
 static void hear(khs_device *d)
 {
-    d->state->line = d->calls.said->line != 0;
+    d->state->lines = (uint32_t)d->calls.said->lines;
     d->state->next = d->calls.said->next;
     d->state->faults |= (uint32_t)d->calls.said->faults & ((1u << KHS_HOST_FAULTS) - 1u);
     d->calls.said->faults = 0;

@@ -102,7 +102,7 @@ static void schedule(khs_device *d)
     if (c->coming != 0 && c->comes_at < next)
         next = c->comes_at;
     d->state->next = KHS_AT_NO_TIME;
-    if (!d->state->line && next != KHS_AT_NO_TIME)
+    if (!d->state->lines && next != KHS_AT_NO_TIME)
         khs_device_at(d, khs_cycle_tick(next, PIT_HZ, d->host->config->clock_hz));
 }
 
@@ -112,13 +112,13 @@ static void advance(khs_device *d)
     uint64_t now = cycle(d);
     bool was_high = out(c, now - 1);
     settle(c, now);
-    d->state->line |= !was_high && out(c, now);
+    d->state->lines |= !was_high && out(c, now);
     schedule(d);
 }
 
 static void taken(khs_device *d)
 {
-    d->state->line = false;
+    d->state->lines = 0;
     settle(&d->state->pit.channels[0], cycle(d));
     schedule(d);
 }
@@ -241,7 +241,7 @@ static void write_part(khs_device *d, uint32_t offset, uint32_t size, uint32_t v
         command(p, now, value & 0xff);
     else if (offset < CHANNELS)
         write_count(&p->channels[offset], now, (uint8_t)value);
-    d->state->line |= !was_high && out(&p->channels[0], now);
+    d->state->lines |= !was_high && out(&p->channels[0], now);
     schedule(d);
 }
 

@@ -60,7 +60,7 @@ static uint32_t cause(khs_device *d)
 
 static void set_line(khs_device *d)
 {
-    d->state->line = cause(d) != 0 && (*at(d, MODEM_CONTROL) & MODEM_OUT2);
+    d->state->lines = cause(d) != 0 && (*at(d, MODEM_CONTROL) & MODEM_OUT2);
 }
 
 static void apply(khs_device *d)
@@ -229,7 +229,7 @@ static uint64_t quiet(khs_device *d)
     const khs_uart *u = &d->state->uart;
     uint32_t enabled = *at(d, INTERRUPTS);
     uint64_t until = khs_uart_will_overrun(u);
-    if (d->state->line || !(*at(d, MODEM_CONTROL) & MODEM_OUT2))
+    if (d->state->lines || !(*at(d, MODEM_CONTROL) & MODEM_OUT2))
         return until;
     if (enabled & INTERRUPT_DATA)
         until = khs_least(until, khs_least(khs_uart_will_hold(u, trigger(d)), khs_uart_will_age(u)));

@@ -90,7 +90,7 @@ static void set_line(khs_device *d)
                  ((more & UCR4_DATA_INTERRUPT) && (two & USR2_DATA)) ||
                  ((more & UCR4_OVERRUN_INTERRUPT) && (two & USR2_OVERRUN)) ||
                  ((more & UCR4_COMPLETE_INTERRUPT) && (two & USR2_COMPLETE));
-    d->state->line = wants && (control & UCR1_ENABLE);
+    d->state->lines = wants && (control & UCR1_ENABLE);
 }
 
 /* What the registers switch on. */
@@ -196,7 +196,7 @@ static uint64_t quiet(khs_device *d)
     const khs_uart *u = &d->state->uart;
     uint32_t control = *at(d, UCR1), more = *at(d, UCR4), levels = *at(d, UFCR);
     uint64_t until = khs_uart_will_overrun(u);
-    if (d->state->line || !(control & UCR1_ENABLE))
+    if (d->state->lines || !(control & UCR1_ENABLE))
         return until;
     if ((control & UCR1_READY_INTERRUPT) && (levels & 63) > 0)
         until = khs_least(until, khs_uart_will_hold(u, levels & 63));

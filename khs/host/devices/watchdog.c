@@ -33,7 +33,7 @@ static void clear(khs_device *d, uint16_t cause)
 {
     d->state->watchdog = (khs_watchdog){.registers = {CONTROL_NO_RESET | CONTROL_NO_SIGNAL, 0, cause, 4, 1},
                                         .warns_at = KHS_AT_NO_TIME, .expires_at = KHS_AT_NO_TIME};
-    d->state->line = false;
+    d->state->lines = 0;
     schedule(d);
 }
 
@@ -52,7 +52,7 @@ static void advance(khs_device *d)
     }
     w->warns_at = KHS_AT_NO_TIME;
     w->registers[WARNING] |= WARNING_STATUS;
-    d->state->line = w->registers[WARNING] & WARNING_ENABLE;
+    d->state->lines = (w->registers[WARNING] & WARNING_ENABLE) != 0;
     schedule(d);
 }
 
@@ -108,7 +108,7 @@ static void set_warning(khs_device *d, uint16_t value)
     bool is_locked = *warning & WARNING_ENABLE;
     if (value & WARNING_STATUS) {
         *warning &= (uint16_t)~WARNING_STATUS;
-        d->state->line = false;
+        d->state->lines = 0;
     }
     if (is_locked)
         return;

@@ -74,7 +74,7 @@
 #define KHS_IRQ_INPUT               1u
 #define KHS_IRQ_ERROR               2u
 #define KHS_IRQ_DEVICE              3u
-#define KHS_IRQ_COUNT               19u
+#define KHS_IRQ_COUNT               32u
 #define KHS_INTERRUPTS_WAITS        1u
 #define KHS_PORT_SAMPLING           0u
 #define KHS_PORT_QUEUING            1u

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define KHS_START_MAGIC 0x5453484bu /* "KHST" */
-#define KHS_START_VERSION 2u
+#define KHS_START_VERSION 3u
 
 struct khs_start_list {
     uint32_t at;    /* of the first record */
@@ -63,8 +63,10 @@ struct khs_start_region {
 struct khs_start_device {
     uint32_t name_at;
     uint32_t bus; /* KHS_DEVICE_MEMORY, KHS_DEVICE_IO */
-    uint32_t irq; /* number of its virtual interrupt; 0xffffffff if it has none */
+    uint32_t irq;  /* number of its first virtual interrupt; 0xffffffff if it has none */
+    uint32_t irqs; /* how many it has, numbered from there on */
     uint32_t size;
+    uint32_t pad;
     uint64_t address; /* of its registers, or its first I/O port */
 };
 

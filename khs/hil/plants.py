@@ -14,6 +14,7 @@ from khs.hil.bench import Bench
 from khs.hil.document import PlantTable
 from khs.hil.plant import Model, Plant, PlantError, PythonModel, Value, Variables
 from khs.hil.serial import Say
+from khs.hil.wires import InputWire, OutputWire
 from khs.hil.wiring import Wiring
 
 #: Wires the plants to a system, of which there is a manifest.
@@ -77,15 +78,16 @@ class PlantLoop:
             self._exchange.stop()
 
     def save(self) -> Any:
-        wires = (*self._inputs.values(), *self._outputs.values())
-        return self._at, self.steps, self._model.save(), [wire.state for wire in wires]
+        return self._at, self.steps, self._model.save(), [wire.state for wire in self._wires()]
 
     def restore(self, saved: Any, tick: int) -> None:
         self._at, self.steps, model, states = saved
         self._model.restore(model)
-        wires = (*self._inputs.values(), *self._outputs.values())
-        for wire, state in zip(wires, states, strict=True):
+        for wire, state in zip(self._wires(), states, strict=True):
             wire.state = state
+
+    def _wires(self) -> list[InputWire | OutputWire]:
+        return [*self._inputs.values(), *self._outputs.values()]
 
     def _meet(self, tick: int) -> None:
         hz = self._exchange.clock_hz

@@ -13,10 +13,9 @@ from khs.hil.document import WireTable
 from khs.hil.frames import RECORD, THERE, Database, frames
 from khs.hil.plant import PlantError, Value
 from khs.hil.serial import Say
-from khs.hil.wires import Wire
 
 
-class SignalIn:
+class SignalInput:
     """A signal of a message that anybody else on the bus sends."""
 
     def __init__(self, port: str, database: Database, message: str, signal: str) -> None:
@@ -41,9 +40,6 @@ class SignalIn:
     def read(self) -> Value | None:
         return self.state[1]
 
-    def write(self, tick: int, value: Value) -> None:
-        raise NotImplementedError
-
 
 class Message:
     """One that a plant sends at each step: all its signals, those without a wire 0. A value beyond
@@ -57,9 +53,9 @@ class Message:
         self._wired: set[str] = set()
         self._written: dict[str, float] = {}
 
-    def wire(self, signal: str, place: str) -> SignalOut:
+    def wire(self, signal: str, place: str) -> SignalOutput:
         self._wired.add(signal)
-        return SignalOut(self, signal, place)
+        return SignalOutput(self, signal, place)
 
     def write(self, tick: int, signal: str, value: float, place: str) -> None:
         """With the last of them it is sent."""
@@ -83,19 +79,13 @@ class Message:
         self._node.send(tick, frame.record)
 
 
-class SignalOut:
+class SignalOutput:
     """A signal of a message that a plant sends."""
 
     state = None
 
     def __init__(self, message: Message, signal: str, place: str) -> None:
         self._message, self._signal, self._place = message, signal, place
-
-    def hear(self, name: str, data: bytes) -> None:
-        pass
-
-    def read(self) -> Value | None:
-        raise NotImplementedError
 
     def write(self, tick: int, value: Value) -> None:
         self._message.write(tick, self._signal, float(value), self._place)
@@ -107,12 +97,12 @@ class Node:
     def __init__(self, exchange: Exchange, port: str, database: Database) -> None:
         self.port, self.database = port, database
         self._exchange = exchange
-        self._signals: list[SignalIn] = []
+        self._signals: list[SignalInput] = []
         exchange.put(port, 0, THERE)
         exchange.join(port, self)
 
-    def wire(self, message: str, signal: str) -> SignalIn:
-        self._signals.append(SignalIn(self.port, self.database, message, signal))
+    def wire(self, message: str, signal: str) -> SignalInput:
+        self._signals.append(SignalInput(self.port, self.database, message, signal))
         return self._signals[-1]
 
     def overhear(self, tick: int, data: bytes) -> None:
@@ -131,13 +121,25 @@ class Nodes:
         self._nodes: dict[str, Node] = {}
         self._messages: dict[tuple[str, str], Message] = {}
 
-    def connect(self, wire: WireTable) -> Wire:
+    def input(self, wire: WireTable) -> SignalInput:
+        """A wire to the plant."""
+        return self._node(wire).wire(str(wire.message), str(wire.signal))
+
+    def output(self, wire: WireTable) -> SignalOutput:
+        """A wire from the plant."""
+        node, key = self._node(wire), (str(wire.can), str(wire.message))
+        if key not in self._messages:
+            self._messages[key] = Message(node, key[1], self._say)
+        return self._messages[key].wire(str(wire.signal), self._bench.place(wire.path))
+
+    def _node(self, wire: WireTable) -> Node:
+        """That of the wire's bus, where there is such a signal."""
         bus, message, signal = str(wire.can), str(wire.message), str(wire.signal)
         port = self._exchange.devices.buses.get(bus)
         if port is None:
             help = "nodes = [...] of the bus names controllers, PARTITION.DEVICE"
             raise self._bench.error((*wire.path, "can"), f'nobody is on the bus "{bus}"', help)
-        node = self._node(bus, port.name)
+        node = self._on(bus, port.name)
         try:
             known = node.database.signals(message)
         except KhsError as error:
@@ -147,14 +149,9 @@ class Nodes:
             help = suggest(signal, known, "signals")
             what = f'{message} has no signal "{signal}"'
             raise self._bench.error((*wire.path, "signal"), what, help)
-        if wire.path[-2] == "inputs":
-            return node.wire(message, signal)
-        key = bus, message
-        if key not in self._messages:
-            self._messages[key] = Message(node, message, self._say)
-        return self._messages[key].wire(signal, self._bench.place(wire.path))
+        return node
 
-    def _node(self, bus: str, port: str) -> Node:
+    def _on(self, bus: str, port: str) -> Node:
         if bus not in self._nodes:
             dbc = self._bench.document.can[bus].dbc
             try:

@@ -1,8 +1,8 @@
 """Wires between a plant's variables and what a system has: regions, pins, lines; and, in
 khs.hil.signals, CAN.
 
-A wire to the plant has `read`, one from it `write`, each called at the tick of a step. What a wire
-writes is an input of the run.
+A wire to the plant is an `InputWire`, one from it an `OutputWire`; what has both directions is
+both. Each is called at the tick of a step; what a wire writes is an input of the run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from khs.config.rules import suggest
@@ -29,8 +30,8 @@ _PINS = struct.Struct("<II")
 _LINE_MOST = 4096
 
 
-class Wire(Protocol):
-    """One variable's. `state`: what of it changes, for snapshots."""
+class InputWire(Protocol):
+    """Of a variable that the system sets. `state`: what of it changes, for snapshots."""
 
     state: Any
 
@@ -42,7 +43,15 @@ class Wire(Protocol):
         """None if nothing has come that could change the variable."""
         ...
 
-    def write(self, tick: int, value: Value) -> None: ...
+
+class OutputWire(Protocol):
+    """Of a variable that the system sees; `state` likewise."""
+
+    state: Any
+
+    def write(self, tick: int, value: Value) -> None:
+        """PlantError for a value that cannot be said there."""
+        ...
 
 
 class RegionWire:
@@ -108,11 +117,12 @@ class RegionWire:
         return self._format.pack(clipped)
 
 
-class PinWire:
-    """A pin; the records of GPIO controllers are a mask of pins and their levels."""
+class PinInput:
+    """A pin that the guest drives; the records of GPIO controllers are a mask of pins and their
+    levels."""
 
-    def __init__(self, exchange: Exchange, name: str, pin: int) -> None:
-        self._exchange, self._name, self._bit = exchange, name, 1 << pin
+    def __init__(self, name: str, pin: int) -> None:
+        self._name, self._bit = name, 1 << pin
         #: The beginning of a record, and the level.
         self.state: tuple[bytes, bool | None] = b"", None
 
@@ -130,31 +140,33 @@ class PinWire:
     def read(self) -> Value | None:
         return self.state[1]
 
+
+class PinOutput:
+    """A pin that the plant drives, told of when its level changes."""
+
+    def __init__(self, exchange: Exchange, name: str, pin: int) -> None:
+        self._exchange, self._name, self._bit = exchange, name, 1 << pin
+        #: The level.
+        self.state: bool | None = None
+
     def write(self, tick: int, value: Value) -> None:
         level = bool(value)
-        if level is not self.state[1]:
-            self.state = b"", level
+        if level is not self.state:
+            self.state = level
             record = _PINS.pack(self._bit, self._bit if level else 0)
             self._exchange.put(self._name, tick, record)
 
 
-class TextWire:
-    """Text on a serial line: sent at each step; of what comes, the last line that the pattern
-    fits."""
+class TextInput:
+    """What comes on a serial line: the last line that the pattern fits."""
 
-    def __init__(
-        self, bench: Bench, wire: WireTable, exchange: Exchange, kind: type | None
-    ) -> None:
-        self._exchange, self._name = exchange, str(wire.serial)
-        self._format = wire.format_ or ""
-        self._pattern = _pattern(bench, wire)
+    def __init__(self, bench: Bench, wire: WireTable) -> None:
+        self._name, self._pattern = str(wire.serial), _pattern(bench, wire)
         #: The beginning of a line, and the value.
         self.state: tuple[bytes, float | None] = b"", None
-        if wire.format_ is not None and kind is not None:
-            _check_format(bench, wire, kind)
 
     def hear(self, name: str, data: bytes) -> None:
-        if name != self._name or self._pattern is None:
+        if name != self._name:
             return
         part, value = self.state
         *lines, part = (part + data).split(b"\n")
@@ -166,6 +178,20 @@ class TextWire:
 
     def read(self) -> Value | None:
         return self.state[1]
+
+
+class TextOutput:
+    """Text on a serial line, sent at each step."""
+
+    state = None
+
+    def __init__(
+        self, bench: Bench, wire: WireTable, exchange: Exchange, kind: type | None
+    ) -> None:
+        self._exchange, self._name = exchange, str(wire.serial)
+        self._format = str(wire.format_)
+        if kind is not None:
+            _check_format(bench, wire, kind)
 
     def write(self, tick: int, value: Value) -> None:
         try:
@@ -182,11 +208,9 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _pattern(bench: Bench, wire: WireTable) -> re.Pattern[str] | None:
-    if wire.pattern is None:
-        return None
+def _pattern(bench: Bench, wire: WireTable) -> re.Pattern[str]:
     try:
-        made = re.compile(wire.pattern)
+        made = re.compile(str(wire.pattern))
     except re.error as error:
         raise bench.error((*wire.path, "pattern"), f"no regular expression: {error}", "") from error
     if made.groups != 1:
@@ -203,31 +227,58 @@ def _check_format(bench: Bench, wire: WireTable, kind: type) -> None:
         raise bench.error((*wire.path, "format"), message, 'as in "SPEED {:.1f}\\n"') from error
 
 
-def connect(
-    bench: Bench,
-    wire: WireTable,
-    exchange: Exchange,
-    manifest: Mapping[str, Any],
-    kind: type | None,
-    nodes: Nodes,
-) -> Wire:
-    """The wire of the table to a variable of type `kind`, None if that is not known. ConfigError if
-    there is no such thing."""
-    what = kind_of(wire)
-    if what == "region":
+@dataclass(frozen=True)
+class Connector:
+    """Makes the wires of tables to variables of type `kind`, None if that is not known. ConfigError
+    if there is no such thing."""
+
+    bench: Bench
+    exchange: Exchange
+    manifest: Mapping[str, Any]
+    nodes: Nodes
+
+    def input(self, wire: WireTable, kind: type | None) -> InputWire:
+        """To the plant."""
+        match kind_of(wire):
+            case "region":
+                return self._region(wire, kind)
+            case "can":
+                return self.nodes.input(self._signal(wire, kind))
+            case "gpio":
+                return PinInput(self._device(wire, "gpio"), wire.pin)
+            case _:
+                self._device(wire, "serial")
+                return TextInput(self.bench, wire)
+
+    def output(self, wire: WireTable, kind: type | None) -> OutputWire:
+        """From the plant."""
+        match kind_of(wire):
+            case "region":
+                return self._region(wire, kind)
+            case "can":
+                return self.nodes.output(self._signal(wire, kind))
+            case "gpio":
+                return PinOutput(self.exchange, self._device(wire, "gpio"), wire.pin)
+            case _:
+                self._device(wire, "serial")
+                return TextOutput(self.bench, wire, self.exchange, kind)
+
+    def _region(self, wire: WireTable, kind: type | None) -> RegionWire:
         if kind is str:
-            raise bench.error(
-                wire.path, "memory holds numbers, and this is a text", "a serial line"
-            )
-        return RegionWire(bench, wire, exchange, manifest["names"]["regions"])
-    name = str(getattr(wire, what))
-    if what == "can":
+            message = "memory holds numbers, and this is a text"
+            raise self.bench.error(wire.path, message, "a serial line")
+        return RegionWire(self.bench, wire, self.exchange, self.manifest["names"]["regions"])
+
+    def _signal(self, wire: WireTable, kind: type | None) -> WireTable:
         if kind is str:
-            raise bench.error(wire.path, "signals are numbers, and this is a text", "a serial line")
-        return nodes.connect(wire)
-    if name not in exchange.devices.ports:
-        help = suggest(name, exchange.devices.ports, "devices of partitions")
-        raise bench.error((*wire.path, what), f'no partition has a device "{name}"', help)
-    if what == "gpio":
-        return PinWire(exchange, name, wire.pin)
-    return TextWire(bench, wire, exchange, kind)
+            message = "signals are numbers, and this is a text"
+            raise self.bench.error(wire.path, message, "a serial line")
+        return wire
+
+    def _device(self, wire: WireTable, what: str) -> str:
+        name, ports = str(getattr(wire, what)), self.exchange.devices.ports
+        if name not in ports:
+            help = suggest(name, ports, "devices of partitions")
+            message = f'no partition has a device "{name}"'
+            raise self.bench.error((*wire.path, what), message, help)
+        return name

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from khs.config.rules import suggest
 from khs.engine.lines import Exchange
 from khs.errors import ConfigError, Finding
 from khs.hil.bench import Bench, step_of
+from khs.hil.document import WireTable
 from khs.hil.plant import Causality, Value, Variables
 from khs.hil.serial import Say
 from khs.hil.signals import Nodes
-from khs.hil.wires import Wire, connect
+from khs.hil.wires import Connector
 
+W = TypeVar("W")
 _NOUN = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}
 
 
@@ -34,8 +36,7 @@ class Wiring:
     ) -> None:
         self._bench, self._table = bench, bench.document.plant[name]
         self._variables = variables
-        self._exchange, self._manifest = exchange, manifest
-        self._nodes = Nodes(bench, exchange, say)
+        self._exchange = exchange
         self._findings: list[Finding] = []
         self.step: str | int = "frame"
         with self._collecting():
@@ -44,7 +45,9 @@ class Wiring:
         for key, value in self._table.start.items():
             with self._collecting():
                 self.start[key] = self._parameter(key, value)
-        self.inputs, self.outputs = self._wires("input"), self._wires("output")
+        connector = Connector(bench, exchange, manifest, Nodes(bench, exchange, say))
+        self.inputs = self._wires("input", self._table.inputs, connector.input)
+        self.outputs = self._wires("output", self._table.outputs, connector.output)
         if self._findings:
             raise ConfigError(dict.fromkeys(self._findings))  # a DBC has many wires
 
@@ -89,15 +92,17 @@ class Wiring:
             raise self._bench.error(path, f"{name} is of type {kind.__name__}", help)
         return kind
 
-    def _wires(self, causality: Causality) -> dict[str, Wire]:
-        tables = self._table.inputs if causality == "input" else self._table.outputs
-        made: dict[str, Wire] = {}
+    def _wires(
+        self,
+        causality: Causality,
+        tables: Mapping[str, WireTable],
+        connect: Callable[[WireTable, type | None], W],
+    ) -> dict[str, W]:
+        made: dict[str, W] = {}
         for name, wire in tables.items():
             kind: type | None = None
             with self._collecting():
                 kind = self._kind(name, causality, wire.path)
             with self._collecting():
-                made[name] = connect(
-                    self._bench, wire, self._exchange, self._manifest, kind, self._nodes
-                )
+                made[name] = connect(wire, kind)
         return made

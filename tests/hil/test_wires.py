@@ -15,7 +15,7 @@ from khs.engine import unicorn
 from khs.engine.device import Device
 from khs.engine.lines import Exchange, Party
 from khs.errors import KhsError
-from khs.hil import bench, plants
+from khs.hil import bench, plants, signals, wires
 from khs.hil.frames import Database, Frame, frames
 from khs.image import Archive, open_system
 from khs.runs import Ran
@@ -311,3 +311,14 @@ def test_pins(tmp_path: Path) -> None:
     ticks = [tick for tick, _ in model.rows]
     assert [data for _, data in model.rows] == [set_low, set_high, set_low]
     assert ticks == [0, 5_000_000, 10_000_000]
+
+
+INPUTS = {wires.RegionWire, wires.PinInput, wires.TextInput, signals.SignalInput}
+OUTPUTS = {wires.RegionWire, wires.PinOutput, wires.TextOutput, signals.SignalOutput}
+
+
+@pytest.mark.parametrize("wire", sorted(INPUTS | OUTPUTS, key=str), ids=lambda wire: wire.__name__)
+def test_a_wire_has_the_directions_of_its_type(wire: type) -> None:
+    """None can be asked for the other one."""
+    assert hasattr(wire, "read") == hasattr(wire, "hear") == (wire in INPUTS)
+    assert hasattr(wire, "write") == (wire in OUTPUTS)

@@ -9,6 +9,7 @@ or T for one that a controller of the system sent. Behind the file may stand
     file:IN.log?bus=can0      frames of this bus alone; if there are several, one has to be named
     file:IN.log?only=R        those that came to whoever wrote it, or (T) that one sent
     file:IN.log?begin=10ms    the first comes then, and the others as long after it as there
+    file:IN.log?errors=yes    reports of protocol errors (CAN_ERR_PROT) destroy frames here, too
 
 Without `begin` times are virtual time, as in a log of KHS; of a clock on the wall (from 10^9
 seconds on) the first is power-on.
@@ -28,7 +29,7 @@ from khs.config.units import Duration, UnitError
 from khs.engine.lines import Exchange
 from khs.engine.native import NEVER
 from khs.errors import KhsError, shown
-from khs.hil.frames import ERROR, THERE, Frame, frames
+from khs.hil.frames import ERROR, PROTOCOL, RECORD, THERE, Frame, frames
 
 _LINE = re.compile(
     r"\((\d{1,12})(?:\.(\d{1,9}))?\)\s+(\S+)\s+([0-9A-Fa-f]{1,8})#(\S*)(?:\s+([RT]))?", re.ASCII
@@ -36,7 +37,7 @@ _LINE = re.compile(
 _DATA = re.compile(r"((?:[0-9A-Fa-f]{2})*)(?:_[0-9A-Fa-f])?")
 _REMOTE = re.compile(r"R([0-9]?)")
 _WALL_CLOCK_NS = 10**18
-_FILTERS = ("bus", "only", "begin")
+_FILTERS = ("bus", "only", "begin", "errors")
 
 #: Tick and record.
 _Due = tuple[int, bytes]
@@ -57,12 +58,14 @@ def beside(path: Callable[[str], str], join: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line. `frame`: None for one of CAN FD, or a report of errors."""
+    """A line. `record`: None for a frame of CAN FD, and a report of other errors than those of
+    frames; `is_error`: of such."""
 
     number: int
     ns: int
     bus: str
-    frame: Frame | None
+    record: bytes | None
+    is_error: bool
     direction: str
 
 
@@ -74,6 +77,7 @@ class _Asked:
     bus: str | None
     only: str | None
     begin_ns: int | None
+    errors: bool
 
 
 def _asked(join: str) -> _Asked:
@@ -89,7 +93,10 @@ def _asked(join: str) -> _Asked:
         begin = Duration.parse(given["begin"]).value if "begin" in given else None
     except UnitError as error:
         raise ValueError(f"begin={given['begin']}: {error}") from error
-    return _Asked(Path(place), given.get("bus"), given.get("only"), begin)
+    if given.get("errors", "no") not in ("yes", "no"):
+        raise ValueError(f"errors={given['errors']}: yes or no")
+    errors = given.get("errors") == "yes"
+    return _Asked(Path(place), given.get("bus"), given.get("only"), begin, errors)
 
 
 def _rows(path: Path) -> Iterator[_Row]:
@@ -109,23 +116,35 @@ def _row(path: Path, number: int, line: str) -> _Row:
             raise ValueError("no frame with its time and bus")
         seconds, rest, bus, identifier, data, direction = found.groups()
         ns = int(seconds) * 10**9 + int((rest or "").ljust(9, "0"))
-        return _Row(number, ns, bus, _frame(identifier, data), direction or "")
+        is_error = len(identifier) > 3 and bool(int(identifier, 16) & ERROR)
+        record = _error(identifier, data) if is_error else _frame(identifier, data)
+        return _Row(number, ns, bus, record, is_error, direction or "")
     except ValueError as error:
         help = 'as candump -L has it: "(12.345678) can0 123#DEADBEEF"'
         raise KhsError(f"{shown(path)}:{number}: {error}\n  help: {help}") from error
 
 
-def _frame(identifier: str, data: str) -> Frame | None:
-    """None for one of CAN FD, and a report of errors."""
+def _frame(identifier: str, data: str) -> bytes | None:
+    """None for one of CAN FD."""
     number, extended = int(identifier, 16), len(identifier) > 3
-    if data.startswith("#") or (extended and number & ERROR):
+    if data.startswith("#"):
         return None
     if remote := _REMOTE.fullmatch(data):
-        return Frame(number, b"", extended, True, int(remote[1] or 0))
+        return Frame(number, b"", extended, True, int(remote[1] or 0)).record
+    return Frame(number, _bytes(data), extended).record
+
+
+def _error(identifier: str, data: str) -> bytes | None:
+    """None for a report of what destroys no frame."""
+    number, told = int(identifier, 16), _bytes(data)
+    return RECORD.pack(ERROR | PROTOCOL, 8, told[:8]) if number & PROTOCOL else None
+
+
+def _bytes(data: str) -> bytes:
     told = _DATA.fullmatch(data)
     if told is None:
         raise ValueError(f'"{data}" is no data: pairs of hexadecimal digits, or R for remote')
-    return Frame(number, bytes.fromhex(told[1]), extended)
+    return bytes.fromhex(told[1])
 
 
 def read_frames(join: str, clock_hz: int, say: Callable[[str], object]) -> list[_Due]:
@@ -139,9 +158,13 @@ def read_frames(join: str, clock_hz: int, say: Callable[[str], object]) -> list[
     rows = [row for row in _rows(asked.path) if asked.bus in (None, row.bus)]
     _check_bus(asked, rows)
     rows = [row for row in rows if asked.only is None or row.direction == asked.only]
-    if left := sum(row.frame is None for row in rows):
+    if left := sum(_left_out(asked, row) for row in rows):
         say(f"{shown(asked.path)}: {left} frames there were none of CAN 2.0")
     return list(_timed(asked, rows, clock_hz))
+
+
+def _left_out(asked: _Asked, row: _Row) -> bool:
+    return row.record is None or (row.is_error and not asked.errors)
 
 
 def _check_bus(asked: _Asked, rows: Sequence[_Row]) -> None:
@@ -180,8 +203,8 @@ def _timed(asked: _Asked, rows: Sequence[_Row], clock_hz: int) -> Iterator[_Due]
         tick = (row.ns + later) * clock_hz // 10**9
         if tick >= NEVER:
             raise KhsError(f"{shown(asked.path)}:{row.number}: that time is never")
-        if row.frame is not None:
-            yield tick, row.frame.record
+        if row.record is not None and not _left_out(asked, row):
+            yield tick, row.record
 
 
 class FileFrames:

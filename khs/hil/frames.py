@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from khs.errors import KhsError, shown
 
@@ -20,6 +20,26 @@ RECORD = struct.Struct("<IB3x8s")
 #: (CAN_ERR_RESTARTED and CAN_ERR_ACK of Linux).
 THERE = RECORD.pack(ERROR | 0x100, 8, bytes(8))
 GONE = RECORD.pack(ERROR | 0x20, 8, bytes(8))
+#: A report of an error that destroyed a frame: CAN_ERR_PROT of Linux.
+PROTOCOL = 0x08
+
+#: What a sender sees of an error: another bit than its own 0 or 1, a part that has no such form,
+#: more than five bits of a kind. CAN_ERR_PROT_BIT0, BIT1, FORM and STUFF of Linux.
+ErrorKind = Literal["bit0", "bit1", "form", "stuff"]
+_KINDS: dict[str, int] = {"form": 0x02, "stuff": 0x04, "bit0": 0x08, "bit1": 0x10}
+#: A part of a frame, CAN_ERR_PROT_LOC_DATA; the others are those of the SJA1000's error code
+#: capture.
+IN_DATA = 0x0A
+
+
+def bus_error(kind: ErrorKind = "bit1", place: int = IN_DATA) -> bytes:
+    """A record to a bus: an error destroys the frame that is on it, or the next one. `place` is
+    what controllers tell of it, 1 to 31. ValueError for what is none."""
+    if kind not in _KINDS:
+        raise ValueError(f"there is no error {kind}; there are {', '.join(sorted(_KINDS))}")
+    if not 0 < place < 32:
+        raise ValueError(f"{place} is no place in a frame: 1 to 31")
+    return RECORD.pack(ERROR | PROTOCOL, 8, bytes([0, 0, _KINDS[kind], place]))
 
 
 @dataclass(frozen=True, slots=True)

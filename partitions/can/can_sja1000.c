@@ -15,6 +15,8 @@ enum { MODE = 0, COMMAND = 1, STATUS = 2, INTERRUPT = 3, ENABLE = 4, TIMING0 = 6
 #define STATUS_FREE 0x04u
 #define INTERRUPT_RECEIVED 0x01u
 #define INTERRUPT_SENT 0x02u
+#define INTERRUPT_ERRORS 0x04u /* bus-off, too */
+#define ALWAYS (INTERRUPT_RECEIVED | INTERRUPT_ERRORS)
 #define DIVIDER_PELICAN 0xc0u /* and no use of the comparator */
 #define OUTPUT_NORMAL 0xdau
 #define TIMING0_1_MBIT 0x00u /* 8 MHz, 8 quanta: 1 + 5 + 2 */
@@ -56,7 +58,7 @@ void can_open(const struct khs_start_device *device)
     out(TIMING1, TIMING1_1_MBIT);
     out(OUTPUT, OUTPUT_NORMAL);
     (void)in(INTERRUPT);
-    out(ENABLE, INTERRUPT_RECEIVED);
+    out(ENABLE, ALWAYS);
     do
         out(MODE, 0);
     while (in(MODE) & MODE_RESET);
@@ -87,7 +89,7 @@ static void go_on(void)
             fill--;
             busy = false;
         }
-        out(ENABLE, fill > 0 ? INTERRUPT_RECEIVED | INTERRUPT_SENT : INTERRUPT_RECEIVED);
+        out(ENABLE, fill > 0 ? ALWAYS | INTERRUPT_SENT : ALWAYS);
     } while (has_room());
 }
 
@@ -95,6 +97,8 @@ bool can_read(struct can_frame *frame)
 {
     if (!(in(STATUS) & STATUS_RECEIVED)) {
         (void)in(INTERRUPT);
+        if (in(MODE) & MODE_RESET) /* bus-off: back, as soon as the bus was idle for long enough */
+            out(MODE, 0);
         go_on();
         return false;
     }

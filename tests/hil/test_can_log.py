@@ -15,7 +15,7 @@ from khs.errors import KhsError
 from khs.hil import bench as benches
 from khs.hil.around import Around
 from khs.hil.can_log import read_frames
-from khs.hil.frames import THERE, Frame
+from khs.hil.frames import THERE, Frame, bus_error
 from tests.hil.test_again import take
 from tests.hil.test_can import MS, archive, benched
 
@@ -94,9 +94,21 @@ def test_what_no_bus_of_can_2_has_is_counted(tmp_path: Path) -> None:
     assert said == [f"{tmp_path / 'in.log'}: 2 frames there were none of CAN 2.0"]
 
 
+def test_reports_of_errors_destroy_frames_if_asked_for(tmp_path: Path) -> None:
+    """Those of frames; others say nothing of any."""
+    rows = "(0) c 20000088#0000020800000000\n(0) c 123#\n(0) c 20000020#0000000000000000\n"
+    said: list[str] = []
+    place = f"file:{text(tmp_path / 'in.log', rows)}"
+    found = read_frames(f"{place}?errors=yes", HZ, said.append)
+    assert found == [(0, bus_error("form", 8)), (0, Frame(0x123).record)]
+    assert said == [f"{tmp_path / 'in.log'}: 1 frames there were none of CAN 2.0"]
+    assert read_frames(f"{place}?errors=no", HZ, said.append) == [(0, Frame(0x123).record)]
+
+
 @pytest.mark.parametrize(
     ("content", "query", "told"),
     [
+        ("(0.1) can0 123#", "?errors=on", "errors=on: yes or no"),
         ("(0.1) can0 123#\n\nnonsense", "", r":3: no frame with its time and bus\n  help: as cand"),
         ("0.1 can0 123#", "", r":1: no frame"),
         ("(0.1) can0 123#ABC", "", r':1: "ABC" is no data'),

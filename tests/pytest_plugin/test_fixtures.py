@@ -373,6 +373,16 @@ def test_buses(project: Project, board: str) -> None:
         def test_counts(console):
             console("asker").expect("40 asked|[0-9]+ asked, [0-9]+ answered, 0 wrong, 0 lost")
 
+        @pytest.mark.parametrize("again", [1, 2])
+        def test_bus_off(again, khs_system, can_bus):
+            field = can_bus()
+            field.disturb(32)
+            khs_system.run_until(khs_system.health, timeout="30ms")
+            (told,) = khs_system.health()
+            assert "can2: bus off" in told.text
+            assert field.frames == [Frame(0x100, bytes(4))]  # the answer was never whole
+            assert field.expect(0x101, timeout="30ms") in field.frames  # now it is
+
         def test_none_such(can_bus):
             with pytest.raises(Exception, match="has no CAN bus fields"):
                 can_bus("fields")
@@ -386,7 +396,7 @@ def test_buses(project: Project, board: str) -> None:
         """,
     )
     done = project.pytest("--khs-system", "can", "--khs-board", board)
-    assert list(done.outcomes.values()) == ["passed"] * 4 + ["failure"], done.output
+    assert list(done.outcomes.values()) == ["passed"] * 6 + ["failure"], done.output
     assert "770 did not come within 40 ms; unread are" in done.output
     assert "khs console CAN can" in done.output and "301#9E9D9C" in done.output
     assert "equal: the trace is the recorded one" in again(done.properties["khs_replay"])

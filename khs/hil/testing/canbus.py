@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from khs.errors import KhsError
-from khs.hil.frames import RECORD, THERE, Database, Frame, frames
+from khs.hil.frames import RECORD, THERE, Database, ErrorKind, Frame, bus_error, frames
 from khs.hil.testing.console import Clock, Wire
 from khs.hil.testing.duration import Time
 from khs.hil.testing.errors import ExpiredError
@@ -51,6 +51,11 @@ class CanBus:
         if isinstance(frame, str):
             frame = self._dbc().encode(frame, signals or {})
         self._wire.send(frame.record)
+
+    def disturb(self, frames: int = 1, kind: ErrorKind = "bit1") -> None:
+        """Errors destroy the frame that is on the bus as soon as the system runs, or else the next,
+        and so many in all: each is 8 errors for its sender, beyond 255 that is bus-off."""
+        self._wire.send(bus_error(kind) * frames)
 
     def expect(self, wanted: Wanted, timeout: Time | None = None) -> Frame:
         """Runs the system until such a frame comes, and reads as far. ExpiredError if none does

@@ -4,7 +4,8 @@
  *
  * The outside is one more node behind each controller. It sends records (struct can_frame): a frame
  * waits there until the bus is idle, it is its turn, and somebody would acknowledge it. From its first
- * record on it acknowledges what others send, until one with KHS_CAN_ERROR and NO_ACK.
+ * record on it acknowledges what others send, until one with KHS_CAN_ERROR and NO_ACK. One with
+ * KHS_CAN_ERROR and PROTOCOL destroys the frame that is on the bus, or the next one.
  *
  * Not as on wires: bits are not synchronized, so that a frame begins at any tick; nobody destroys
  * others' frames: who is at another bit rate counts an error, and neither takes the frame nor
@@ -16,8 +17,12 @@
 #define TAIL 10u         /* CRC delimiter, acknowledgement with its delimiter, end of frame */
 #define INTERMISSION 3u
 #define ERROR_FRAME 6u   /* what one is longer than the end of a good one */
-#define RECOVERY (128u * 11u)
+#define ERROR_FLAG 6u
+#define ERROR_END 8u     /* its delimiter */
 #define NO_ACK 0x20u     /* CAN_ERR_ACK */
+#define PROTOCOL 0x08u   /* CAN_ERR_PROT, of a kind: data[2], at a place: data[3] */
+#define PLACE_ACK 0x19u
+#define PLACE_DATA 0x0au
 
 /* A bus, or a controller's own loop. */
 typedef struct khs_can_line {
@@ -48,18 +53,13 @@ static khs_device *next_of(const khs_can_line *l, khs_device *m)
     return l->loops || m->peer == l->first ? NULL : m->peer;
 }
 
-static const khs_can_calls *calls(const khs_device *d)
-{
-    return d->model == &khs_model_flexcan ? &khs_can_flexcan : &khs_can_sja1000;
-}
-
 static bool takes_part(const khs_can_line *l, const khs_device *m)
 {
     const khs_can *c = can_of(m);
     return c->on && !c->is_off && c->loops == l->loops;
 }
 
-static void schedule(khs_device *d)
+void khs_can_schedule(khs_device *d)
 {
     const khs_can *c = can_of(d);
     d->state->next = KHS_AT_NO_TIME;
@@ -70,63 +70,6 @@ static void schedule(khs_device *d)
     khs_device_at(d, c->recovers_at);
 }
 
-/* ------------------------------------------------------------ bits */
-
-typedef struct khs_can_coder {
-    uint32_t bits, crc, run, last;
-} khs_can_coder;
-
-static void code(khs_can_coder *c, uint32_t value, uint32_t count)
-{
-    while (count-- > 0) {
-        uint32_t bit = value >> count & 1;
-        c->crc = (c->crc << 1 & 0x7fff) ^ ((c->crc >> 14 ^ bit) & 1 ? 0x4599u : 0u);
-        c->run = c->bits > 0 && bit == c->last ? c->run + 1 : 1;
-        c->last = bit;
-        c->bits++;
-        if (c->run == 5) { /* one of the other kind, with which the next run begins */
-            c->bits++;
-            c->last = !bit;
-            c->run = 1;
-        }
-    }
-}
-
-uint32_t khs_can_bits(const khs_can_frame *f)
-{
-    khs_can_coder c = {0};
-    uint32_t is_remote = f->id & KHS_CAN_REMOTE ? 1 : 0;
-    code(&c, 0, 1);
-    if (f->id & KHS_CAN_EXTENDED) {
-        code(&c, f->id >> 18, 11);
-        code(&c, 3, 2);
-        code(&c, f->id, 18);
-        code(&c, is_remote << 2, 3);
-    } else {
-        code(&c, f->id, 11);
-        code(&c, is_remote << 2, 3);
-    }
-    code(&c, f->size, 4);
-    for (uint32_t i = 0; i < f->size && !is_remote; i++)
-        code(&c, f->data[i], 8);
-    code(&c, c.crc, 15);
-    return c.bits;
-}
-
-uint32_t khs_can_key(const khs_can_frame *f)
-{
-    uint32_t is_remote = f->id & KHS_CAN_REMOTE ? 1 : 0;
-    if (f->id & KHS_CAN_EXTENDED)
-        return (f->id >> 18 & 0x7ff) << 21 | 3u << 19 | (f->id & 0x3ffff) << 1 | is_remote;
-    return (f->id & 0x7ff) << 21 | is_remote << 20;
-}
-
-uint64_t khs_can_ticks(const khs_device *d, const khs_can_rate *rate, uint64_t bits)
-{
-    uint64_t hz = d->host->config->clock_hz;
-    return (bits * hz * rate->quanta + rate->hz - 1) / rate->hz;
-}
-
 /* Within a 64th, which is what CAN bears. */
 static bool is_same(const khs_can_rate *a, const khs_can_rate *b)
 {
@@ -134,36 +77,36 @@ static bool is_same(const khs_can_rate *a, const khs_can_rate *b)
     return (x > y ? x - y : y - x) <= x / 64;
 }
 
-/* ------------------------------------------------------------ errors */
-
-enum khs_can_level khs_can_level_of(const khs_can *c)
-{
-    uint32_t most = c->send_errors > c->receive_errors ? c->send_errors : c->receive_errors;
-    return c->is_off ? KHS_CAN_OFF : most > 127 ? KHS_CAN_PASSIVE : most >= 96 ? KHS_CAN_WARNING : KHS_CAN_ACTIVE;
-}
-
-static void count_received(khs_device *d, bool fine)
-{
-    khs_can *c = can_of(d);
-    if (!fine)
-        c->receive_errors += c->receive_errors < 128 ? 1 : 0;
-    else if (c->receive_errors > 0)
-        c->receive_errors = c->receive_errors > 127 ? 127 : c->receive_errors - 1;
-    calls(d)->counted(d);
-}
-
-/* Who is error passive counts no more for want of an acknowledgement: alone nobody goes bus-off. */
-static void count_sent(khs_device *d, bool fine)
-{
-    khs_can *c = can_of(d);
-    if (!fine)
-        c->send_errors += c->send_errors < 128 ? 8 : 0;
-    else if (c->send_errors > 0)
-        c->send_errors--;
-    calls(d)->counted(d);
-}
-
 /* ------------------------------------------------------------ the outside */
+
+static khs_can_error error_of(const uint8_t *record)
+{
+    uint8_t kind = record[10], place = record[11] & 0x1f; /* CAN_ERR_PROT_FORM, _STUFF, _BIT0 */
+    return (khs_can_error){
+        .kind = kind & 0x02 ? KHS_CAN_FORM : kind & 0x04 ? KHS_CAN_STUFF : kind & 0x08 ? KHS_CAN_BIT0 : KHS_CAN_BIT1,
+        .place = place != 0 ? place : PLACE_DATA};
+}
+
+/* An error in the last of these bits, if the frame is not over by then. */
+static void strike(const khs_can_line *l, khs_can_error error, uint64_t from, uint32_t bits)
+{
+    l->wire->is_struck = true;
+    l->wire->error = error;
+    l->wire->ends_at = khs_least(l->wire->ends_at, from + khs_can_ticks(l->first, &l->wire->rate, bits));
+    khs_can_schedule(l->first);
+}
+
+static void take_error(khs_device *d)
+{
+    khs_can_line bus = bus_of(d);
+    khs_can_error error = error_of(can_of(d)->record);
+    if (bus.wire->ends_at != KHS_AT_NO_TIME && !bus.wire->is_struck) {
+        strike(&bus, error, d->state->now, 1);
+    } else {
+        can_of(bus.first)->strike = error;
+        can_of(bus.first)->strikes++;
+    }
+}
 
 /* Takes the next frame from there, if none waits already. */
 static void fetch(khs_device *d)
@@ -176,8 +119,11 @@ static void fetch(khs_device *d)
         c->record[c->filled++] = (uint8_t)byte;
         if (c->filled == KHS_CAN_RECORD) {
             bool is_error = c->record[3] & KHS_CAN_ERROR >> 24;
-            c->is_there = !(is_error && (c->record[0] & NO_ACK));
             c->filled = is_error ? 0 : c->filled;
+            if (is_error && (c->record[0] & PROTOCOL))
+                take_error(d);
+            else
+                c->is_there = !(is_error && (c->record[0] & NO_ACK));
         }
     }
 }
@@ -239,7 +185,7 @@ static void arbitrate(const khs_can_line *l, khs_can_wire *w)
     khs_can_frame frame;
     khs_can_rate rate;
     for (khs_device *m = l->first; m != NULL; m = next_of(l, m))
-        if (takes_part(l, m) && !can_of(m)->listens && calls(m)->ready(m, &frame) && is_before(w, &frame))
+        if (takes_part(l, m) && !can_of(m)->listens && khs_can_calls_of(m)->ready(m, &frame) && is_before(w, &frame))
             *w = (khs_can_wire){.frame = frame, .rate = can_of(m)->rate, .sender = m->number};
     if (l->loops || !find_rate(l, &rate))
         return;
@@ -256,14 +202,24 @@ static void tell_losers(const khs_can_line *l)
 {
     khs_can_frame frame;
     for (khs_device *m = l->first; m != NULL; m = next_of(l, m)) {
-        if (!takes_part(l, m) || can_of(m)->listens || !calls(m)->ready(m, &frame))
+        if (!takes_part(l, m) || can_of(m)->listens || !khs_can_calls_of(m)->ready(m, &frame))
             continue;
         uint32_t differ = khs_can_key(&frame) ^ khs_can_key(&l->wire->frame);
         if (m->number == l->wire->sender && !l->wire->is_outside)
-            calls(m)->begun(m);
+            khs_can_calls_of(m)->begun(m);
         else if (differ != 0)
-            calls(m)->lost(m, (uint32_t)__builtin_clz(differ));
+            khs_can_calls_of(m)->lost(m, (uint32_t)__builtin_clz(differ));
     }
+}
+
+/* Behind its control field, if it is to be destroyed. */
+static void strike_next(const khs_can_line *l)
+{
+    khs_can *bus = can_of(l->first);
+    if (l->loops || bus->strikes == 0)
+        return;
+    bus->strikes--;
+    strike(l, bus->strike, l->wire->begun_at, l->wire->frame.id & KHS_CAN_EXTENDED ? 40 : 20);
 }
 
 static void begin(const khs_can_line *l)
@@ -279,8 +235,11 @@ static void begin(const khs_can_line *l)
         wire.idle_at = KHS_AT_NO_TIME;
         *l->wire = wire;
         tell_losers(l);
+        for (khs_device *m = l->first; m != NULL && !l->loops; m = next_of(l, m))
+            khs_can_busy(m);
+        strike_next(l);
     }
-    schedule(l->first);
+    khs_can_schedule(l->first);
 }
 
 static void deliver(const khs_can_line *l)
@@ -291,8 +250,8 @@ static void deliver(const khs_can_line *l)
             continue;
         bool fine = is_same(&can_of(m)->rate, &w.rate);
         if (fine)
-            calls(m)->heard(m, &w.frame);
-        count_received(m, fine);
+            khs_can_calls_of(m)->heard(m, &w.frame);
+        khs_can_count_received(m, fine);
     }
     khs_device *sender = l->first->host->devices[w.sender];
     if (w.is_outside) {
@@ -302,23 +261,39 @@ static void deliver(const khs_can_line *l)
     }
     if (!l->loops)
         tell(sender, &w.frame);
-    calls(sender)->sent(sender, &w.frame);
-    count_sent(sender, true);
+    khs_can_calls_of(sender)->sent(sender, &w.frame);
+    khs_can_count_sent(sender, NULL);
+}
+
+/* Who sends has seen another bit than its own, the others one too many of a kind. */
+static void tell_receivers(const khs_can_line *l, khs_can_error error)
+{
+    const khs_can_wire *w = l->wire;
+    error.kind = error.kind == KHS_CAN_BIT0 || error.kind == KHS_CAN_BIT1 ? KHS_CAN_STUFF : error.kind;
+    for (khs_device *m = l->first; m != NULL; m = next_of(l, m)) {
+        if (!takes_part(l, m) || (m->number == w->sender && !w->is_outside))
+            continue;
+        khs_can_calls_of(m)->failed(m, &error, false);
+        khs_can_count_received(m, false);
+    }
 }
 
 static void finish(const khs_can_line *l)
 {
     khs_can_wire *w = l->wire;
-    bool fine = !w->broken && is_acknowledged(l, w);
+    bool fine = !w->broken && !w->is_struck && is_acknowledged(l, w);
+    khs_can_error error = w->is_struck ? w->error : (khs_can_error){KHS_CAN_NO_ACK, PLACE_ACK};
     khs_device *sender = l->first->host->devices[w->sender];
-    uint32_t rest = INTERMISSION + (fine ? 0 : ERROR_FRAME);
+    uint32_t rest = INTERMISSION + (w->is_struck ? ERROR_FLAG + ERROR_END : fine ? 0 : ERROR_FRAME);
     w->ends_at = KHS_AT_NO_TIME;
     w->idle_at = l->first->state->now + khs_can_ticks(l->first, &w->rate, rest);
-    if (fine) {
+    if (fine)
         deliver(l);
-    } else if (!w->broken && !w->is_outside) {
-        calls(sender)->failed(sender);
-        count_sent(sender, false);
+    if (w->is_struck)
+        tell_receivers(l, error);
+    if (!fine && !w->broken && !w->is_outside) {
+        khs_can_calls_of(sender)->failed(sender, &error, true);
+        khs_can_count_sent(sender, &error);
     }
 }
 
@@ -326,7 +301,7 @@ void khs_can_go_on(khs_device *d)
 {
     khs_can_line l = line_of(d);
     begin(&l);
-    schedule(d);
+    khs_can_schedule(d);
 }
 
 static void advance(const khs_can_line *l)
@@ -336,6 +311,8 @@ static void advance(const khs_can_line *l)
         finish(l);
     if (l->wire->idle_at <= now) {
         l->wire->idle_at = KHS_AT_NO_TIME;
+        for (khs_device *m = l->first; m != NULL && !l->loops; m = next_of(l, m))
+            khs_can_idle(m, 1); /* delimiter, end of frame and intermission, of an error's frame as of a good one */
         begin(l);
     }
 }
@@ -346,14 +323,9 @@ void khs_can_advance(khs_device *d)
     khs_can_line bus = {d, &c->bus, false}, loop = loop_of(d); /* the bus, if it is its first */
     advance(&bus);
     advance(&loop);
-    if (c->recovers_at <= d->state->now) {
-        c->recovers_at = KHS_AT_NO_TIME;
-        c->is_off = false;
-        c->send_errors = c->receive_errors = 0;
-        calls(d)->counted(d);
-        khs_can_go_on(d);
-    }
-    schedule(d);
+    if (c->recovers_at <= d->state->now)
+        khs_can_recovered(d);
+    khs_can_schedule(d);
 }
 
 void khs_can_input(khs_device *d)
@@ -365,12 +337,18 @@ void khs_can_input(khs_device *d)
 
 /* ------------------------------------------------------------ the models' side */
 
+bool khs_can_is_idle(const khs_device *d)
+{
+    const khs_can_wire *w = &can_of(d->first)->bus;
+    return w->ends_at == KHS_AT_NO_TIME && w->idle_at == KHS_AT_NO_TIME;
+}
+
 void khs_can_clear(khs_device *d)
 {
     khs_can_wire nothing = {.ends_at = KHS_AT_NO_TIME, .idle_at = KHS_AT_NO_TIME};
-    *can_of(d) = (khs_can){.bus = nothing, .loop = nothing, .recovers_at = KHS_AT_NO_TIME};
+    *can_of(d) = (khs_can){.bus = nothing, .loop = nothing, .recovers_at = KHS_AT_NO_TIME, .recessive_since = KHS_AT_NO_TIME};
     khs_can_set_rate(d, 1, 1);
-    schedule(d);
+    khs_can_schedule(d);
 }
 
 void khs_can_set_rate(khs_device *d, uint32_t hz, uint32_t quanta)
@@ -388,26 +366,15 @@ void khs_can_set(khs_device *d, bool on, bool listens, bool loops)
     c->on = on;
     c->listens = listens;
     c->loops = loops;
+    if (!on)
+        khs_can_busy(d);
+    else if (khs_can_is_idle(d))
+        khs_can_idle(d, 0);
     khs_can_go_on(d);
-}
-
-void khs_can_go_off(khs_device *d)
-{
-    can_of(d)->is_off = true;
-    khs_device_fault(d, KHS_HOST_BUS_OFF);
-    calls(d)->counted(d);
 }
 
 void khs_can_overrun(khs_device *d)
 {
     d->state->overruns++;
     khs_device_fault(d, KHS_HOST_OVERRUN);
-}
-
-void khs_can_recover(khs_device *d)
-{
-    khs_can *c = can_of(d);
-    if (c->is_off && c->recovers_at == KHS_AT_NO_TIME)
-        c->recovers_at = d->state->now + khs_can_ticks(d, &c->rate, RECOVERY);
-    schedule(d);
 }

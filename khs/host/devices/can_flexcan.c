@@ -1,7 +1,7 @@
 /* FlexCAN of the i.MX 6 (i.MX 6Dual/6Quad Applications Processor Reference Manual, chapter 26): 64
  * mailboxes, masks, FIFO, loop-back, listen-only, error counters. Its protocol engine runs at 30 MHz.
- * Without low power and waking, glitch filter, CRC and test registers; nobody gets as far as bus-off,
- * see can.c. The timer counts on in freeze mode. */
+ * Without low power and waking, glitch filter, CRC and test registers. The timer counts on in freeze
+ * mode. */
 #include "can_flexcan.h"
 
 static void set_code(khs_flexcan *f, uint32_t box, uint32_t code)
@@ -13,6 +13,7 @@ void khs_flexcan_set_line(khs_device *d)
 {
     khs_flexcan *f = flexcan(d);
     d->state->lines = (f->enabled & f->flagged) != 0 || ((f->status & ESR1_ERROR) && (f->control & CTRL1_ERRORS)) ||
+                     ((f->status & ESR1_WENT_OFF) && (f->control & CTRL1_OFF)) ||
                      ((f->status & ESR1_SEND_WARNING) && (f->control & CTRL1_SEND_WARNINGS)) ||
                      ((f->status & ESR1_RECEIVE_WARNING) && (f->control & CTRL1_RECEIVE_WARNINGS));
 }
@@ -213,16 +214,26 @@ static void sent(khs_device *d, const khs_can_frame *frame)
     khs_flexcan_set_line(d);
 }
 
-static void failed(khs_device *d)
+static void failed(khs_device *d, const khs_can_error *error, bool is_sender)
 {
+    static const uint32_t bits[] = {[KHS_CAN_BIT0] = ESR1_BIT0, [KHS_CAN_BIT1] = ESR1_BIT1, [KHS_CAN_FORM] = ESR1_FORM,
+                                    [KHS_CAN_STUFF] = ESR1_STUFF, [KHS_CAN_NO_ACK] = ESR1_NO_ACK};
     khs_flexcan *f = flexcan(d);
-    f->status |= ESR1_NO_ACK | ESR1_ERROR;
-    if (f->aborting && f->sending != NONE) {
+    f->status |= bits[error->kind] | ESR1_ERROR;
+    if (is_sender && f->aborting && f->sending != NONE) {
         set_code(f, f->sending, TX_ABORT);
         f->flagged |= bit(f->sending);
     }
-    f->sending = NONE;
+    if (is_sender)
+        f->sending = NONE;
     khs_flexcan_set_line(d);
+}
+
+/* It comes back by itself, unless CTRL1 has BOFF_REC. */
+static void off(khs_device *d)
+{
+    flexcan(d)->status |= ESR1_WENT_OFF;
+    khs_can_recover(d);
 }
 
 static void heard(khs_device *d, const khs_can_frame *frame)
@@ -241,4 +252,4 @@ static void counted(khs_device *d)
     khs_flexcan_set_line(d);
 }
 
-const khs_can_calls khs_can_flexcan = {ready, begun, lost, sent, failed, heard, counted};
+const khs_can_calls khs_can_flexcan = {ready, begun, lost, sent, failed, heard, counted, off};

@@ -20,10 +20,12 @@
 #define MCR_ABORT (1u << 12)
 #define MCR_ANY (MCR_DISABLE | MCR_FREEZE | MCR_HALT) /* whenever it is; others while it is frozen */
 #define MCR_KEPT 0x60e7337fu /* RFEN, WAK_MSK, SUPV, SLF_WAK, WRN_EN, WAK_SRC, SRX_DIS, IRMQ, LPRIO_EN, AEN, IDAM, MAXMB */
+#define CTRL1_OFF (1u << 15)
 #define CTRL1_ERRORS (1u << 14)
 #define CTRL1_LOOP (1u << 12)
 #define CTRL1_SEND_WARNINGS (1u << 11)
 #define CTRL1_RECEIVE_WARNINGS (1u << 10)
+#define CTRL1_STAYS_OFF (1u << 6)    /* BOFF_REC */
 #define CTRL1_RESETS_TIMER (1u << 5) /* TSYN */
 #define CTRL1_LOWEST_BOX (1u << 4)   /* LBUF */
 #define CTRL1_LISTEN (1u << 3)
@@ -37,14 +39,20 @@
 #define ESR1_SYNCHRONOUS (1u << 18)
 #define ESR1_SEND_WARNING (1u << 17)
 #define ESR1_RECEIVE_WARNING (1u << 16)
+#define ESR1_BIT1 (1u << 15)
+#define ESR1_BIT0 (1u << 14)
 #define ESR1_NO_ACK (1u << 13)
+#define ESR1_FORM (1u << 11)
+#define ESR1_STUFF (1u << 10)
 #define ESR1_READ_CLEARS 0xfc00u
 #define ESR1_SENDS_BADLY (1u << 9)
 #define ESR1_RECEIVES_BADLY (1u << 8)
 #define ESR1_IDLE (1u << 7)
 #define ESR1_SENDING (1u << 6)
+#define ESR1_OFF (1u << 5)
 #define ESR1_PASSIVE (1u << 4)
 #define ESR1_RECEIVING (1u << 3)
+#define ESR1_WENT_OFF (1u << 2)
 #define ESR1_ERROR (1u << 1)
 #define ESR1_INTERRUPTS 0x30007u
 

@@ -13,6 +13,7 @@ static void apply(khs_device *d)
     khs_flexcan *f = flexcan(d);
     uint32_t c = f->control;
     khs_can_set_rate(d, PROTOCOL_HZ, ((c >> 24) + 1) * (4 + (c >> 19 & 7) + (c >> 16 & 7) + (c & 7)));
+    khs_can_stay_off(d, c & CTRL1_STAYS_OFF);
     khs_can_set(d, !is_disabled(f) && !is_frozen(f), c & CTRL1_LISTEN, c & CTRL1_LOOP);
 }
 
@@ -27,7 +28,7 @@ static void soft_reset(khs_device *d)
     f->is_parked = false;
     f->fifo_fill = 0;
     f->timer_at = d->state->now;
-    d->state->can.send_errors = d->state->can.receive_errors = 0;
+    khs_can_forget_errors(d);
 }
 
 static void reset(khs_device *d)
@@ -67,10 +68,10 @@ static uint32_t read_status(khs_device *d)
     const khs_can *c = &d->state->can;
     const khs_can_wire *w = khs_can_wire_of(d);
     bool busy = w->ends_at != KHS_AT_NO_TIME, own = busy && w->sender == d->number && !w->is_outside;
-    uint32_t value = f->status | (c->on ? ESR1_SYNCHRONOUS : 0) | (c->send_errors >= 96 ? ESR1_SENDS_BADLY : 0) |
+    uint32_t value = f->status | (c->on && !c->is_off ? ESR1_SYNCHRONOUS : 0) | (c->send_errors >= 96 ? ESR1_SENDS_BADLY : 0) |
                      (c->receive_errors >= 96 ? ESR1_RECEIVES_BADLY : 0) | (c->on && !busy ? ESR1_IDLE : 0) |
                      (c->on && own ? ESR1_SENDING : 0) | (c->on && busy && !own ? ESR1_RECEIVING : 0) |
-                     (khs_can_level_of(c) == KHS_CAN_PASSIVE ? ESR1_PASSIVE : 0);
+                     (khs_can_level_of(c) == KHS_CAN_PASSIVE ? ESR1_PASSIVE : 0) | (c->is_off ? ESR1_OFF : 0);
     f->status &= ~ESR1_READ_CLEARS;
     return value;
 }
@@ -112,7 +113,7 @@ static uint32_t read_register(khs_device *d, uint32_t offset)
     switch (offset) {
     case MCR: return read_module(f);
     case TIMER: khs_flexcan_unlock(d); return khs_flexcan_timer(d, d->state->now);
-    case ECR: return (c->receive_errors & 0xff) << 8 | (c->send_errors & 0xff);
+    case ECR: return c->is_off ? khs_can_sequences(d) : (c->receive_errors & 0xff) << 8 | (c->send_errors & 0xff);
     case ESR1: return read_status(d);
     case IMASK1: return (uint32_t)f->enabled;
     case IMASK2: return (uint32_t)(f->enabled >> 32);

@@ -35,7 +35,7 @@ enum { MODE = 0, COMMAND = 1, STATUS = 2, INTERRUPT = 3, ENABLE = 4, TIMING0 = 6
 #define INTERRUPT_PASSIVE 0x20u
 #define INTERRUPT_LOST 0x40u
 #define INTERRUPT_BUS_ERROR 0x80u
-#define NO_ACK 0xd9u /* ECC: another error, while sending, in the acknowledge slot */
+#define ERROR_RECEIVING 0x20u /* ECC: its kind, whether while receiving, its place */
 #define INFO_EXTENDED 0x80u
 #define INFO_REMOTE 0x40u
 
@@ -188,14 +188,18 @@ static void sent(khs_device *d, const khs_can_frame *frame)
         end(d, true);
 }
 
-static void failed(khs_device *d)
+static void failed(khs_device *d, const khs_can_error *error, bool is_sender)
 {
+    static const uint8_t kinds[] = {[KHS_CAN_BIT0] = 0x00, [KHS_CAN_BIT1] = 0x00, [KHS_CAN_FORM] = 0x40,
+                                    [KHS_CAN_STUFF] = 0x80, [KHS_CAN_NO_ACK] = 0xc0};
     khs_sja1000 *s = of(d);
     if (!s->error_told)
-        s->error_at = NO_ACK;
+        s->error_at = (uint8_t)(kinds[error->kind] | (is_sender ? 0 : ERROR_RECEIVING) | error->place);
     s->error_told = true;
-    s->under_way = false;
     interrupt(d, INTERRUPT_BUS_ERROR);
+    if (!is_sender)
+        return;
+    s->under_way = false;
     if (s->once)
         end(d, false);
 }
@@ -220,7 +224,6 @@ static void counted(khs_device *d)
     set_line(d);
 }
 
-const khs_can_calls khs_can_sja1000 = {ready, begun, lost, sent, failed, receive, counted};
 
 /* ------------------------------------------------------------ registers */
 
@@ -243,17 +246,25 @@ static void enter_reset(khs_device *d)
     s->interrupts = s->interrupts & (INTERRUPT_ERRORS | INTERRUPT_PASSIVE);
 }
 
-/* 255 errors written in reset mode: bus-off at once, and 128 times 11 bits to get out of it. */
+/* In reset mode until the driver leaves that; then 128 times 11 bits. */
+static void off(khs_device *d)
+{
+    enter_reset(d);
+    d->state->can.send_errors = 127;
+    d->state->can.receive_errors = 0;
+    apply(d);
+}
+
+const khs_can_calls khs_can_sja1000 = {ready, begun, lost, sent, failed, receive, counted, off};
+
+/* 255 errors written in reset mode: bus-off at once. */
 static void leave_reset(khs_device *d)
 {
     khs_can *c = &d->state->can;
     bool was_off = c->is_off;
     of(d)->mode &= ~MODE_RESET;
-    if (!was_off && c->send_errors == 255) {
-        enter_reset(d);
-        c->send_errors = 127;
+    if (!was_off && c->send_errors == 255)
         khs_can_go_off(d);
-    }
     apply(d);
     if (was_off)
         khs_can_recover(d);
@@ -320,6 +331,12 @@ static uint32_t read_buffer(khs_device *d, uint32_t offset)
     return offset < MASK ? s->code[offset - CODE] : offset < MASK_END ? s->mask[offset - MASK] : 0;
 }
 
+/* Counts down to the end of bus-off. */
+static uint32_t read_send_errors(const khs_can *c, uint32_t sequences)
+{
+    return c->is_off && c->recovers ? 127 - (sequences < 127 ? sequences : 127) : c->send_errors & 0xff;
+}
+
 static uint32_t read_register(khs_device *d, uint32_t offset)
 {
     khs_sja1000 *s = of(d);
@@ -335,7 +352,7 @@ static uint32_t read_register(khs_device *d, uint32_t offset)
     case ERROR: s->error_told = false; return s->error_at;
     case WARNING: return s->warning;
     case RECEIVE_ERRORS: return d->state->can.receive_errors & 0xff;
-    case SEND_ERRORS: return d->state->can.send_errors & 0xff;
+    case SEND_ERRORS: return read_send_errors(&d->state->can, khs_can_sequences(d));
     case MESSAGES: return s->messages;
     case START: return s->start;
     case DIVIDER: return s->divider;
@@ -346,6 +363,16 @@ static uint32_t read_register(khs_device *d, uint32_t offset)
     if (offset >= RAM && offset < RAM_END)
         return s->ram[offset - RAM];
     return offset >= SENT && offset < SENT_END ? s->to_send[offset - SENT] : 0;
+}
+
+/* Of a controller that is bus-off: less than 255 ends that. */
+static void write_send_errors(khs_device *d, uint8_t value)
+{
+    khs_can *c = &d->state->can;
+    if (c->is_off && value < 255)
+        khs_can_forget_errors(d);
+    if (!c->is_off)
+        c->send_errors = value;
 }
 
 /* Those that are open in reset mode alone. */
@@ -359,7 +386,7 @@ static void set_up(khs_device *d, uint32_t offset, uint8_t value)
     case OUTPUT: s->output = value; break;
     case WARNING: s->warning = value; break;
     case RECEIVE_ERRORS: c->receive_errors = c->is_off ? c->receive_errors : value; break;
-    case SEND_ERRORS: c->send_errors = c->is_off ? c->send_errors : value; break;
+    case SEND_ERRORS: write_send_errors(d, value); break;
     case DIVIDER: s->divider = value; break;
     default:
         if (offset >= CODE && offset < MASK)

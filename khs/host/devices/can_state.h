@@ -17,6 +17,12 @@ typedef struct khs_can_frame {
     uint8_t data[8];
 } khs_can_frame;
 
+/* What went wrong with a frame, and in which part of it (`place`, as in the SJA1000's error code capture). */
+typedef struct khs_can_error {
+    uint8_t kind; /* enum khs_can_error_kind */
+    uint8_t place;
+} khs_can_error;
+
 /* A bit takes `quanta` periods of a clock of `hz`. */
 typedef struct khs_can_rate {
     uint32_t hz, quanta;
@@ -30,6 +36,8 @@ typedef struct khs_can_wire {
     uint32_t sender;  /* number of a device */
     bool is_outside;  /* not its controller sends, but what is behind it */
     bool broken;      /* the sender left in the midst of it */
+    bool is_struck;   /* an error destroys it */
+    khs_can_error error;
 } khs_can_wire;
 
 /* ------------------------------------------------------------ can_flexcan.c */
@@ -77,6 +85,11 @@ typedef struct khs_can {
     khs_can_wire loop; /* of its own, in loop-back */
     khs_can_rate rate;
     uint64_t recovers_at; /* from bus-off */
+    uint64_t recessive_since; /* bus-off: the bus is idle; KHS_AT_NO_TIME: it is not, or nobody counts */
+    uint32_t sequences;       /* before that: of 11 recessive bits */
+    bool recovers, stays_off; /* it counts them; and waits for its driver then */
+    uint32_t strikes;         /* in the first of each bus: frames to come that an error destroys */
+    khs_can_error strike;
     uint32_t send_errors, receive_errors;
     bool on, loops, listens; /* on the bus; to itself; without a sign of itself */
     bool needs_no_one;       /* nobody has to acknowledge */

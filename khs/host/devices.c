@@ -7,6 +7,7 @@
 #define IRQS 32u
 #define DEVICES_MOST 4096u
 
+/* Whether its interrupts are among the partition's. */
 static bool has_irqs(const khs_host_device *about)
 {
     return about->irq == KHS_NONE ? about->more == 0 : about->irq < IRQS && about->more < IRQS - about->irq;
@@ -27,9 +28,8 @@ static bool is_possible(const khs_host *host, const khs_device *d)
 {
     const khs_host_device *about = &d->about;
     uint64_t most = about->is_io ? 0x10000 : host->config->arch == KHS_X64 ? 1ull << 47 : 1ull << 32;
-    if (about->partition >= host->config->partitions.count || d->model == NULL ||
-        !has_irqs(about) || about->size == 0 || about->size > most ||
-        about->address > most - about->size)
+    if (about->partition >= host->config->partitions.count || d->model == NULL || !has_irqs(about) || about->size == 0 ||
+        about->size > most || about->address > most - about->size)
         return false;
     for (uint32_t i = 0; i < host->device_count; i++)
         if (overlap(host->devices[i], d))

@@ -48,6 +48,7 @@ void khs_can_go_off(khs_device *d)
     khs_can *c = &d->state->can;
     c->is_off = true;
     c->recovers = false;
+    c->sequences = 0;
     c->recovers_at = c->recessive_since = KHS_AT_NO_TIME;
     khs_device_fault(d, KHS_HOST_BUS_OFF);
     khs_can_calls_of(d)->off(d);
@@ -77,6 +78,8 @@ uint32_t khs_can_sequences(const khs_device *d)
 void khs_can_busy(khs_device *d)
 {
     khs_can *c = &d->state->can;
+    if (!c->is_off)
+        return;
     c->sequences = khs_can_sequences(d);
     c->recessive_since = KHS_AT_NO_TIME;
     if (c->sequences < SEQUENCES)

@@ -97,6 +97,8 @@ end
 
 # ---- commands
 
+@REFUSALS@
+
 define where-am-i
   khs-space
   khs-time
@@ -118,6 +120,9 @@ document running
 The same as where-am-i.
 end
 
+define partition
+  khs-no-partition
+end
 define-prefix partition
 document partition
 partition NAME: symbols of this partition's program. Stops in a partition choose them, too.
@@ -129,8 +134,14 @@ define khs-break
   pipe tbreak $arg1 | cat > /dev/null
   eval "pipe info breakpoints %d | sed -n '/0x0*[1-3]\\{0,1\\}[0-9a-f]\\{1,7\\} /d; s/^[0-9].* \\(0x[0-9a-f]*\\) .*/break *\\1 if @ROOT@ == $khs_space_%d/p' > \"@FOLDER@/break.gdb\"", $bpnum, $arg0
   delete $bpnum
-  shell test -s "@FOLDER@/break.gdb" || echo "khs: the kernel has such a place, the program has none"
+  shell test -s "@FOLDER@/break.gdb" || { echo "khs: the kernel has such a place, the program has none"; false; }
+  if $_shell_exitcode
+    khs-refuse
+  end
   source @FOLDER@/break.gdb
+end
+define break-in
+  khs-no-partition
 end
 define-prefix break-in
 document break-in
@@ -162,7 +173,7 @@ end
 define khs-hc
   set $khs_wanted = $khs_hc_$arg1
   if $_isvoid($khs_wanted)
-    echo There is no hypercall $arg1\n
+    khs-no-hc $arg1
   else
     set $khs_if = "core->state->entered.kind == KHS_RET_HYPERCALL"
     if $arg0 >= 0 && $khs_wanted >= 0
@@ -184,7 +195,11 @@ define khs-hc
   end
 end
 define hc
-  khs-hc -1 any
+  if $argc
+    khs-no-hc $arg0
+  else
+    khs-hc -1 any
+  end
 end
 define-prefix hc
 document hc
@@ -216,7 +231,11 @@ define khs-denied
   end
 end
 define denied
-  khs-denied -1
+  if $argc
+    khs-no-partition
+  else
+    khs-denied -1
+  end
 end
 define-prefix denied
 document denied

@@ -3,10 +3,14 @@ on or refuses whatever it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from khs.abi.hypercalls import HYPERCALLS
-from khs.debug.rsp.world import Process
+
+if TYPE_CHECKING:
+    from khs.debug.rsp.world import Process
 
 #: Arguments that are passed on; `monitor` says what is wrong with too many.
 _MOST = 4
@@ -54,11 +58,15 @@ _MOVES = (
     ("back-call", "back call", "Back to where the last hypercall before here was made."),
     ("back-denied", "back denied", "Back to the last denial before here."),
 )
+#: An error behind what says why; it ends a command file. gdb's language has no word for that, and
+#: "refused" is no language: Undefined item: "refused".
+REFUSE = "define khs-refuse\n  set language refused\nend"
 _BREAK_IN = "stops at a function or FILE:LINE of this partition's program, in no other's."
 
 
 def commands(names: Sequence[tuple[str, Process]]) -> Iterator[str]:
     """Definitions. `names`: what partitions are called; one may have two names."""
+    yield REFUSE
     for name, words, about in _MONITOR:
         yield _define(name, _passed(f"monitor {words}"), about)
     for name, words, about in _MOVES:
@@ -68,8 +76,7 @@ def commands(names: Sequence[tuple[str, Process]]) -> Iterator[str]:
         ("partition", "partition NAME: goes to the inferior that this partition is."),
         ("break-in", f"break-in NAME PLACE: {_BREAK_IN}"),
     ):
-        lines = (f"echo khs: {name} is for one of {known}\\n",)
-        yield _define(name, lines, about)
+        yield _define(name, refusal(f"{name} is for one of {known}"), about)
     yield from (f"define-prefix {name}" for name in ("hc", "denied", "break-fault", "partition"))
     yield "define-prefix break-in"
     yield from _hypercalls()
@@ -101,25 +108,44 @@ def _partition(name: str, pid: int) -> Iterator[str]:
             f"{command} {name}: stops behind a {event} of {name}.",
         )
     yield _define(
-        f"partition {name}", (f"inferior {pid}",), f"Goes to {name}, which is inferior {pid}."
+        f"partition {name}",
+        taking(0, (f"inferior {pid}",), f"partition {name} takes no arguments"),
+        f"Goes to {name}, which is inferior {pid}.",
     )
     yield _define(
         f"break-in {name}",
-        (
-            "if $argc == 1",
-            f"  break $arg0 if $_inferior == {pid}",
-            "else",
-            f"  echo khs: break-in {name} PLACE: a function or FILE:LINE is wanted\\n",
-            "end",
-        ),
+        taking(1, (f"break $arg0 if $_inferior == {pid}",), no_place(name)),
         f"break-in {name} PLACE: {_BREAK_IN}",
     )
 
 
 def _move(name: str, words: str) -> tuple[str, ...]:
     resume = "reverse-continue" if words.startswith("back") else "continue"
-    refused = f"  echo khs: {name} takes no arguments\\n"
-    return ("if $argc", refused, "else", f"  monitor arm {words}", f"  {resume}", "end")
+    return taking(0, (f"monitor arm {words}", resume), f"{name} takes no arguments")
+
+
+def no_place(name: str) -> str:
+    """What `break-in NAME` says without a place, or with too many."""
+    return f"break-in {name} PLACE: a function or FILE:LINE is wanted"
+
+
+def known_words(partitions: Iterable[str]) -> list[str]:
+    """What `hc` knows, in lines."""
+    calls = ", ".join(row.name.removeprefix("khs_") for row in HYPERCALLS)
+    return [", ".join(partitions), *textwrap.wrap(calls, 78)]
+
+
+def refusal(*lines: str) -> tuple[str, ...]:
+    """Says what would be right, and fails."""
+    first, *others = lines
+    return (f"echo khs: {first}\\n", *(f"echo \\ \\ {line}\\n" for line in others), "khs-refuse")
+
+
+def taking(count: int, lines: Sequence[str], wrong: str) -> tuple[str, ...]:
+    """`lines` for so many arguments, a refusal for others."""
+    body = (f"  {line}" for line in lines)
+    refused = (f"  {line}" for line in refusal(wrong))
+    return (f"if $argc == {count}", *body, "else", *refused, "end")
 
 
 def _passed(command: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ define catch-call
   eval "pipe inferior %d | cat > /dev/null", $khs_here
   else
   echo khs: catch-call NAME: one hypercall or group is wanted: khs_call, group:ipc, ...\n
+  khs-refuse
   end
 end
 document catch-call

@@ -20,6 +20,7 @@ from typing import Any
 from khs.abi.hypercalls import HYPERCALLS
 from khs.abi.table import Hypercall
 from khs.config.model import Arch
+from khs.debug.define import REFUSE, known_words, no_place, refusal, taking
 from khs.trace.kinds import EventType
 
 FIRMWARE, VERDICT, MESSAGE, NAMES = "firmware.elf", "verdict.bin", "message.bin", "names.json"
@@ -102,6 +103,7 @@ class Script:
             "@SPACES@": "\n".join(self._spaces()),
             "@WHERE@": "\n".join(self._where()),
             "@TABLES@": "\n".join(self._tables()),
+            "@REFUSALS@": "\n".join(self._refusals()),
             "@CALLS@": "\n".join(map(self._call, HYPERCALLS)),
             "@PARTITIONS@": "\n".join(self._partition_commands()),
         }
@@ -155,15 +157,32 @@ class Script:
 
     def _partition_commands(self) -> Iterator[str]:
         calls = [row.name.removeprefix("khs_") for row in HYPERCALLS]
+        order = f"hc [PARTITION] [NAME]: hc {self.partitions[0]} {calls[0]}"
         for name in calls:
-            yield f"define hc {name}\n  khs-hc -1 {name}\nend"
+            yield _define(f"hc {name}", taking(0, (f"khs-hc -1 {name}",), order))
         for number, name in enumerate(self.partitions):
-            yield f"define hc {name}"
-            yield f"  if $argc\n    khs-hc {number} $arg0\n  else\n    khs-hc {number} any\n  end"
-            yield "end"
-            yield f"define partition {name}\n  khs-symbols {number}\nend"
-            yield f"define break-in {name}\n  khs-break {number} $arg0\nend"
-            yield f"define denied {name}\n  khs-denied {number}\nend"
+            one = taking(1, (f"khs-hc {number} $arg0",), order)
+            any_hc = ("if $argc == 0", f"  khs-hc {number} any", "else", *one, "end")
+            yield _define(f"hc {name}", any_hc)
+            for command, line in (
+                ("partition", f"khs-symbols {number}"),
+                ("denied", f"khs-denied {number}"),
+            ):
+                wrong = f"{command} {name} takes no arguments"
+                yield _define(f"{command} {name}", taking(0, (line,), wrong))
+            break_in = taking(1, (f"khs-break {number} $arg0",), no_place(name))
+            yield _define(f"break-in {name}", break_in)
+
+    def _refusals(self) -> Iterator[str]:
+        yield REFUSE
+        told = "'$arg0' is neither a partition nor a hypercall; there are"
+        yield _define("khs-no-hc", refusal(told, *known_words(self.partitions)))
+        wanted = f"a partition is wanted: {', '.join(self.partitions)}"
+        yield _define("khs-no-partition", refusal(wanted))
+
+
+def _define(name: str, lines: Sequence[str]) -> str:
+    return "\n".join((f"define {name}", *(f"  {line}" for line in lines), "end"))
 
 
 def _quoted(text: str) -> str:

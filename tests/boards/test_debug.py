@@ -24,6 +24,7 @@ from khs.errors import EngineError, KhsError
 from khs.trace import Names, decode, split
 from khs.trace.events import HEAD_SIZE, Verdict
 from khs.trace.text import describe
+from tests.debug.conftest import trying
 
 from .conftest import BOARDS, ROOT, archive, need_emulator
 
@@ -80,13 +81,35 @@ def test_a_hypercall_of_a_named_partition(debugged: Debugged) -> None:
     assert done.same
 
 
-def test_every_hypercall_is_found_by_name_and_refused_if_there_is_none(debugged: Debugged) -> None:
-    text, _ = debugged(
-        "hc partition_mode_set\ncontinue\ncontinue\nhc sensor nonsense\nhc\n", live=True
-    )
+#: Commands with a wrong word, and what is said.
+NEITHER = "'{}' is neither a partition nor a hypercall; there are\n  sensor, controller, actuator, "
+WRONG = {
+    "hc sensor nonsense": NEITHER.format("nonsense"),
+    "hc metr port_write": NEITHER.format("metr"),
+    "hc nosuch": NEITHER.format("nosuch"),
+    "hc port_write sensor": "hc [PARTITION] [NAME]: hc sensor nop\n",
+    "hc sensor port_write x": "hc [PARTITION] [NAME]: hc sensor nop\n",
+    "denied gatway": "a partition is wanted: sensor, controller, actuator, gateway, logger\n",
+    "denied gateway x": "denied gateway takes no arguments\n",
+    "partition nobody": "a partition is wanted: sensor, controller, actuator, gateway, logger\n",
+    "break-in nobody main": "a partition is wanted: sensor, controller, ",
+    "break-in logger": "break-in logger PLACE: a function or FILE:LINE is wanted\n",
+    "break-in logger khs_emit": "the kernel has such a place, the program has none\n",
+}
+
+
+def test_every_hypercall_is_found_by_name(debugged: Debugged) -> None:
+    text, _ = debugged("hc partition_mode_set\ncontinue\ncontinue\nhc\n", live=True)
     calls = re.findall(r"(\w+) calls (khs_partition_mode_set\(mode=3\))", text)
     assert [name for name, _ in calls] == ["sensor", "controller"]
-    assert "There is no hypercall nonsense" in text
+
+
+def test_a_wrong_word_is_refused_and_sets_nothing(debugged: Debugged) -> None:
+    text, _ = debugged(trying(*WRONG) + "info breakpoints\n", live=True)
+    assert re.findall(r"^FAILED (.*?): ", text, re.MULTILINE) == list(WRONG)
+    for words in WRONG.values():
+        assert f"khs: {words}" in text
+    assert re.findall(r"^\d+ +breakpoint .* in (\w+)", text, re.MULTILINE) == ["board_exit"]
 
 
 def test_a_breakpoint_in_a_program_is_that_of_its_partition(debugged: Debugged) -> None:
@@ -122,13 +145,10 @@ def test_stepping_changes_nothing(debugged: Debugged, board: str) -> None:
 
 def test_symbols_are_those_of_one_partition(debugged: Debugged) -> None:
     text, _ = debugged(
-        "partition sensor\ninfo line main\npartition logger\ninfo line main\n"
-        "break-in sensor khs_enter\n",
-        live=True,
+        "partition sensor\ninfo line main\npartition logger\ninfo line main\n", live=True
     )
     lines = re.findall(r'Line \d+ of "\S*partitions/(\w+)/main\.c" starts at', text)
     assert lines == ["sensor", "logger"]
-    assert "the program has none" in text, "the kernel's functions are no program's"
 
 
 def test_a_denial_is_explained(debugged: Debugged, tmp_path: Path) -> None:

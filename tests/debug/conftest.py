@@ -82,17 +82,26 @@ def debugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Debugged:
     if not (tmp_path / "bin").exists():
         use_gdb("debian", tmp_path, monkeypatch)
 
-    def run(commands: str, *debuggees: Debuggee) -> tuple[str, Outcome]:
+    def run(commands: str, *debuggees: Debuggee, status: int = 0) -> tuple[str, Outcome]:
         file, output = tmp_path / "commands.gdb", tmp_path / "output"
         file.write_text(commands, encoding="utf-8")
         with output.open("wb") as stream:
             asked = Options([file], output=stream)
             done = debug(debuggees or [debuggee()], asked, lambda text: None)
         text = output.read_text(encoding="utf-8")
-        assert done.status == 0, text
+        assert done.status == status, text
         return text, done
 
     return run
+
+
+def trying(*commands: str) -> str:
+    """A command file that goes on behind an error, and tells of it."""
+    lines = (
+        f"try: gdb.execute({each!r})\nexcept gdb.error as error: print(f'FAILED {each}: {{error}}', flush=True)"
+        for each in commands
+    )
+    return "python\n" + "\n".join(lines) + "\nend\n"
 
 
 def found(pattern: str, text: str) -> Sequence[str]:

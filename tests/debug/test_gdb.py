@@ -10,7 +10,7 @@ from khs import runs
 from khs.debug.stops import Cause
 from khs.debug.target import Target
 
-from .conftest import BOARDS, Debugged, archive, debuggee, found
+from .conftest import BOARDS, Debugged, archive, debuggee, found, trying
 
 STACK = {"sabrelite": "sp", "q35": "rsp", "pc": "esp"}
 #: A register of floating point, and what gdb says of one that is 1.5.
@@ -131,7 +131,7 @@ def test_the_stack_is_told_from_within_a_hypercall(
 def test_nothing_to_go_back_to_loses_no_place(debugged: Debugged) -> None:
     text, _ = debugged(
         "step-frame\nwhere-am-i\nback-denied\nwhere-am-i\npartition sensor\nhc list\n"
-        "hc sensor port_write\nhc list\nhc delete 1\nhc list\ncatch-call\n",
+        "hc sensor port_write\nhc list\nhc delete 1\nhc list\n",
     )
     first, second = found(r"^(\S+ ms  frame .*)$", text)
     assert first == second and "frame 1 " in first
@@ -139,7 +139,6 @@ def test_nothing_to_go_back_to_loses_no_place(debugged: Debugged) -> None:
     assert found(r"^(there are none|1: khs_port_write of sensor|deleted 1)$", text) == [
         "there are none", "1: khs_port_write of sensor", "deleted 1", "there are none"
     ]  # fmt: skip
-    assert "khs: catch-call NAME: one hypercall or group is wanted" in text
 
 
 def test_watchpoints_stop_behind_the_access(board: str, debugged: Debugged) -> None:
@@ -238,16 +237,25 @@ def test_stops_at_faults_health_and_deadlines(debugged: Debugged) -> None:
     assert found(r"^2: health of gateway$", text)
 
 
-WORDS = """\
-hc nobody
-denied nobody
-hc sensor nothing
+REFUSED = (
+    "hc nobody",
+    "denied nobody",
+    "hc sensor nothing",
+    "step-window x",
+    "where-am-i x",
+    "partition nobody",
+    "partition sensor x",
+    "break-in nobody main",
+    "break-in sensor",
+    "catch-call",
+    "why 999999",
+    "monitor nonsense",
+    "monitor hc delete 77",
+)
+WORDS = (
+    trying(*REFUSED)
+    + """\
 hc iot-gateway.sensor port_write
-step-window x
-where-am-i x
-partition nobody
-break-in nobody main
-break-in sensor
 info os foo
 compare-sections .text
 info mem
@@ -259,10 +267,12 @@ continue
 reverse-stepi
 x/i $pc
 """
+)
 
 
 def test_words_are_passed_on_or_refused_and_a_fault_is_led_to(gdb: str, debugged: Debugged) -> None:
     text, done = debugged(WORDS, debuggee("iot-gateway", None, "attack.toml", frames=100))
+    assert tuple(found(r"^FAILED (.*?): ", text)) == REFUSED
     assert found(r"^'(\w+)' is neither a partition nor a hypercall", text) == [
         "nobody",
         "nobody",
@@ -276,6 +286,7 @@ def test_words_are_passed_on_or_refused_and_a_fault_is_led_to(gdb: str, debugged
         "break-in",
     ]
     assert "khs: break-in sensor PLACE: a function or FILE:LINE is wanted\n" in text
+    assert "khs: catch-call NAME: one hypercall or group is wanted" in text
     assert found(r"^(partitions|ports|schedule|policy) *$", text)[:2] == ["partitions", "ports"]
     assert re.search(r"^Section \.text, range .*: matched\.$", text, re.M)
     assert found(r"^0 +y +\t?0x40000000 \S+ (r\w)", text) == ["ro"]
@@ -285,6 +296,12 @@ def test_words_are_passed_on_or_refused_and_a_fault_is_led_to(gdb: str, debugged
     assert len(fault) == 1 and f"=> 0x{fault[0]} <" in text
     assert "khs: this is behind the fault and its handling; reverse-stepi leads to it\n" in text
     assert not done.changed
+
+
+def test_a_refused_command_ends_the_file(gdb: str, debugged: Debugged) -> None:
+    text, _ = debugged("denied gatway\ncontinue\necho went on\\n", status=1)
+    assert "'gatway' is neither a partition nor a hypercall; there are\n  sensor, " in text
+    assert "went on" not in text and "the run is over" not in text
 
 
 def test_a_blocked_partition_says_on_what(debugged: Debugged) -> None:

@@ -14,6 +14,7 @@ from khs.debug.rsp.session import Session
 from khs.debug.rsp.systems import Systems
 from khs.debug.rsp.world import World
 from khs.debug.target import Target
+from khs.errors import KhsError
 
 from .conftest import debuggee
 from .toy import MEMORY, Toy, systems
@@ -93,6 +94,8 @@ def test_what_nobody_may_write_is_rom(real: Session) -> None:
 
 
 WRONG = {
+    "nonsense": "there is no command 'nonsense'; monitor help lists them",
+    "hc delete 77": "there is no breakpoint 77; monitor hc list shows them",
     "time x": "time x: it is monitor time",
     "calls 1 2": "calls 1 2: it is monitor calls [N]",
     "break xyz": "'xyz': it is monitor break denied|fault|health|deadline|policy|schedule [",
@@ -109,8 +112,10 @@ WRONG = {
 @pytest.mark.parametrize("command", WRONG)
 def test_a_wrong_command_is_told_what_is_right(command: str) -> None:
     session = toys("b")
-    assert execute(session, command)[0].startswith(WRONG[command])
+    with pytest.raises(KhsError, match=re.escape(WRONG[command])):
+        execute(session, command)
     assert not session.points.wishes and session.armed is None
+    assert session.handle(b"qRcmd," + command.encode().hex().encode()) == b"E01", "gdb fails"
 
 
 def test_partitions_go_by_both_names() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import TYPE_CHECKING
 
-from khs.abi.hypercalls import BY_NAME, HYPERCALLS
+from khs.abi.hypercalls import BY_NAME
+from khs.debug.define import known_words
 from khs.debug.rsp import tables
 from khs.debug.rsp.framing import unhex
 from khs.debug.rsp.motion import current
@@ -43,26 +43,27 @@ class Command:
 
 
 def _rcmd(session: Session, rest: bytes) -> bytes:
-    """qRcmd: what went wrong is told on the console, too."""
-    text = unhex(rest).decode("utf-8", "replace")
-    for line in execute(session, text):
+    """qRcmd. What went wrong is told on the console, where it may have several lines; the error
+    behind it ends a command file."""
+    try:
+        lines, reply = execute(session, unhex(rest).decode("utf-8", "replace")), b"OK"
+    except KhsError as error:
+        lines, reply = str(error).splitlines(), session.refusal("khs refused it")
+    for line in lines:
         session.say(line)
-    return b"OK"
+    return reply
 
 
 def execute(session: Session, text: str) -> list[str]:
-    """The lines that a command has to say."""
+    """The lines that a command has to say; KhsError if it is wrong or cannot be done."""
     words = text.split()
     name = words[0] if words else "help"
     command = COMMANDS.get(name)
     if command is None:
-        return [f"there is no command {name!r}; monitor help lists them"]
+        raise CommandError(f"there is no command {name!r}; monitor help lists them")
     if len(words) > 1 + command.most:
-        return [f"{' '.join(words)}: it is monitor {command.usage}"]
-    try:
-        return command.run(session, words[1:])
-    except KhsError as error:
-        return str(error).splitlines()
+        raise CommandError(f"{' '.join(words)}: it is monitor {command.usage}")
+    return command.run(session, words[1:])
 
 
 def _help(session: Session, words: Words) -> list[str]:
@@ -136,9 +137,7 @@ def _process(session: Session, word: str) -> Process:
         return exact[0]
     if exact:
         raise CommandError(f"{word!r} is ambiguous: {', '.join(each.label for each in exact)}")
-    names = ", ".join(each.label for each in world.processes)
-    calls = textwrap.wrap(", ".join(row.name.removeprefix("khs_") for row in HYPERCALLS), 78)
-    rows = "\n  ".join((names, *calls))
+    rows = "\n  ".join(known_words(each.label for each in world.processes))
     raise CommandError(f"{word!r} is neither a partition nor a hypercall; there are\n  {rows}")
 
 

@@ -49,20 +49,15 @@ static uint32_t width(const row *r, const uint64_t *a)
     return wide & ~(uint32_t)r->lengths ? KHS_CODE_INVALID_PARAM : KHS_CODE_BAD_LENGTH;
 }
 
-/* Privilege first, then the width of the arguments, then the handler, which asks KSS before
- * it acts. */
-static khs_outcome handle(khs_core *core, uint32_t self, uint32_t number, const uint64_t *a)
+/* Privilege first, then the width of the arguments; the handler asks KSS before it acts. */
+static uint32_t admit(const khs_core *core, uint32_t self, const row *r, const uint64_t *a)
 {
-    if (number >= KHS_HYPERCALLS)
-        return khs_done(KHS_CODE_UNKNOWN);
-    const row *r = &rows[number];
     uint64_t bits = 0;
     if (r->privilege & ~core->cfg_partitions[self].privileges)
-        return khs_done(KHS_CODE_INVALID_CONFIG);
+        return KHS_CODE_INVALID_CONFIG;
     for (uint32_t i = 0; i < r->arguments; i++)
         bits |= a[i];
-    uint32_t code = bits > UINT32_MAX ? width(r, a) : KHS_CODE_OK;
-    return code == KHS_CODE_OK ? r->handler(core, self, a) : khs_done(code);
+    return bits > UINT32_MAX ? width(r, a) : KHS_CODE_OK;
 }
 
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
@@ -75,13 +70,12 @@ static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
 static void record(khs_core *core, uint32_t self, uint32_t number, const khs_outcome *outcome,
                    const uint64_t *a, uint32_t count)
 {
-    bool delivers = outcome->data != NULL && outcome->after == AFTER_NONE;
     khs_append(core, self,
                &(khs_record){.type = KHS_EV_HYPERCALL, .flags = KHS_VISIBLE,
                              .number = (uint16_t)khs_min(number, UINT16_MAX),
                              .code = outcome->kind == OUT_BLOCKED ? KHS_NONE : outcome->code,
                              .value = outcome->value, .args = (uint16_t)count, .arg = a,
-                             .data = delivers ? outcome->data : NULL, .size = delivers ? outcome->value : 0,
+                             .data = outcome->data, .size = outcome->data ? outcome->value : 0,
                              .info = outcome->info, .info_size = outcome->info_size});
 }
 
@@ -108,12 +102,18 @@ static void hypercall(khs_core *core, uint32_t self, uint32_t number)
 {
     khs_partition *p = &core->partitions[self];
     uint64_t a[KHS_EVENT_ARGS_MAX]; /* as many as the table says count */
-    a[0] = number; /* unknown: wider than the record's `number` */
-    uint32_t count = number < KHS_HYPERCALLS ? rows[number].arguments : 1;
-    if (count && number < KHS_HYPERCALLS)
-        khs_port_arguments(core->port, self, count, a);
+    const row *r = &rows[number < KHS_HYPERCALLS ? number : 0];
+    uint32_t count = 1, code = KHS_CODE_UNKNOWN;
     p->hypercalls++;
-    khs_outcome outcome = handle(core, self, number, a);
+    if (number < KHS_HYPERCALLS) {
+        count = r->arguments;
+        if (count)
+            khs_port_arguments(core->port, self, count, a);
+        code = admit(core, self, r, a);
+    } else {
+        a[0] = number; /* wider than the record's `number` */
+    }
+    khs_outcome outcome = code == KHS_CODE_OK ? r->handler(core, self, a) : khs_done(code);
     charge(core, self, &outcome);
     record(core, self, number, &outcome, a, count);
     if (outcome.kind == OUT_DONE)
@@ -184,6 +184,7 @@ KHS_LANDMARK void khs_enter(khs_core *core, uint32_t partition)
         break;
     case KHS_RET_FAULT:
         fault(core, partition, why);
+        khs_zero(&why->fault, sizeof why->fault);
         break;
     case KHS_RET_WAIT:
         khs_emit(core, partition, &(khs_record){.type = KHS_EV_WAIT, .flags = KHS_VISIBLE});
@@ -192,7 +193,8 @@ KHS_LANDMARK void khs_enter(khs_core *core, uint32_t partition)
     default:
         break;
     }
-    *why = (khs_return){0}; /* equal moments have equal states, however they were reached */
+    why->kind = KHS_RET_BUDGET; /* equal moments have equal states, however they were reached */
+    why->number = 0;
 }
 
 void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view)

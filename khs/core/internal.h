@@ -201,18 +201,21 @@ typedef enum khs_after {
 } khs_after;
 
 typedef struct khs_outcome {
-    khs_outcome_kind kind;
+    uint8_t kind;  /* khs_outcome_kind */
+    uint8_t after; /* khs_after */
+    uint16_t info_size;
     uint32_t code;
     uint32_t value;
     uint32_t copied; /* bytes, for the cost */
     uint32_t verdicts;
     const uint8_t *data; /* the `value` bytes of the message delivered to the caller */
-    const uint8_t *info; /* the struct written for it, where that lies */
-    uint32_t info_size;
-    khs_after after;
-    uint32_t target;
-    uint32_t mode;
-    uint32_t error;
+    const uint8_t *info; /* the struct of `info_size` bytes written for it, where that lies */
+    union {
+        struct {
+            uint16_t target, mode; /* AFTER_MODE */
+        };
+        uint32_t error; /* AFTER_HEALTH */
+    };
 } khs_outcome;
 
 /* boot.c: sizes of a system whose tables were checked */
@@ -333,7 +336,7 @@ static inline bool khs_runnable(const khs_partition *p) { return p->mode != KHS_
 /* Ticks that copying costs: so much per started 64 bytes. */
 static inline uint64_t khs_copy_cost(const khs_core *core, uint32_t size)
 {
-    return (uint64_t)core->cfg->cost_copy * (((uint64_t)size + 63u) / 64u);
+    return (uint64_t)core->cfg->cost_copy * (size / 64u + (size % 64u != 0));
 }
 
 /* Microseconds as ticks, rounded up. */

@@ -34,6 +34,6 @@ bool khs_tell(const khs_core *core, uint32_t partition, uint64_t address, const 
         return false;
     khs_copy(to, info, size);
     outcome->info = to;
-    outcome->info_size = size;
+    outcome->info_size = (uint16_t)size;
     return true;
 }

@@ -1,5 +1,5 @@
 /* The policy enforcement point, and policies replaced in a running system. */
-#include "internal.h"
+#include "ring.h"
 
 kss_policy *khs_policy(khs_core *core)
 {
@@ -38,9 +38,12 @@ static void record(khs_core *core, const kss_event *event, kss_verdict verdict, 
         [KHS_V_RULE] = pair(verdict.rule, verdict.calls),
         [KHS_V_PARTITIONS] = pair(from, to),
     };
-    khs_emit(core, from,
-             &(khs_record){.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
-                           .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size});
+    khs_record record = {.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
+                         .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size};
+    if (verdict.granted)
+        khs_append(core, from, &record);
+    else
+        khs_emit(core, from, &record);
 }
 
 /* What the policy's audit profiles have recorded of the event, for the trail that the host keeps. */

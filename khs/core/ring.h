@@ -1,6 +1,6 @@
 /* The event ring: a linear buffer that the host drains whole. khs_next refuses to go on while less
- * than `ring_reserve` is free, so an append can never fail. Inline for the record that every call leaves;
- * others go through khs_emit, where debuggers wait for them. */
+ * than `ring_reserve` is free, so an append can never fail. Inline for the records that every call and
+ * every granted message leaves; others go through khs_emit, where debuggers wait for them. */
 #ifndef KHS_RING_H
 #define KHS_RING_H
 

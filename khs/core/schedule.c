@@ -72,11 +72,11 @@ static bool pass(khs_core *core, uint64_t limit)
     }
     khs_partition *p = &core->partitions[s->slot_partition];
     if (p->debt) {
-        uint64_t paid = khs_min(p->debt, limit - s->now);
+        uint64_t room = limit - s->now, paid = khs_min(p->debt, room);
         p->debt -= paid;
         p->ticks += paid;
         s->now += paid;
-        if (s->now == limit)
+        if (paid == room)
             return true;
     }
     if (khs_runnable(p))

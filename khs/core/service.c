@@ -69,7 +69,7 @@ khs_outcome khs_do_partition_mode_set(khs_core *core, uint32_t self, const uint6
         return khs_done(KHS_CODE_NO_ACTION);
     if (too_early(core, self, mode))
         return khs_done(KHS_CODE_INVALID_MODE);
-    khs_outcome outcome = {.target = self, .mode = mode};
+    khs_outcome outcome = {.target = (uint16_t)self, .mode = (uint16_t)mode};
     if (ask_values(core, self, KHS_RIID_PARTITION, KHS_MID_PARTITION_SET_MODE, &mode, 1, &outcome))
         outcome.after = AFTER_MODE;
     return outcome;
@@ -80,7 +80,7 @@ khs_outcome khs_do_partition_restart(khs_core *core, uint32_t self, const uint64
     uint32_t values[] = {(uint32_t)a[0], (uint32_t)a[1]};
     if (values[0] >= core->cfg->partitions.count || values[1] >= KHS_MODE_NORMAL)
         return khs_done(KHS_CODE_INVALID_PARAM);
-    khs_outcome outcome = {.target = values[0], .mode = values[1]};
+    khs_outcome outcome = {.target = (uint16_t)values[0], .mode = (uint16_t)values[1]};
     if (too_early(core, outcome.target, outcome.mode))
         outcome.code = KHS_CODE_INVALID_MODE;
     if (ask_values(core, self, KHS_RIID_PARTITION, KHS_MID_PARTITION_RESTART, values, 2, &outcome))
@@ -109,7 +109,7 @@ khs_outcome khs_do_error_raise(khs_core *core, uint32_t self, const uint64_t *a)
     const uint8_t *text = khs_span(core, self, a[1], length, KHS_R);
     if (text == NULL)
         return khs_done(KHS_CODE_BAD_POINTER);
-    khs_outcome outcome = {.target = self, .error = (uint32_t)a[0]};
+    khs_outcome outcome = {.error = (uint32_t)a[0]};
     uint32_t at = put(core, begin(core, KHS_RIID_HEALTH, KHS_MID_HEALTH_RAISE), outcome.error);
     if (!ask_bytes(core, self, at, text, length, &outcome))
         return outcome;

@@ -28,8 +28,8 @@ static uint32_t counts_for(const firmware *f, uint32_t ticks)
 static uint32_t ticks_of(const firmware *f, uint32_t cycles, uint64_t kernel)
 {
     const uint64_t half = 1ull << (FRACTION - 1);
-    uint64_t exact = cycles * f->ticks_per_cycle + half;
-    return exact > kernel ? (uint32_t)((exact - kernel) >> FRACTION) : 0;
+    int64_t exact = (int64_t)(cycles * f->ticks_per_cycle + half - kernel);
+    return exact > 0 ? (uint32_t)(exact >> FRACTION) : 0;
 }
 
 uint64_t run_ticks(const firmware *f, uint32_t cycles, uint64_t *remainder)

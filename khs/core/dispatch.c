@@ -62,9 +62,8 @@ static uint32_t admit(const khs_core *core, uint32_t self, const row *r, const u
 
 static void charge(khs_core *core, uint32_t self, const khs_outcome *outcome)
 {
-    const khs_config *cfg = core->cfg;
-    core->partitions[self].debt += cfg->cost_call + khs_copy_cost(core, outcome->copied) +
-                                   (uint64_t)outcome->verdicts * cfg->cost_verdict;
+    core->partitions[self].debt += core->cfg->cost_call + khs_copy_cost(core, outcome->copied) +
+                                   (uint64_t)outcome->verdicts * core->cfg->cost_verdict;
 }
 
 static void record(khs_core *core, uint32_t self, uint32_t number, const khs_outcome *outcome,
@@ -93,8 +92,6 @@ static void after(khs_core *core, uint32_t self, const khs_outcome *outcome)
     case AFTER_STOP:
         khs_module_stop(core, KHS_STOP_PRIVILEGED);
         break;
-    default:
-        break;
     }
 }
 
@@ -102,17 +99,13 @@ static void hypercall(khs_core *core, uint32_t self, uint32_t number)
 {
     khs_partition *p = &core->partitions[self];
     uint64_t a[KHS_EVENT_ARGS_MAX]; /* as many as the table says count */
-    const row *r = &rows[number < KHS_HYPERCALLS ? number : 0];
-    uint32_t count = 1, code = KHS_CODE_UNKNOWN;
+    a[0] = number; /* unknown: wider than the record's `number` */
+    const row *r = number < KHS_HYPERCALLS ? &rows[number] : NULL;
+    uint32_t count = r ? r->arguments : 1;
+    if (r && count)
+        khs_port_arguments(core->port, self, count, a);
     p->hypercalls++;
-    if (number < KHS_HYPERCALLS) {
-        count = r->arguments;
-        if (count)
-            khs_port_arguments(core->port, self, count, a);
-        code = admit(core, self, r, a);
-    } else {
-        a[0] = number; /* wider than the record's `number` */
-    }
+    uint32_t code = r ? admit(core, self, r, a) : KHS_CODE_UNKNOWN;
     khs_outcome outcome = code == KHS_CODE_OK ? r->handler(core, self, a) : khs_done(code);
     charge(core, self, &outcome);
     record(core, self, number, &outcome, a, count);
@@ -193,8 +186,7 @@ KHS_LANDMARK void khs_enter(khs_core *core, uint32_t partition)
     default:
         break;
     }
-    why->kind = KHS_RET_BUDGET; /* equal moments have equal states, however they were reached */
-    why->number = 0;
+    why->kind = why->number = 0; /* equal moments have equal states, however they were reached */
 }
 
 void khs_view(const khs_core *core, uint32_t partition, khs_partition_view *view)

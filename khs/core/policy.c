@@ -38,12 +38,12 @@ static void record(khs_core *core, const kss_event *event, kss_verdict verdict, 
         [KHS_V_RULE] = pair(verdict.rule, verdict.calls),
         [KHS_V_PARTITIONS] = pair(from, to),
     };
-    khs_record record = {.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
-                         .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size};
+    khs_record entry = {.type = KHS_EV_VERDICT, .code = verdict.reason, .value = verdict.granted,
+                        .args = KHS_V_ARGS, .arg = arg, .data = event->message, .size = event->message_size};
     if (verdict.granted)
-        khs_append(core, from, &record);
+        khs_append(core, from, &entry);
     else
-        khs_emit(core, from, &record);
+        khs_emit(core, from, &entry);
 }
 
 /* What the policy's audit profiles have recorded of the event, for the trail that the host keeps. */
@@ -52,10 +52,10 @@ static void audit(khs_core *core, kss_verdict verdict, uint32_t partition)
     kss_record found;
     if (!kss_audit(khs_policy(core), verdict, &found))
         return;
-    uint32_t listed = found.count < KHS_AUDIT_CALLS ? found.count : KHS_AUDIT_CALLS;
     khs_emit(core, partition,
              &(khs_record){.type = KHS_EV_AUDIT, .code = found.level, .value = found.count,
-                           .data = found.calls, .size = listed * (uint32_t)sizeof *found.calls});
+                           .data = found.calls,
+                           .size = (uint32_t)(khs_min(found.count, KHS_AUDIT_CALLS) * sizeof *found.calls)});
 }
 
 /* `from` and `to` are KHS_NONE for the kernel and Einit. */

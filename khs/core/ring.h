@@ -27,11 +27,8 @@ __attribute__((always_inline)) static inline void khs_append(khs_core *core, uin
         .data = bytes,
     };
     uint64_t *at = (uint64_t *)(event + 1);
-    const uint64_t *arg = record->arg;
-    uint32_t args = record->args;
-    for (uint32_t i = 0; i < args; i++)
-        at[i] = arg[i];
-    at += args;
+    khs_copy(at, record->arg, record->args * sizeof *at);
+    at += record->args;
     if (words) {
         at[words - 1] = 0; /* the padding */
         khs_copy(at, record->data, record->size);

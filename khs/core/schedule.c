@@ -118,18 +118,18 @@ khs_action khs_next(khs_core *core, uint64_t until)
             khs_catch_up(core);
             continue;
         }
-        if (s->next_due <= s->now) {
+        uint64_t limit = khs_min(s->slot_end, until), next = khs_min(limit, s->next_due);
+        if (s->now >= next && s->next_due <= s->now) {
             khs_due(core);
             continue;
         }
-        if (s->now >= s->slot_end) {
+        if (s->now >= next && s->now >= s->slot_end) {
             leave_slot(core);
             continue;
         }
-        if (s->now >= until || (core->watched && core->ring_used > seen))
+        if (s->now >= next || (core->watched && core->ring_used > seen))
             return (khs_action){.kind = KHS_PAUSE};
-        uint64_t limit = khs_min(s->slot_end, until);
-        if (pass(core, khs_min(limit, s->next_due)))
+        if (pass(core, next))
             continue;
         if (core->partitions[s->slot_partition].irq_pending)
             khs_interrupt_deliver(core, s->slot_partition);

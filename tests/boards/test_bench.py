@@ -27,7 +27,7 @@ def arch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 #: Instructions of a null hypercall and a judged write, with a margin of a tenth: a board's kernel that
 #: takes more does something that it need not.
-MOST = {"armv7": (725, 1875), "x64": (560, 1580), "x86": (720, 1990)}
+MOST = {"armv7": (665, 1760), "x64": (530, 1470), "x86": (670, 1885)}
 
 
 def calls(arch: str) -> dict[str, Figure]:

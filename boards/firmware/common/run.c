@@ -169,8 +169,11 @@ static trap run_for(firmware *f, cpu *c, uint32_t ticks, uint32_t *ran)
 {
     switch_to(f, c);
     trap t = cpu_run(&c->context, counts_for(f, ticks + f->start_ticks));
-    bool interrupted = t.kind == TRAP_TIMER || t.kind == TRAP_DEVICE;
-    *ran = ticks_of(f, t.cycles, interrupted ? f->timer_ticks : f->call_ticks);
+    if (t.kind == TRAP_HYPERCALL || t.kind == TRAP_FAULT) {
+        *ran = ticks_of(f, t.cycles, f->call_ticks);
+        return t;
+    }
+    *ran = ticks_of(f, t.cycles, f->timer_ticks);
     if (t.kind == TRAP_TIMER && !t.late && *ran < ticks)
         *ran = ticks; /* the timer never comes early */
     return t;

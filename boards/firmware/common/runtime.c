@@ -19,17 +19,20 @@ typedef struct word {
     uint32_t word;
 } __attribute__((packed)) word;
 
-/* What is aligned moves eight words an instruction. */
+/* What is aligned moves eight words an instruction, then two. */
 void *memcpy(void *to, const void *from, size_t size)
 {
     uint8_t *t = to;
     const uint8_t *f = from;
-    if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0)
+    if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0) {
         LOOP (; size >= 32; size -= 32)
             __asm__ volatile("ldmia %0!, {r3-r6, r8-r10, r12}\n stmia %1!, {r3-r6, r8-r10, r12}"
                              : "+r"(f), "+r"(t)
                              :
                              : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "memory");
+        LOOP (; size >= 8; size -= 8)
+            __asm__ volatile("ldmia %0!, {r3, r4}\n stmia %1!, {r3, r4}" : "+r"(f), "+r"(t) : : "r3", "r4", "memory");
+    }
     LOOP (; size >= 8; t += 8, f += 8, size -= 8)
         *(piece *)(void *)t = *(const piece *)(const void *)f;
     if (size & 4)

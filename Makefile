@@ -60,8 +60,9 @@ guests: setup ## fetch guest operating systems from Debian into the build cache
 test-os: setup ## the tests of guest operating systems on boards
 	KHS_TEST_OS=1 $(BIN)/python -m pytest tests/guest_os
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, its format too, and mypy
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 fuzz: setup ## every fuzzer for SECONDS with a seed, SEED; FUZZERS="guests core" for some

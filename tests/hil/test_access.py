@@ -283,7 +283,9 @@ def test_a_device_has_its_place(where: HostDevice) -> None:
 
 
 def test_ports_are_one_device_s() -> None:
-    with Host(*build(System(Arch.X86, [Partition(bytes(4)), Partition(bytes(4))])), [policy()]) as host:
+    with Host(
+        *build(System(Arch.X86, [Partition(bytes(4)), Partition(bytes(4))])), [policy()]
+    ) as host:
         assert host.add_device(HostDevice(0, 2, True, NONE, PORT, 8)) == 0
         assert host.add_device(HostDevice(0, 2, True, NONE, PORT + 7, 8)) is None
         assert host.add_device(HostDevice(0, 2, True, NONE, PORT + 8, 8)) == 1

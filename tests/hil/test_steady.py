@@ -49,8 +49,11 @@ CASES = {
     "epit": Case(
         Arch.ARMV7,
         "imx-epit",
-        arm(SETTLE, "ldr r2, [r1, #4]\nldr r3, [r1, #4]\nadd r4, r4, r2\nadd r1, r1, #12\n"
-        "ldm r1, {r2, r3}\nsub r1, r1, #12\nadd r4, r3, r4, ror #3\nstr r4, [r9]\nstr r3, [r9, #4]"),
+        arm(
+            SETTLE,
+            "ldr r2, [r1, #4]\nldr r3, [r1, #4]\nadd r4, r4, r2\nadd r1, r1, #12\n"
+            "ldm r1, {r2, r3}\nsub r1, r1, #12\nadd r4, r3, r4, ror #3\nstr r4, [r9]\nstr r3, [r9, #4]",
+        ),
     ),
     # reads a register that it writes: the twin repeats the read
     "gpio": Case(

@@ -15,6 +15,7 @@ from kss.api import Policy
 from kss.binary import read
 from kss.errors import KssError, Location, MessageError
 from kss.evaluate import Evaluation, EventError
+from kss.events import Reason
 from kss.names import placed
 from kss.nearest import sections
 from kss.tree import Choice, Item, Match, PolicyTree
@@ -65,7 +66,8 @@ class Judged(Protocol):
 class Retelling:
     """Judges what was judged in a run once more, in its order, and tells why. `policies` has those
     of the trace by number; `processes`, which may grow, tells whose the processes are that lines
-    give a name to. Everything raises KhsError if the run does not fit the policies."""
+    give a name to. A line {"malformed": WHY} is told, not judged. Everything raises KhsError if the
+    run does not fit the policies."""
 
     def __init__(
         self, policies: Callable[[int], MonitorPolicy], processes: Mapping[str, str]
@@ -75,9 +77,13 @@ class Retelling:
         self._tree, self._engine = _explainer(policies(0))
         self._evaluation = Evaluation(Policy(self._tree), self._engine)
         self._running: dict[str, str] = {}  # partition -> its process
+        self._malformed: Mapping[str, Any] | None = None  # the last line, if it is one
 
     def judge(self, line: Mapping[str, Any]) -> None:
         """The next line."""
+        self._malformed = line if "malformed" in line else None
+        if self._malformed:
+            return
         try:
             self._judge(line)
         except (EventError, MessageError) as error:
@@ -99,6 +105,8 @@ class Retelling:
 
     def answer(self, granted: bool, *, everything: bool = False) -> Answer:
         """Why the last event was judged as it was, which was so in the run."""
+        if self._malformed:
+            return _malformed(self._malformed)
         last = self._engine.last
         assert last is not None
         if last.decision.granted != granted:
@@ -117,6 +125,15 @@ def explain(
     for each in (*judged.before, judged.line):
         retelling.judge(each)
     return retelling.answer(judged.granted, everything=everything)
+
+
+def _malformed(line: Mapping[str, Any]) -> Answer:
+    """As `kss.analysis.explain_report` tells it."""
+    sentence = f"denied: {line['malformed']}"
+    event = {key: value for key, value in line.items() if key != "malformed"}
+    state: dict[str, Any] = {"bindings": [], "state_before": {}, "state_after": {}}
+    verdict = {"verdict": "denied", "reason": Reason.MALFORMED.value}
+    return Answer({**verdict, "sentence": sentence, "event": event, **state}, (sentence,))
 
 
 def _explainer(policy: MonitorPolicy) -> tuple[PolicyTree, Explainer]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from khs.errors import TraceError
 from khs.trace.events import Event, PolicySwap, Verdict
+from khs.trace.kinds import Reason
 from khs.trace.lines import EventLines
 from khs.trace.names import Names
 
@@ -24,7 +25,8 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class History:
     """`line` is the event as `kss eval` takes it, `before` are those that may have changed what the
-    policy remembers; a line `{"policy": N}` among them tells that policy N took effect. `processes`
+    policy remembers; a line `{"policy": N}` among them tells that policy N took effect, one with
+    "malformed" why a message was denied before any rule. `processes`
     tells whose the processes are that the lines name."""
 
     verdict: Verdict
@@ -48,13 +50,21 @@ class Telling:
     def line(self, event: Event) -> Mapping[str, Any] | None:
         """What is to be judged, or which policy took effect; None for all other events. TraceError
         for a policy of which a trace knows nothing. What could not be delivered has a line, too,
-        but changed nothing: nobody is to judge it on the way to a later one."""
+        but changed nothing: nobody is to judge it on the way to a later one. Of a malformed message
+        a line `{"malformed": WHY}` tells, with the event by names."""
         if isinstance(event, PolicySwap) and event.kept is not None:
             if event.policy is None:
                 raise TraceError("a policy that a partition installed is known to nobody else")
             return {"policy": event.policy}
         if not isinstance(event, Verdict):
             return None
+        if event.reason is Reason.MALFORMED:
+            policy = self._names.policy_of(event)
+            return {
+                "malformed": policy.why(event),
+                "event": event.event.word,
+                **policy.facts(event),
+            }
         line = self._lines.line(replace(event, trial=False), self._names)
         assert line is not None
         if "as" in line:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from khs.trace.events import Verdict
-from khs.trace.kinds import SecurityEvent
+from khs.trace.kinds import Reason, SecurityEvent
 from khs.trace.names import Names
 
 KERNEL = "kl.core.Core"
@@ -20,8 +20,9 @@ class EventLines:
 
     def line(self, verdict: Verdict, names: Names) -> dict[str, Any] | None:
         """One line, None for an event that could not have been carried out whatever the verdict
-        (a full queue, say): it changed nothing."""
-        if verdict.trial:
+        (a full queue, say), which changed nothing, and for a malformed message, which a line
+        cannot tell: it was denied before any rule."""
+        if verdict.trial or verdict.reason is Reason.MALFORMED:
             return None
         policy = names.policy_of(verdict)
         about = policy.event(verdict)

@@ -67,6 +67,11 @@ def show_bytes(data: bytes) -> str:
         text = "\0"
     if all(character.isprintable() or character in "\n\r\t" for character in text):
         return show(text)
+    return show_hex(data)
+
+
+def show_hex(data: bytes) -> str:
+    """The first bytes in hexadecimal."""
     return data[:_BYTES_SHOWN].hex(" ") + (" ..." if len(data) > _BYTES_SHOWN else "")
 
 

@@ -27,6 +27,7 @@ from khs.trace.kinds import CallResult, Reason, SecurityEvent
 
 if TYPE_CHECKING:
     from khs.monitor import Section
+    from khs.monitor.messages import Conformance
 
 _HEADER = struct.Struct("<IHH")
 _SELECTORS = ("src", "dst", "interface", "component", "endpoint", "method")
@@ -34,6 +35,7 @@ _UNKNOWN = {
     Reason.RULES: "denied by a rule of a policy whose text is not known",
     Reason.ERROR: "a rule of a policy whose text is not known could not be evaluated",
 }
+_MALFORMED = "the message does not conform to its interface"
 _DIRECTIONS = ("in", "out", "error")
 
 
@@ -42,6 +44,7 @@ class PolicyNames:
 
     def __init__(self, policy_map: Mapping[str, Any]) -> None:
         self._classes = _rows(policy_map, "classes")
+        self._conformance: dict[int, Conformance] = {}
         self.rules = _rows(policy_map, "rules")
         self._bindings = _rows(policy_map, "bindings")
         self.objects = _rows(policy_map, "objects")
@@ -65,13 +68,16 @@ class PolicyNames:
 
     def message(self, verdict: Verdict) -> str:
         """`endpoint.Method {field: value}`, "" for an event without a message."""
+        malformed = verdict.reason is Reason.MALFORMED  # what it holds are no values
         if len(verdict.message) < _HEADER.size:
-            return ""
+            return f"[{message.show_hex(verdict.message)}]" if malformed else ""
         riid, mid, _ = _HEADER.unpack_from(verdict.message)
         _, method = self._method(verdict)
         if method is None:
             return f"endpoint {riid} method {mid}"
         name = self.method(verdict)
+        if malformed:
+            return f"{name} [{message.show_hex(verdict.message)}]"
         values = self._values(verdict, method)
         shown = ", ".join(f"{key}: {message.show(value)}" for key, value in values.items())
         return f"{name} {{{shown}}}" if shown else name
@@ -87,7 +93,8 @@ class PolicyNames:
         """The rule that decided with its place, or what is missing."""
         rule = self.rule(verdict.rule)
         if verdict.reason is Reason.MALFORMED:
-            return "the message does not conform to its interface"
+            defect = self.defect(verdict)
+            return f"{_MALFORMED}: {defect}" if defect else _MALFORMED
         if verdict.reason is Reason.DEFAULT:
             return f"no rule matches{self._nearest_text(verdict)}"
         if rule is None:
@@ -97,6 +104,18 @@ class PolicyNames:
         failed = "could not be evaluated: " if verdict.reason is Reason.ERROR else ""
         return f"{place}: {failed}{text}"
 
+    def defect(self, verdict: Verdict) -> str:
+        """What is wrong with a malformed message, "" if that is not known."""
+        from khs.monitor.messages import Conformance
+
+        number = self._server(verdict)
+        row = self._class(number)
+        if number is None or row is None:
+            return ""
+        if number not in self._conformance:
+            self._conformance[number] = Conformance(row)
+        return self._conformance[number].defect(verdict.event.word, verdict.message)
+
     def to_json(self, verdict: Verdict) -> dict[str, object]:
         """Endpoint, method and message by name, the deciding rule, or the nearest one."""
         row: dict[str, object] = {}
@@ -105,7 +124,10 @@ class PolicyNames:
             row["endpoint"] = endpoint.get("name")
             row["interface"] = endpoint.get("interface")
             row["method"] = method.get("name")
-            row["values"] = self._values(verdict, method)
+            malformed = verdict.reason is Reason.MALFORMED
+            row["values"] = {} if malformed else self._values(verdict, method)
+        if verdict.reason is Reason.MALFORMED:
+            row["defect"] = self.defect(verdict)
         rule = self.rule(verdict.rule)
         row["rule"] = None if rule is None else dict(rule)
         if verdict.reason is Reason.DEFAULT:
@@ -145,7 +167,7 @@ class PolicyNames:
         """The binding that comes closest to the event, None if none comes close."""
         from khs.monitor import nearest
 
-        found = nearest(self._sections, verdict.event.word, self._facts(verdict))
+        found = nearest(self._sections, verdict.event.word, self.facts(verdict))
         return None if found is None else self._bindings[found.index]
 
     def _nearest_text(self, verdict: Verdict) -> str:
@@ -153,7 +175,7 @@ class PolicyNames:
 
         if not self._classes:  # the map is missing: nothing is known of the policy
             return ""
-        return f"; {advice(self._sections, verdict.event.word, self._facts(verdict))}"
+        return f"; {advice(self._sections, verdict.event.word, self.facts(verdict))}"
 
     @cached_property
     def _sections(self) -> Sequence[Section]:
@@ -170,7 +192,7 @@ class PolicyNames:
             for row in self._bindings
         ]
 
-    def _facts(self, verdict: Verdict) -> dict[str, str | None]:
+    def facts(self, verdict: Verdict) -> dict[str, str | None]:
         """The event as selectors see it."""
         endpoint, method = self._method(verdict)
         security = verdict.event is SecurityEvent.SECURITY
@@ -190,15 +212,19 @@ class PolicyNames:
             return None
         return self._classes[number]
 
+    def _server(self, verdict: Verdict) -> int | None:
+        """Number of the class whose endpoint it is: who answers, or is asked."""
+        asked = verdict.event is SecurityEvent.REQUEST
+        return verdict.destination_class if asked else verdict.source_class
+
     def _method(
         self, verdict: Verdict
     ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-        """Endpoint and method of the message: the server's, who answers, or is asked."""
+        """Endpoint and method of the message."""
         if len(verdict.message) < _HEADER.size:
             return None, None
         riid, mid, _ = _HEADER.unpack_from(verdict.message)
-        asked = verdict.event is SecurityEvent.REQUEST
-        owner = self._class(verdict.destination_class if asked else verdict.source_class) or {}
+        owner = self._class(self._server(verdict)) or {}
         kind = "security" if verdict.event is SecurityEvent.SECURITY else "endpoints"
         endpoint = _find(_rows(owner, kind), "riid", riid)
         method = _find(_rows(endpoint or {}, "methods"), "mid", mid)

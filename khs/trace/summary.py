@@ -8,15 +8,17 @@ a few are told and the others counted. Neither memory nor output grows with what
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from khs.abi.hypercalls import CODES, HYPERCALLS
 from khs.trace import events, text
 from khs.trace.events import Event
-from khs.trace.kinds import EventType, PolicyRefusal
+from khs.trace.kinds import EventType, PolicyRefusal, Reason
 from khs.trace.names import Names
 
 _SIZE_TYPE_CODE_VALUE = struct.Struct("<8xI12xH2xII")
@@ -56,6 +58,8 @@ _LIKE: dict[int, tuple[slice, ...]] = {
     _POLICY: (slice(24, 36), slice(48, 56)),
 }
 _PARTITION = slice(12, 14)
+_REASON = 28  # of a verdict
+_MESSAGE = slice(88, None)
 
 Key = tuple[object, ...]
 
@@ -138,6 +142,8 @@ class Summary:
             self._note(events.decode(record))
             return
         like = b"".join((record[_PARTITION], *(record[each] for each in slices)))
+        if kind == _VERDICT and record[_REASON] == Reason.MALFORMED:  # whatever byte it is
+            like += blake2b(record[_MESSAGE], digest_size=16).digest()
         if group := self._like.get(like):
             group.count += 1
             return
@@ -162,7 +168,10 @@ class Summary:
             case events.Verdict():
                 parties = (event.destination, event.event, event.reason, event.rule)
                 kind: Key = (*parties, *self.names.judged_by(event))
-                return self._count("denied", self.denials, kind, (event.message[:6],), event)
+                example: Key = (event.message[:6],)
+                if event.reason is Reason.MALFORMED:  # by what is wrong, but for numbers in it
+                    example = (*example, re.sub(r"\d+", "", text.why(event, self.names)))
+                return self._count("denied", self.denials, kind, example, event)
             case events.Hypercall():
                 kind = (min(event.number, len(HYPERCALLS)), event.code)
                 return self._count("refused", self.refusals, kind, event.arguments[:1], event)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from khs.trace import text
 from khs.trace.events import Event, Hypercall, Verdict
+from khs.trace.kinds import Reason
 from khs.trace.names import Names
 
 #: Reasons that are remembered. Which there are is the policy's to say, not the guests'.
@@ -53,6 +54,8 @@ class Verdicts:
         classes = (event.source_class, event.destination_class)
         about = (event.event, event.message[:6])
         key = (event.sequence, event.rule, event.reason, event.granted, *classes, *about)
+        if event.reason is Reason.MALFORMED:  # whatever its bytes begin with
+            return text.why(event, self._names)
         known = self._reasons.get(key)
         if known is None:
             if len(self._reasons) >= _KNOWN:

@@ -23,6 +23,7 @@ from kss import evaluate, events, message
 from kss.api import EventNames, Policy, RuleInfo, load_policy
 from kss.called import MethodError, called
 from kss.compiler import compile_policy
+from kss.defects import defect
 from kss.errors import KssError, MessageError, did_you_mean
 from kss.events import Event, Kind, Reason, Result
 from kss.layout import Endpoint, Method
@@ -275,7 +276,10 @@ class Monitor:
         self, event: Event, decision: events.Decision, src: Subject, dst: Subject | None
     ) -> str:
         if decision.reason is Reason.MALFORMED:
-            return "the message does not conform to its interface"
+            server = event.src_class if event.kind.server_is_source else event.dst_class
+            assert server is not None
+            wrong = defect(self.policy.tree.classes[server], event.kind, event.message)
+            return f"the message does not conform to its interface: {wrong}"
         by_error = decision.reason is Reason.ERROR
         result = Result.FAILED if by_error else Result.DENIED
         site = next((site for site, found in decision.calls if found is result), None)

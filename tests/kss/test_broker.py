@@ -25,7 +25,7 @@ def receive():
     packet = s.recv(1 << 16)
     if not packet: sys.exit()
     return (*struct.unpack_from("<III", packet), packet[12:])
-def tell(*words): print(*words, flush=True)
+def tell(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 def open_(name):
     text = name.encode() + b"\\0"
     return struct.pack("<IHHII", 0, 0, 0, 0, len(text)) + text

@@ -89,7 +89,8 @@ def test_denials_say_why(monitor: Monitor, file: Path, records: list[Any]) -> No
     assert denied.why.endswith("which wants method=Open")
     malformed = monitor.judge("request", TELLER, VAULT, b"?")
     assert malformed.reason == "malformed"
-    assert malformed.why == "the message does not conform to its interface"
+    wrong = "the message does not conform to its interface"
+    assert malformed.why == f"{wrong}: 1 bytes, a header has 8"
 
 
 def test_a_failed_evaluation_is_told_of_the_rule_that_failed(

@@ -117,7 +117,8 @@ def test_every_kind_of_event(parts: dict[str, Any], text: str) -> None:
         (verdict(reason=1, rule=NONE), "denied    request demo.Client -> demo.Server setpoint.Set "
          "{temperature: 999}  no rule matches; nearest is demo.psl:6, which wants method=Get"),
         (verdict(reason=3, rule=NONE, mid=9), "denied    request demo.Client -> demo.Server "
-         "endpoint 0 method 9  the message does not conform to its interface"),
+         "endpoint 0 method 9  the message does not conform to its interface: its header names method "
+         "9; endpoint setpoint has 1, from 0 on"),
     ],
 )  # fmt: skip
 def test_verdicts_say_why(event: Any, text: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kss import message
 from kss.analysis.watch import Section, State, Watched, facts, shown_state
+from kss.defects import defect
 from kss.events import Decision, Event, Kind, Reason
 from kss.layout import Endpoint, Method
 from kss.models import MODELS
@@ -51,7 +51,7 @@ class Explainer(Reference):
             decision,
             tuple(watched.sections) if watched else (),
             facts(self.policy, event, asked),
-            _defect(event, asked) if decision.reason is Reason.MALFORMED else "",
+            self._defect(event) if decision.reason is Reason.MALFORMED else "",
             *_changed(self.policy, before, self._contexts),
         )
         return decision
@@ -59,6 +59,11 @@ class Explainer(Reference):
     def evaluation(self, event: Event, called: tuple[Endpoint, Method] | None) -> Evaluation:
         self._watched = Watched(self.policy, self._contexts, event, called)
         return self._watched
+
+    def _defect(self, event: Event) -> str:
+        index = event.src_class if event.kind.server_is_source else event.dst_class
+        assert index is not None
+        return defect(self.policy.classes[index], event.kind, event.message)
 
     def _asked(self, event: Event) -> tuple[Endpoint, Method] | None:
         """What the header of a message names, also if the rest does not conform."""
@@ -68,13 +73,6 @@ class Explainer(Reference):
             return None
         assert index is not None
         return called_method(self.policy.classes[index], event.kind, event.message)
-
-
-def _defect(event: Event, asked: tuple[Endpoint, Method] | None) -> str:
-    direction = event.kind.direction
-    if asked is None or direction is None:
-        return "its header names no method"
-    return message.defect(asked[1].message(direction), event.message) or ""
 
 
 def _changed(

@@ -41,7 +41,7 @@ class Audit:
         item = self._objects.get(name)
         found = []
         for level, given in sorted(levels.levels.items()) if levels else ():
-            if item and MODELS[item.model].auditable:
+            if item and _auditable(item):
                 watch = _watch(level, item, method, given.get(name), expression)
             else:  # nobody's: only a denial can be recorded, and counts as one of `base`
                 own = given.get("base", {}).get("kss", ())
@@ -102,9 +102,10 @@ class Audit:
             if name in self._broken:
                 continue
             if item is None:
-                help = did_you_mean(name, self._objects)
+                items = self._objects.items()
+                help = did_you_mean(name, [n for n, each in items if _auditable(each)])
                 self._error("PSL-022", entry.span, f"unknown policy object {name}", help)
-            elif not MODELS[item.model].auditable:
+            elif not _auditable(item):
                 message = f"{item.model} objects cannot be audited"
                 self._error("PSL-072", entry.span, message, "take it out")
             else:
@@ -150,6 +151,10 @@ class Audit:
                 help = did_you_mean(str(value), known)
                 self._error("PSL-072", item.span, f"{item.span.text} is not known here", help)
         return tuple(found)
+
+
+def _auditable(item: PolicyObject) -> bool:
+    return MODELS[item.model].auditable
 
 
 def _watch(

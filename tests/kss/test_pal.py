@@ -326,3 +326,28 @@ def test_titles_of_what_has_none(load: Load) -> None:
     (result,) = results(load, f"assert {{ {SETUP} sequence {{ deny app ~> vault : door.Close }} }}")
     assert report.set_title(result).endswith("security.psl:15")
     assert report.test_title(result) == "line 21"
+
+
+def test_a_test_without_cases_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has shown nothing; `setup` and `finally` are cases of it."""
+    path, junit = tmp_path / "security.psl", tmp_path / "results.xml"
+    full = f'assert "other" {{ {SETUP} sequence "started" {{ }} }}\n'
+    path.write_text(PRELUDE + POLICY + full + 'assert "vault" { sequence "empty" { } }\n')
+    assert kss(monkeypatch, "test", path, "-I", LIB, "--junit", junit) == 1
+    assert capsys.readouterr().out == (
+        "ok   other / started (4 cases)\n"
+        "empty vault / empty (0 cases)\n"
+        "1 of 2 tests passed, 4 cases; 1 without a case\n"
+    )
+    suites = ElementTree.parse(junit).getroot()
+    failure = suites.find(".//testcase[@name='empty']/failure")
+    assert failure is not None and failure.get("message") == "the test has no case"
+    assert suites.get("failures") == "1"
+    assert kss(monkeypatch, "test", path, "-I", LIB, "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["passed"], document["failed"]) == (4, 0)
+    assert [(row["set"], row["test"]) for row in document["empty"]] == [("vault", "empty")]
+    assert kss(monkeypatch, "mutate", path, "-I", LIB) == 2
+    assert "fail already" in capsys.readouterr().err

@@ -31,7 +31,8 @@ def test(
 
     Every test starts from the same state. Its cases are judged by the policy VM and by the
     reference interpreter, which must agree. A case that fails is shown with what was decided and
-    why: the rules that decided, or the nearest rule if none matched. Exits 1 if a case fails.
+    why: the rules that decided, or the nearest rule if none matched. Exits 1 if a case fails, or if
+    a test has none.
 
         kss test security.psl -I interfaces
         kss test tests/*.psl -I interfaces --junit results.xml

@@ -26,9 +26,10 @@ def case_title(case: Case) -> str:
 
 def text(results: Iterable[TestResult]) -> Iterator[str]:
     """Lines as they come: a test each, and what is wrong with those that fail; then a summary."""
-    tests = failed = cases = 0
+    tests = failed = cases = empty = 0
     for result in results:
-        word = "ok  " if result.passed else "FAIL"
+        word = "ok  " if result.passed else "FAIL" if result.cases else "empty"
+        empty += not result.cases
         number = len(result.cases)
         tests, failed, cases = tests + 1, failed + (not result.passed), cases + number
         of = f"{number} case{'s'[: number != 1]}"
@@ -36,7 +37,8 @@ def text(results: Iterable[TestResult]) -> Iterator[str]:
         for each in result.cases:
             if not each.passed:
                 yield from _failure(each)
-    yield f"{tests - failed} of {tests} tests passed, {cases} cases"
+    without = f"; {empty} without a case" if empty else ""
+    yield f"{tests - failed} of {tests} tests passed, {cases} cases{without}"
 
 
 def _failure(result: CaseResult) -> Iterator[str]:
@@ -51,10 +53,18 @@ def _failure(result: CaseResult) -> Iterator[str]:
 
 
 def document(results: Iterable[TestResult]) -> dict[str, Any]:
-    """One JSON document; `passed` and `failed` count cases."""
-    cases = [_case(result, each) for result in results for each in result.cases]
+    """One JSON document; `passed` and `failed` count cases, `empty` lists tests that have none."""
+    listed = list(results)
+    cases = [_case(result, each) for result in listed for each in result.cases]
     passed = sum(case["passed"] for case in cases)
-    return {"passed": passed, "failed": len(cases) - passed, "cases": cases}
+    empty = [_test(result) for result in listed if not result.cases]
+    return {"passed": passed, "failed": len(cases) - passed, "cases": cases, "empty": empty}
+
+
+def _test(result: TestResult) -> dict[str, Any]:
+    at = result.test.location
+    titles = {"set": set_title(result), "test": test_title(result)}
+    return {**titles, "file": at.file, "line": at.line}
 
 
 def _case(result: TestResult, each: CaseResult) -> dict[str, Any]:
@@ -99,6 +109,7 @@ def _junit_test(suite: ElementTree.Element, result: TestResult) -> None:
         suite, "testcase", names | {"file": at.file, "line": str(at.line)}
     )
     failures = [line.strip() for each in result.cases if not each.passed for line in _failure(each)]
+    failures += [] if result.cases else ["the test has no case"]
     if failures:
         told = ElementTree.SubElement(test, "failure", {"message": _clean(failures[0])})
         told.text = _clean("\n".join(failures))

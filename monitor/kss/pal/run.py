@@ -59,7 +59,8 @@ class TestResult:
 
     @property
     def passed(self) -> bool:
-        return all(result.passed for result in self.cases)
+        """A test without cases has shown nothing: it does not pass."""
+        return bool(self.cases) and all(result.passed for result in self.cases)
 
 
 class ObstacleError(Exception):

@@ -141,16 +141,16 @@ class Search:
     def exact(self, name: str, suffix: str) -> Path | None:
         if settled := self._settled.get((name, suffix)):
             return settled
-        relative = Path(*name.split(".")).with_suffix(suffix)
+        relative = _path(name, suffix)
         return next((d / relative for d in self.directories if _is_file(d / relative)), None)
 
     def flat(self, name: str, suffix: str) -> Iterator[Path]:
-        base = Path(name.split(".")[-1]).with_suffix(suffix)
+        base = _path(name.split(".")[-1], suffix)
         return (d / base for d in self.directories[:-1] if _is_file(d / base))
 
     def hint(self, name: str, suffix: str) -> str:
         """What to do about a name that has no file."""
-        relative = Path(*name.split(".")).with_suffix(suffix)
+        relative = _path(name, suffix)
         for folder in self._folders_near:
             if _is_file(folder / relative):
                 return f"{relative} is in {folder}, which is not searched: -I {folder}"
@@ -180,6 +180,12 @@ class Search:
             }
             self._names[suffix] = sorted(found)
         return self._names[suffix]
+
+
+def _path(name: str, suffix: str) -> Path:
+    """Where a dotted name lies below a folder; a name may be anything, dots alone too."""
+    *folders, last = name.split(".")
+    return Path(*folders, f"{last}{suffix}")
 
 
 def _is_file(path: Path) -> bool:

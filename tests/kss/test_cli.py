@@ -73,6 +73,14 @@ def test_what_is_no_file_is_told_as_what_it_is(
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [".", "..", "", "a..b", "a."])
+def test_what_is_no_name_of_a_class_is_not_found(name: str, monkeypatch: Any, capsys: Any) -> None:
+    assert run(monkeypatch, "layout", name) == 2
+    assert f"there is no process class {name}" in capsys.readouterr().err
+    assert run(monkeypatch, "cgen", name, "-o", os.devnull) == 2
+    assert "defect" not in capsys.readouterr().err
+
+
 class TestCheck:
     def test_fine(self, policy: Path, monkeypatch: Any, capsys: Any) -> None:
         assert run(monkeypatch, "check", policy, "-I", LIB) == 0

@@ -161,7 +161,8 @@ def _of_region(wire: WireTable) -> Iterator[_Problem]:
 
 
 def _overlaps(document: BenchDocument) -> Iterator[_Problem]:
-    """Two outputs that are written to one place: the later one would always win."""
+    """Two outputs that are written to one place: the later one would always win. An output that is
+    written over an input: the plant would read what it wrote, not what the system did."""
     taken: list[tuple[tuple[object, ...], range, WireTable]] = []
     for plant in document.plant.values():
         for wire in plant.outputs.values():
@@ -172,6 +173,13 @@ def _overlaps(document: BenchDocument) -> Iterator[_Problem]:
                     yield wire.path, message, "a place of its own for each output"
             if what:
                 taken.append((what, place, wire))
+    for plant in document.plant.values():
+        for wire in plant.inputs.values():
+            what, place = _target(wire)
+            for other, its, first in taken if wire.region is not None else ():
+                if what == other and place.start < its.stop and its.start < place.stop:
+                    message = f"{dotted(wire.path)} is read where {dotted(first.path)} is written"
+                    yield wire.path, message, "a place of its own for each wire"
 
 
 def _target(wire: WireTable) -> tuple[tuple[object, ...], range]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib.util
 import inspect
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -78,7 +79,63 @@ def make(place: str, base: type[T], example: str) -> T:
         made: T = found[0]()
     except Exception as error:
         raise failed(path, error) from error
+    _check_calls(path, made, base)
     return made
+
+
+def _check_calls(path: Path, made: object, base: type) -> None:
+    """KhsError unless there is all that has to be, and can be called as `base` says."""
+    for name in callable_of(base):
+        method, ours = getattr(made, name), getattr(base, name)
+        own = getattr(method, "__func__", method)
+        if own is ours and name not in needed(base):
+            continue
+        wrong = own is ours or not _takes(method, arguments(ours))
+        if wrong:
+            kind = type(made).__name__
+            code = getattr(own, "__code__", None) if own is not ours else None
+            file, line = path, _line(path, kind)
+            if code is not None:
+                file, line = Path(code.co_filename), code.co_firstlineno
+            raise lacking(file, line, kind, base, name, own is ours)
+
+
+def callable_of(base: type) -> list[str]:
+    """Public methods."""
+    return [key for key, each in vars(base).items() if inspect.isfunction(each) and key[0] != "_"]
+
+
+def needed(base: type) -> frozenset[str]:
+    """Methods that there have to be."""
+    return getattr(base, "_needed", frozenset())
+
+
+def arguments(method: Callable[..., object]) -> list[str]:
+    """Behind `self`."""
+    return list(inspect.signature(method).parameters)[1:]
+
+
+def _takes(method: Callable[..., object], names: Sequence[str]) -> bool:
+    try:
+        inspect.signature(method).bind(*names)
+    except TypeError:
+        return False
+    except ValueError:  # nobody knows
+        return True
+    return True
+
+
+def _line(path: Path, kind: str) -> int:
+    """Of a class; 1 if it comes from elsewhere."""
+    nodes = ast.walk(ast.parse(path.read_bytes()))
+    return next((e.lineno for e in nodes if isinstance(e, ast.ClassDef) and e.name == kind), 1)
+
+
+def lacking(file: Path, line: int, kind: str, base: type, name: str, absent: bool) -> KhsError:
+    """A class has not got the method `name` of `base`, or it takes something else."""
+    form = f"{name}({', '.join(('self', *arguments(getattr(base, name))))})"
+    what = f"{kind} has no {name}()" if absent else f"{kind}.{name} cannot be called as it will be"
+    return KhsError(f"{shown(file)}:{line}: {what}\n  help: def {form}")
 
 
 def _check_spelling(kind: type, base: type) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import reprlib
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from khs.engine import interrupt
 from khs.errors import KhsError, raised_at
@@ -20,12 +21,41 @@ class Plant:
     A plant that looks at nothing but its attributes and `dt` makes the same run each time.
     """
 
+    #: Methods that there have to be.
+    _needed: ClassVar[frozenset[str]] = frozenset({"step"})
+
     def step(self, dt: float) -> None:
         """`dt` seconds of virtual time pass: from inputs to outputs."""
 
 
 class PlantError(KhsError):
     """A plant cannot go on."""
+
+
+def checked(value: Any, kind: type) -> Value:
+    """What a variable of that type has, whatever code of users has put there. PlantError if it is
+    neither a number nor, of a text, a text."""
+    if kind is str:
+        if not isinstance(value, str):
+            raise PlantError("it is no text, as it was at first")
+        return value
+    if not any(hasattr(type(value), name) for name in ("__float__", "__index__")):
+        raise PlantError("it is no number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise PlantError("it is greater than any number of 64 bits") from error
+    except Exception as error:
+        raise PlantError(f"it is no number: {error}") from error
+    return value if isinstance(value, int | float) else number
+
+
+def words(value: Any) -> str:
+    """A value as errors have it, which may be long, or have no words of its own."""
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        return f"of type {type(value).__name__}"
 
 
 class Variables(Protocol):
@@ -115,12 +145,12 @@ class PythonModel:
         except interrupt.Interrupted as error:
             interrupt.latest.interrupted(error)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             inside.what = ""
             raise self._failed(error) from error
         return value
 
-    def _failed(self, error: Exception) -> PlantError:
+    def _failed(self, error: BaseException) -> PlantError:
         at = raised_at(error, __file__)
         where = f"{at}: " if at else ""
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

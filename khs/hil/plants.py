@@ -12,7 +12,7 @@ from khs.errors import ConfigError, Finding
 from khs.hil import models, sources
 from khs.hil.bench import Bench
 from khs.hil.document import PlantTable
-from khs.hil.plant import Model, Plant, PlantError, PythonModel, Value, Variables
+from khs.hil.plant import Model, Plant, PlantError, PythonModel, Value, Variables, checked, words
 from khs.hil.serial import Say
 from khs.hil.wires import InputWire, OutputWire
 from khs.hil.wiring import Wiring
@@ -47,6 +47,7 @@ class PlantLoop:
         wiring = Wiring(bench, name, model, exchange, manifest, say)
         self._step, self._start = wiring.step, wiring.start
         self._inputs, self._outputs = wiring.inputs, wiring.outputs
+        self._kinds = {name: model.kind(name) for name in self._outputs}
         self._at: int | None = None
 
     @property
@@ -100,12 +101,13 @@ class PlantLoop:
             self.steps += 1
         self._at = tick
         for name, wire in self._outputs.items():
-            value = self.last[name] = self._model.get(name)
+            value = self._model.get(name)
             try:
-                wire.write(tick, value)
+                self.last[name] = checked(value, self._kinds[name])
+                wire.write(tick, self.last[name])
             except PlantError as error:
                 place = self._bench.place((*self._table.path, "outputs", name))
-                raise PlantError(f"{place}: {name} is {value!r}: {error}") from error
+                raise PlantError(f"{place}: {name} is {words(value)}: {error}") from error
 
     def _take(self) -> None:
         for name, wire in self._inputs.items():

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from khs.errors import KhsError, shown
-from khs.hil.models import absent, no_file, split
+from khs.hil.models import absent, arguments, callable_of, lacking, needed, no_file, split
 from khs.hil.plant import Causality
 
 #: With these a class gets attributes that no statement sets.
@@ -54,7 +54,10 @@ def read(place: str, base: type, example: str) -> SourceVariables | None:
     found = [name for name in known if wanted in ("", name)]
     if len(found) != 1:
         raise absent(path, wanted, known, base, example)
-    return _variables(tree, classes, found[0])
+    variables = _variables(tree, classes, found[0])
+    if variables is not None:
+        _check_calls(path, _family(classes, found[0]), base, variables)
+    return variables
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -124,12 +127,44 @@ def _derives(
     return None if None in told else any(told)
 
 
-def _variables(tree: ast.Module, classes: _Classes, name: str) -> SourceVariables | None:
+def _family(classes: _Classes, name: str) -> list[ast.ClassDef]:
+    """The class and those that it derives from."""
     family = [name]
     for each in family:  # it grows
         bases = (getattr(base, "id", "") for base in classes[each].bases)
         family += [base for base in bases if base in classes]
-    nodes = [classes[each] for each in family]
+    return [classes[each] for each in family]
+
+
+def _check_calls(
+    path: Path, family: list[ast.ClassDef], base: type, variables: SourceVariables
+) -> None:
+    """As `khs.hil.models.make` does of what it has made."""
+    kind = family[0]
+    statements = [each for node in family for each in _statements(node)]
+    defined = [each for each in statements if isinstance(each, ast.FunctionDef)]
+    for name in callable_of(base):
+        ours = getattr(base, name)
+        own = [each for each in defined if each.name == name]
+        if not own:
+            if name in needed(base) and name not in variables.names("input"):
+                raise lacking(path, kind.lineno, kind.name, base, name, True)
+            continue
+        count = 1 + len(arguments(ours))
+        if own[0] in kind.body and not own[0].decorator_list and not _takes(own[0], count):
+            raise lacking(path, own[0].lineno, kind.name, base, name, False)
+
+
+def _takes(function: ast.FunctionDef, count: int) -> bool:
+    """Whether it can be called with so many arguments."""
+    given = function.args
+    most = len(given.posonlyargs) + len(given.args)
+    is_enough = most - len(given.defaults) <= count and None not in given.kw_defaults
+    return is_enough and (count <= most or given.vararg is not None)
+
+
+def _variables(tree: ast.Module, classes: _Classes, name: str) -> SourceVariables | None:
+    nodes = _family(classes, name)
     parts = [each for node in (tree, *nodes) for each in ast.walk(node)]
     words = {getattr(each, key, "") for each in parts for key in ("id", "attr", "name")}
     if words & _DYNAMIC or any(_gives_itself_away(node) for node in nodes):

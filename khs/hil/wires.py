@@ -195,10 +195,10 @@ class TextOutput:
 
     def write(self, tick: int, value: Value) -> None:
         try:
-            text = self._format.format(value)
-        except (ValueError, OverflowError) as error:
+            text = self._format.format(value).encode()
+        except (ValueError, OverflowError, TypeError, AttributeError, LookupError) as error:
             raise PlantError(f"format {self._format!r} does not take it: {error}") from error
-        self._exchange.put(self._name, tick, text.encode())
+        self._exchange.put(self._name, tick, text)
 
 
 def _number(text: str) -> float | None:

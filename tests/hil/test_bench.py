@@ -31,7 +31,7 @@ system = "iot-gateway"
 #: The region's first word is the heat that the sensor feels.
 WIRED = """
 [plant.vessel.inputs]
-duty = { region = "plant", type = "u32", scale = 0.001 }
+duty = { region = "plant", offset = 4, type = "u32", scale = 0.001 }
 [plant.vessel.outputs]
 heat = { region = "plant", offset = 0, type = "u32", scale = 0.001 }
 seen = { region = "plant", offset = 8, type = "i16" }
@@ -180,15 +180,87 @@ def test_a_plant_in_python_that_fails(tmp_path: Path) -> None:
     assert ran.stopped.startswith(f"{tmp_path}/bench.toml:")
 
 
+WORTHLESS = [
+    ("'hello'", "seen is 'hello': it is no number"),
+    ("None", "seen is None: it is no number"),
+    ("1j", "seen is 1j: it is no number"),
+    ("10**400", "0: it is greater than any number of 64 bits"),
+    ("10**5000", "it is greater than any number of 64 bits"),
+    ("b'7'", "seen is b'7': it is no number"),
+]
+
+
+@pytest.mark.parametrize(("value", "told"), WORTHLESS)
+def test_a_variable_that_becomes_no_number(value: str, told: str, tmp_path: Path) -> None:
+    """Ends the run as any failure of a plant; what was until then is kept whole."""
+    made = write(tmp_path, PYTHON + WIRED)
+    source = tmp_path / "vessel.py"
+    source.write_text(
+        f"{VESSEL.replace('DT', '0.02')}        if self.seen == 3: self.seen = {value}\n"
+    )
+    kept, trace = tmp_path / "kept", tmp_path / "run.trace"
+    joined = attached(bench=made)
+    plan = runs.plan(archive(), frames=FRAMES, record=kept, trace=trace, attached=joined)
+    ran = runs.run(plan)
+    assert ran.stopped.startswith(f"{tmp_path}/bench.toml:11:") and told in ran.stopped
+    assert ran.plants is not None and ran.plants["vessel"]["outputs"]["seen"] == 2
+    again = record.read(kept)
+    assert ran.result.frames == again.frames == 3
+    replay.replay(again, replay.plan(again))
+
+
+def test_a_plant_that_exits(tmp_path: Path) -> None:
+    made = write(tmp_path, PYTHON + WIRED)
+    (tmp_path / "vessel.py").write_text(
+        VESSEL.replace("assert abs(dt - DT) < 1e-12", "raise SystemExit(7)")
+    )
+    assert "vessel.py:13: the plant vessel failed: SystemExit: 7" in play(made).stopped
+
+
+STEPLESS = [
+    ("def step(self, dt)", "def _step(self, dt)", "vessel.py:5: Vessel has no step()"),
+    ("def step(self, dt)", "def step(self)", "vessel.py:12: Vessel.step cannot be called"),
+    (
+        "def step(self, dt)",
+        "def step(self, dt, more)",
+        "vessel.py:12: Vessel.step cannot be called",
+    ),
+    ("def step(self, dt)", "def step(self, *, dt)", "vessel.py:12: Vessel.step cannot be called"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told"), STEPLESS)
+def test_a_plant_without_steps(old: str, new: str, told: str, tmp_path: Path) -> None:
+    """A check that reads the text tells the same as a run that makes one."""
+    made = write(tmp_path, PYTHON + WIRED)
+    (tmp_path / "vessel.py").write_text(VESSEL.replace("DT", "0.02").replace(old, new))
+    with pytest.raises(KhsError) as caught:
+        play(made)
+    assert told in str(caught.value) and str(caught.value).endswith("help: def step(self, dt)")
+    (finding,) = checked.check(made, archive())
+    assert told in finding.message and finding.help == "def step(self, dt)"
+
+
+@pytest.mark.parametrize(
+    "step", ["step(self, dt, more=1)", "step(self, *all)", "step(self, dt, **k)"]
+)
+def test_a_step_that_takes_more(step: str, tmp_path: Path) -> None:
+    made = write(tmp_path, PYTHON + WIRED)
+    source = VESSEL.replace("DT", "0.02").replace("step(self, dt)", step)
+    (tmp_path / "vessel.py").write_text(source.replace("*all)", "*all, dt=0.02)"))
+    assert not checked.check(made, archive()) and play(made).healthy
+
+
 WRONG = [
     ("format = 1", "format = 2", "format 2 is not known"),
-    ('region = "plant", type', 'region = "plnat", type', 'no region "plnat"\n|did you mean "plant"'),
-    ('region = "plant", type', 'region = "sensor/code", type', "holds code"),
+    ('region = "plant", offset = 4', 'region = "plnat", offset = 4', 'no region "plnat"\n|did you mean "plant"'),
+    ('region = "plant", offset = 4', 'region = "sensor/code", offset = 4', "holds code"),
     ("offset = 8", "offset = 4095", "ends before offset 4095"),
     ("offset = 8", "offset = -1", "offset -1 is none"),
     ("offset = 8", "offset = 2", "seen is written where plant.vessel.outputs.heat is"),
     ('"vessel.py"', '"vessel.py:Vesel"', 'no class Vesel derived|did you mean "Vessel"'),
     ('"vessel.py"', '"vesel.py"', "vesel.py: there is no such file"),
+    ("offset = 4", "offset = 9", "duty is read where plant.vessel.outputs.seen is written"),
     ("scale = 0.001", "scale = nan", "scale nan is none"),
     ("scale = 0.001", "scale = 0", "scale 0 is none"),
     ("scale = 0.001", "bias = inf", "bias inf is none"),

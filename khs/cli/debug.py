@@ -310,6 +310,7 @@ def _on_board(
         print(session.script(archive, folder, str(folder / "gdb"), place, asked.live), end="")
         return common.OK
     plan = runs.plan(archive, frames=frames, engine=Engine.qemu.value, trace=trace)
+    runs.check_devices(plan)
     out = sys.stderr if as_json else sys.stdout
     show = partial(print, file=out, flush=True)
     done = session.debug(plan, place, asked, common.note, show)

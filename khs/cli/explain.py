@@ -41,7 +41,7 @@ def explain(
 
         khs explain iot-gateway run.trace --denied
         khs explain iot-gateway run.trace 120 --json
-        khs explain mysystem run.trace 900 --policy-at 100=stricter.psl
+        khs explain mysystem run.trace --denied --policy-at 10=stricter.psl
 
     With --fault the system runs once more, up to that fault, and there is no trace: give the
     options of the run, or its recording in the place of SYSTEM. Told are the instruction with its

@@ -107,7 +107,7 @@ def run(
         khs run iot-gateway
         khs run iot-gateway --board q35 --frames 50 --json
         khs run iot-gateway --engine qemu --with attack.toml
-        khs run mysystem --audit audit.jsonl --policy-at 100=stricter.psl
+        khs run mysystem --audit audit.jsonl --policy-at 10=stricter.psl
         khs run iot-gateway --record kept --gdb 1234
         khs run --bench bench.toml --pace real
     """

@@ -96,3 +96,7 @@ def check_devices(plan: Plan) -> None:
     """KhsError if partitions have devices and the engine has no model of one."""
     if plan.engine == "unicorn":
         check_modelled(plan.archive.manifest, plan.attached)
+        return
+    from khs.engine.qemu import cards
+
+    cards.check(plan.archive.manifest)

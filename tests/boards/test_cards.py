@@ -185,3 +185,11 @@ def test_where_qemu_has_none_they_are_left_out() -> None:
         "answerer": "QEMU's board does not have answerer.can2",
     }
     assert compare.incomparable(archive("can", "q35").manifest) == {}
+
+
+@pytest.mark.parametrize("command", ["run", "debug"])
+def test_a_board_without_the_controllers_is_refused(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "can", "--engine", "qemu", "--frames", "2"])
+    assert done.exit_code == 2
+    assert "QEMU's board does not have asker.can1, answerer.can2: partitions would" in done.stderr
+    assert "help: without --engine qemu; or --board q35 or pc" in done.stderr

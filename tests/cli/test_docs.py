@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,18 +66,68 @@ def test_commands_have_the_options_that_are_told(page: Path) -> None:
             assert option in known[command], f"khs {command}{line}"
 
 
+def untimed(text: str) -> list[str]:
+    """Words but for times, which every change of a program moves."""
+    return re.sub(r"[\d.]+ ms", "", text).split()
+
+
 def test_the_example_of_a_trace_is_current(khs: Khs, tmp_path: Path) -> None:
-    """But for numbers, which every change of a program moves."""
     pytest.importorskip("ziglang")
     trace = tmp_path / "run.trace"
     assert khs("run", "iot-gateway", "--with", "attack.toml", "--trace", trace).code == 0
     page = (DOCS / "traces.md").read_text(encoding="utf-8")
     shown = page.split("```")[1]
+    told = khs("trace", trace, "--denied").out
+    assert untimed(shown) == untimed(told)
+    rules = re.compile(r"security\.psl:\d+")
+    assert set(rules.findall(page)) <= set(rules.findall(told)), "outside the example, too"
 
-    def plain(text: str) -> list[str]:
-        return re.sub(r"[\d.]+ ms|psl:\d+", "", text).split()
 
-    assert plain(shown) == plain(khs("trace", trace, "--denied").out)
+def carried_out(khs: Khs, commands: str, folder: Path) -> str:
+    """The lines of an example in a folder beside images/; what the last one of khs printed."""
+    told = ""
+    for line in filter(None, (each.strip().removeprefix("$ ") for each in commands.splitlines())):
+        name, *arguments = shlex.split(line)
+        if name == "khs":
+            done = khs(*arguments)
+            assert done.code == 0 or "--policy" in arguments, done.err
+            told = done.out
+        else:
+            subprocess.run(line, shell=True, check=True, cwd=folder)
+    return told
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with images/, which the commands run in."""
+    pytest.importorskip("ziglang")
+    (tmp_path / "images").symlink_to(resources.shipped("images"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_example_of_a_replay_under_another_policy_is_current(khs: Khs, here: Path) -> None:
+    example = (DOCS / "replay.md").read_text(encoding="utf-8").partition("## Another policy")[2]
+    indented = re.findall("^    (.*)$", example, re.MULTILINE)
+    commands = [line for line in indented if line.startswith("$ ")]
+    told = carried_out(khs, "\n".join(commands), here)
+    lines = [untimed(line) for line in told.splitlines()]
+    shown = [line for line in indented if line.strip() != "..." and line not in commands]
+    assert len(commands) == 3 and len(shown) == 8
+    assert [line for line in shown if untimed(line) not in lines] == []
+
+
+def test_the_examples_of_another_policy_run(khs: Khs, here: Path) -> None:
+    page = (DOCS / "running.md").read_text(encoding="utf-8")
+    swaps = page.partition("## Another policy\n")[2].partition("\nAt the beginning")[0]
+    assert "stricter" in carried_out(khs, swaps, here)
+    explained = re.findall(
+        r"^    khs .*run\.trace.*10=stricter.*$|^    khs .*10=stricter.*run\.trace$",
+        page,
+        re.MULTILINE,
+    )
+    assert len(explained) == 2
+    assert "stricter.psl" in carried_out(khs, "\n".join(explained), here)
 
 
 def test_every_key_of_a_run_s_document_is_described(khs: Khs, tmp_path: Path) -> None:

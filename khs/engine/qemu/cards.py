@@ -19,6 +19,17 @@ def can_controllers(manifest: Mapping[str, Any], on_cards: bool = True) -> list[
     return [name for name, kind in kinds if kind in CAN and (kind in PCI) is on_cards]
 
 
+def check(manifest: Mapping[str, Any]) -> None:
+    """EngineError if partitions own what QEMU's board has not."""
+    told = can_controllers(manifest, on_cards=False)
+    if told:
+        raise EngineError(
+            f"QEMU's board does not have {', '.join(told)}: "
+            "partitions would not find what they own\n"
+            "  help: without --engine qemu; or --board q35 or pc, which have CAN controllers in QEMU"
+        )
+
+
 def arguments(manifest: Mapping[str, Any], can: Mapping[str, str]) -> list[str]:
     """QEMU's, for cards of partitions in the order of their devices. `can`: names of buses by
     PARTITION.DEVICE; a controller that has none is on a bus of its own. EngineError for a name that

@@ -92,7 +92,7 @@ def top(
 
 
 def main() -> None:
-    """Entry point of the `khs` script. Who asks it to end lets it tidy up."""
+    """The `khs` command. Who asks it to end lets it tidy up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, leave)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, ParamSpec
 import typer
 
 from khs.errors import ConfigError, Finding, KhsError
+from khs.signals import started
 
 OK, FINDINGS, BAD_INPUT, DEFECT = 0, 1, 2, 3
 
@@ -30,6 +31,7 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         as_json = bool(kwargs.get("as_json"))
         try:
+            started()
             code = function(*args, **kwargs)
             sys.stdout.flush()
         except KhsError as error:

@@ -1,7 +1,17 @@
-"""`python -m kss`"""
+"""`python -m kss`, and the entry point of the `kss` script."""
 
 from __future__ import annotations
 
-from kss.cli import main
+from kss.signals import starting
 
-main()
+
+def main() -> None:
+    """Loading takes long enough for a Ctrl-C."""
+    starting()
+    from kss.cli import main as kss
+
+    kss()
+
+
+if __name__ == "__main__":
+    main()

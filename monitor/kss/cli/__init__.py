@@ -105,5 +105,5 @@ def top(
 
 
 def main() -> None:
-    """Entry point of the `kss` script."""
+    """The `kss` command."""
     app(prog_name="kss")

@@ -17,6 +17,7 @@ import typer
 from kss.errors import Finding, KssError
 from kss.excerpt import told
 from kss.show import finding_json
+from kss.signals import started
 
 OK, FINDINGS, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -40,6 +41,7 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            started()
             code = function(*args, **kwargs)
             sys.stdout.flush()
         except KssError as error:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
-from khs.cli import common, options, recorded
+from khs.cli import common, joined, on_board, options, recorded
 from khs.cli.run import Engine, Frames, PolicyAt, Record, TraceFile
+from khs.errors import KhsError
 
 if TYPE_CHECKING:
     from khs.debug.live import Debuggee, Outcome
-    from khs.debug.session import Options, Session
+    from khs.debug.session import Options
     from khs.engine.result import Result
     from khs.image import Archive
 
@@ -48,6 +48,15 @@ Live: TypeAlias = Annotated[
 PrintOnly: TypeAlias = Annotated[
     bool, typer.Option("--print-only", help="Print gdb's command file, and run nothing.")
 ]
+Outside: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        *("--bench", "--serial", "--can", "--gpio", "--serve", "--pace"),
+        hidden=True,
+        is_eager=True,  # before SYSTEM is missed, which a bench names
+        callback=lambda given: _record_first() if given else given,
+    ),
+]
 Tui: TypeAlias = Annotated[bool, typer.Option("--tui", help="In the terminal, without gdb.")]
 
 
@@ -62,6 +71,8 @@ def debug(
     policy_at: PolicyAt = None,
     trace: TraceFile = None,
     record: Record = None,
+    device: joined.DeviceModels = None,
+    outside: Outside = None,
     files: CommandFiles = None,
     gdb_only: GdbOnly = False,
     port: Port = None,
@@ -81,6 +92,7 @@ def debug(
 
     SYSTEM may be the folder of khs run --record: it is that run then, with its inputs and policies,
     and its end tells whether its trace is the recorded one. --record keeps what gdb writes, too.
+    So a run on a bench is debugged, or one that serial lines or buses were joined to.
 
     With --engine qemu it is the whole board with its kernel, forwards only. Exits 1 if gdb's
     commands failed.
@@ -94,19 +106,23 @@ def debug(
         khs debug iot-gateway --engine qemu --board q35
     """
     from khs.debug import session
+    from khs.image.open import find_system
 
     serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
     session.check_files(files or [], serve)
     asked = session.Options(files or [], serve, port, live, output)
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
     _check_options(engine, tui, print_only, live, as_json)
-    _check_one(systems, engine, policy_at, trace, record)
+    _check_one(systems, engine, policy_at, trace, record, device)
     if engine is Engine.qemu:
-        return _on_board(named, frames, overlays, trace, asked, print_only, as_json)
+        ((system, board),) = named
+        archive, place = _open(system, board, overlays, as_json), find_system(system)
+        return on_board.debug(archive, place, frames, trace, asked, print_only, as_json)
     if tui and (asked.files or serve or print_only or as_json or trace or record):
         common.usage("--tui is for people at a terminal: no gdb's options, no files, no JSON")
     debuggees = [
-        debuggee(*each, overlays, frames, policy_at, trace, record, as_json) for each in named
+        debuggee(*each, overlays, frames, policy_at, trace, record, device, as_json)
+        for each in named
     ]
     if print_only:
         return _print(debuggees)
@@ -132,17 +148,32 @@ def _check_one(
     policy_at: list[str] | None,
     trace: Path | None,
     record: Path | None,
+    device: list[str] | None,
 ) -> None:
     """Ends the command if one of its options is not for these systems on that engine."""
     on_board = engine is Engine.qemu
+    if on_board and len(systems) > 1:
+        common.usage("a board in QEMU is debugged alone\n  help: without --engine qemu, several")
     if on_board and any(map(recorded.is_recording, systems)):
         common.usage("what was recorded on Unicorn is debugged there\n  help: without --engine")
     if policy_at and (on_board or len(systems) > 1):
         common.usage("--policy-at is for one system on Unicorn\n  help: khs run --record keeps it")
     if record is not None and (on_board or len(systems) > 1):
         common.usage("--record is for one system on Unicorn\n  help: leave it out")
+    if device and (on_board or len(systems) > 1):
+        common.usage("--device is for one system on Unicorn\n  help: leave it out")
     if trace is not None and len(systems) > 1:
         common.usage("--trace is one file, and these are several systems\n  help: leave it out")
+
+
+def _record_first() -> NoReturn:
+    """Ends the command, whose arguments are still being read."""
+    error = KhsError(
+        "a debugger goes back in time, and what is outside cannot: no bench, lines, buses, pace\n"
+        "  help: khs run SYSTEM --bench FILE --record REC, or with lines; then khs debug REC"
+    )
+    common.tell(error)
+    raise typer.Exit(error.exit_code)
 
 
 def _each(boards: Sequence[str], count: int) -> list[str | None]:
@@ -175,16 +206,18 @@ def debuggee(
     policy_at: Sequence[str] | None,
     trace: Path | None,
     record: Path | None,
+    device: Sequence[str] | None,
     quiet: bool,
 ) -> Debuggee:
     """A system as the debugger takes it, built if need be, or a recorded run."""
     from khs import runs, swaps
+    from khs.attached import attached
     from khs.cli.run import source_of
     from khs.debug.live import Debuggee
     from khs.image.open import find_system
 
     if recorded.is_recording(system):
-        recorded.refuse(system, overlays, board, frames, policy_at)
+        recorded.refuse(system, overlays, board, frames, policy_at, device=device)
         return recorded.debuggee(Path(system), trace, record)
     archive, layers = _open(system, board, overlays, quiet), common.layers(system, overlays)
     given = policy_at or []
@@ -196,7 +229,9 @@ def debuggee(
         trace=trace,
         record=record,
         source=source_of(system, board, layers),
+        attached=attached(devices=device),
     )
+    runs.check_devices(plan)
     return Debuggee.explained(plan, find_system(system), layers, given)
 
 
@@ -282,54 +317,3 @@ def _told(result: Result, debuggee: Debuggee, changed: bool) -> int:
     for line in recording.other_versions():
         common.note(f"recorded with {line}")
     return common.FINDINGS
-
-
-# ---- on a board
-
-
-def _on_board(
-    named: list[tuple[str, str | None]],
-    frames: int | None,
-    overlays: list[Path] | None,
-    trace: Path | None,
-    asked: Options,
-    print_only: bool,
-    as_json: bool,
-) -> int:
-    from khs import runs
-    from khs.debug import session
-    from khs.image.open import find_system
-
-    if len(named) > 1:
-        common.usage("a board in QEMU is debugged alone\n  help: without --engine qemu, several")
-    ((system, board),) = named
-    archive = _open(system, board, overlays, as_json)
-    place = find_system(system)
-    if print_only:
-        folder = Path("FOLDER")
-        print(session.script(archive, folder, str(folder / "gdb"), place, asked.live), end="")
-        return common.OK
-    plan = runs.plan(archive, frames=frames, engine=Engine.qemu.value, trace=trace)
-    runs.check_devices(plan)
-    out = sys.stderr if as_json else sys.stdout
-    show = partial(print, file=out, flush=True)
-    done = session.debug(plan, place, asked, common.note, show)
-    return _end(done, plan.frames, as_json)
-
-
-def _end(done: Session, frames: int, as_json: bool) -> int:
-    result = done.ran.result
-    if as_json:
-        common.print_json(done.ran.to_json() | {"same_as_undebugged": done.same})
-    if result.interrupted:
-        common.note(f"switched off after {result.frames} of {frames} frames")
-    elif done.same:
-        common.note(f"{result.frames} frames, the trace is that of the undebugged run")
-    elif done.same is False:
-        common.note("the trace is another than the undebugged run's: gdb has changed the system")
-    else:
-        common.note(f"{result.frames} frames")
-    if done.status:
-        common.note(f"gdb ended with status {done.status}")
-        return common.FINDINGS
-    return common.OK

@@ -30,6 +30,7 @@ def refuse(
     frames: int | None,
     policy_at: Sequence[str] | None,
     seed: int | None = None,
+    device: Sequence[str] | None = None,
 ) -> None:
     """Ends the command if a recording is to run with other options than its own."""
     given = {
@@ -38,6 +39,7 @@ def refuse(
         "--frames": frames is not None,
         "--policy-at": policy_at,
         "--seed": seed is not None,
+        "--device": device,
     }
     named = ", ".join(option for option, value in given.items() if value)
     if named:

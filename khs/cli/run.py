@@ -180,7 +180,7 @@ def _show(as_json: bool) -> partial[None]:
 def _debugged(plan: Plan, gdb: str, what: What, as_json: bool) -> int:
     """Under a gdb from elsewhere; it ends like a run that nobody has looked at."""
     from khs.debug import live
-    from khs.debug.rsp.server import address
+    from khs.debug.rsp.listen import address
     from khs.errors import KhsError
     from khs.image.open import find_system
 

@@ -15,8 +15,9 @@ from khs import runs
 from khs.config.model import Arch
 from khs.debug.commands import Commands, description, write_data
 from khs.debug.gdb import Gdb, find_gdb, somebody_else
+from khs.debug.rsp.listen import LOOPBACK, Address
 from khs.debug.rsp.registers import layout
-from khs.debug.rsp.server import LOOPBACK, Address, Server
+from khs.debug.rsp.server import Server
 from khs.debug.rsp.systems import Explain, Systems
 from khs.debug.rsp.world import World
 from khs.debug.session import Options, Say, for_gdb

@@ -24,7 +24,7 @@ def find_system(argument: str | Path) -> Path:
     if path.is_dir():
         document = path / _DOCUMENT
         if not document.is_file():
-            raise ImageError(f"{path}: there is no {_DOCUMENT} in this folder")
+            raise ImageError(f"{path}: there is no {_DOCUMENT} in this folder{_recorded(path)}")
         return document
     if path.is_file():
         return path
@@ -36,6 +36,21 @@ def find_system(argument: str | Path) -> Path:
     hint = f"did you mean '{close[0]}'?" if close else f"shipped systems: {', '.join(known)}"
     raise ImageError(
         f"{argument}: no folder with {_DOCUMENT}, no archive, and no shipped system\n  help: {hint}"
+    )
+
+
+def _recorded(folder: Path) -> str:
+    """More about a folder that `khs run --record` wrote."""
+    archive = folder / "system.khs"
+    if not archive.is_file():
+        return ""
+    if not (folder / "run.json").is_file():
+        return (
+            f": a recording that is not complete, without run.json\n  help: {archive} is its system"
+        )
+    return (
+        f": it is a recorded run\n  help: khs replay {folder} and khs debug {folder} run it again; "
+        f"{archive} is its system"
     )
 
 

@@ -15,7 +15,7 @@ __all__ = ["Collected", "collect", "page", "write"]
 def write(reader: Reader, path: Path) -> Collected:
     """Writes the page of a trace; what is on it. TraceError if the trace is damaged or the file
     cannot be written."""
-    found = collect(reader.header, reader.records())
+    found = collect(reader.header, reader.rows())
     try:
         path.write_bytes(page(found).encode("utf-8", "backslashreplace"))
     except OSError as error:

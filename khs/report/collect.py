@@ -69,11 +69,11 @@ class Collected:
     frames: int = 0
 
 
-def collect(header: Header, records: Iterable[bytes]) -> Collected:
-    """Boils the records of a trace down. TraceError if they are damaged."""
+def collect(header: Header, rows: Iterable[tuple[bytes, Event]]) -> Collected:
+    """Boils a trace down: its records, and the events in them."""
     collector = _Collector(header)
-    for record in records:
-        collector.add(record)
+    for record, event in rows:
+        collector.add(record, event)
     return collector.close()
 
 
@@ -97,8 +97,7 @@ class _Collector:
         self._lines = ConsoleLines(names, self._line)
         self._writer: int | None = None  # whose line ends
 
-    def add(self, record: bytes) -> None:
-        event = events.decode(record)
+    def add(self, record: bytes, event: Event) -> None:
         found = self.found
         found.events += 1
         found.drawn.end = max(found.drawn.end, event.tick)

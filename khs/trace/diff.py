@@ -104,8 +104,7 @@ def _shown(left: Row | None, right: Row | None, show: Any) -> list[Any]:
 
 def _rows(reader: Reader, partition: str | None) -> Iterator[Row]:
     names = Names.from_header(reader.header)
-    for record in reader.records():
-        event = events.decode(record)
+    for record, event in reader.rows():
         if partition is None or (event.visible and names.partition(event.partition) == partition):
             yield record, event, names
         names.observe(event)

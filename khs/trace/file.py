@@ -118,13 +118,17 @@ class Reader:
 
     def events(self) -> Iterator[Event]:
         """The decoded events."""
+        return (event for _, event in self.rows())
+
+    def rows(self) -> Iterator[tuple[bytes, Event]]:
+        """The raw records, and the events in them."""
         offset = self._file.tell()
         for record in self.records():
             try:
                 event = events.decode(record, offset)
             except TraceError as error:
                 raise TraceError(f"{self.path}: {error}") from None
-            yield event
+            yield record, event
             offset += len(record)
 
     def close(self) -> None:

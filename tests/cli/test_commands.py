@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from khs.cli import app
+from khs.trace import Reader
 
 from .conftest import Khs
 
@@ -283,6 +284,26 @@ def test_a_damaged_trace_is_bad_input(khs: Khs, trace: Path) -> None:
     done = khs("trace", trace)
     assert done.code == 2
     assert re.search(r"run\.trace: offset \d+: the last record is cut short", done.err)
+
+
+def test_whoever_reads_it_a_damaged_record_is_named_by_file_and_offset(
+    khs: Khs, trace: Path, tmp_path: Path
+) -> None:
+    data = bytearray(trace.read_bytes())
+    with Reader(trace) as reader:
+        offset = len(data) - sum(len(record) for record in list(reader.records())[-5:])
+    data[offset + 36] ^= 0x7F  # how many arguments there are
+    bad = tmp_path / "bad.trace"
+    bad.write_bytes(data)
+    for arguments in (
+        (bad,),
+        (bad, "--perfetto", tmp_path / "x.pftrace"),
+        ("--diff", bad, trace),
+    ):
+        done = khs("trace", *arguments)
+        assert (done.code, f"{bad}: offset {offset}: a record's sizes" in done.err) == (2, True)
+    done = khs("report", bad, "-o", tmp_path / "x.html")
+    assert (done.code, f"{bad}: offset {offset}: a record's sizes" in done.err) == (2, True)
 
 
 def test_a_reader_that_closes_its_pipe_is_no_error(trace: Path) -> None:

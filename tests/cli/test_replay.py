@@ -209,6 +209,21 @@ def test_what_is_no_recording_is_refused(khs: Khs, kept: Path, tmp_path: Path) -
         assert "help: a folder that khs run --record wrote" in done.err
 
 
+def test_where_a_system_is_wanted_a_recording_is_told_as_one(khs: Khs, kept: Path) -> None:
+    for command in ("run", "compare", "check"):
+        done = khs(command, kept)
+        assert done.code == 2
+        assert f"{kept}: there is no system.toml in this folder: it is a recorded run" in done.err
+        assert f"help: khs replay {kept} and khs debug {kept} run it again" in done.err
+        assert f"{kept}/system.khs is its system" in done.err
+    (kept / "run.json").unlink()
+    for command in ("run", "compare", "debug"):
+        done = khs(command, kept)
+        assert done.code == 2
+        assert "a recording that is not complete, without run.json\n" in done.err
+        assert f"help: {kept}/system.khs is its system" in done.err
+
+
 @pytest.mark.parametrize(
     "name", ["run.json", "system.khs", "inputs.json", "inputs.bin", "changes.json"]
 )

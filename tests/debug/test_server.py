@@ -14,7 +14,8 @@ import pytest
 
 from khs.debug.live import serve
 from khs.debug.rsp.framing import Framer, Packet, frame
-from khs.debug.rsp.server import LOOPBACK, Address, Server, address
+from khs.debug.rsp.listen import LOOPBACK, Address, address, listen
+from khs.debug.rsp.server import Server
 from khs.debug.stops import Cause
 from khs.errors import KhsError
 
@@ -91,8 +92,10 @@ def test_it_listens_on_this_machine_alone() -> None:
             address(wrong)
     with serving(endless()) as (server, _, _):
         assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d+", server.place)
-        with pytest.raises(KhsError, match=r"cannot be served at 127\.0\.0\.1:\d+: .*in use"):
-            Server(systems(endless()), (LOOPBACK, int(server.place.rpartition(":")[2])), print)
+        with pytest.raises(
+            KhsError, match=r"cannot be served at 127\.0\.0\.1:\d+: .*in use\n  help"
+        ):
+            listen((LOOPBACK, int(server.place.rpartition(":")[2])))
 
 
 def test_it_listens_on_a_socket_in_the_file_system(tmp_path: Path) -> None:
@@ -104,11 +107,27 @@ def test_it_listens_on_a_socket_in_the_file_system(tmp_path: Path) -> None:
         client = Client(server.place)
         assert client.ask(b"?").startswith(b"T05")
         client.close()
-        with pytest.raises(KhsError, match=f"cannot be served at {place}: .*in use"):
-            Server(systems(endless()), place, print)
+        with pytest.raises(
+            KhsError, match=f"cannot be served at {place}: there is such a socket\n  help"
+        ):
+            listen(place)
     assert not place.exists()
-    with pytest.raises(KhsError, match="too long"):
-        Server(systems(endless()), tmp_path / ("x" * 200), print)
+
+
+def test_where_it_cannot_listen_it_says_what_would_be_right(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    for wrong, why in (
+        (tmp_path / ("x" * 200), "too long"),
+        (plain, "that is a file, no socket\n  help: a path where nothing is"),
+        (tmp_path, "that is a folder, no socket"),
+        (tmp_path / "none" / "x.sock", f"there is no folder {tmp_path}/none\n  help: a path in a"),
+        (plain / "x.sock", f"there is no folder {plain}\n"),
+        (("no host", 1), "there is no host 'no host'\n  help"),
+        (("192.0.2.1", 1234), "that is no address of this machine\n  help: 1234"),
+    ):
+        with pytest.raises(KhsError, match=re.escape(why)):
+            listen(wrong)
 
 
 def test_a_second_client_is_told_and_the_first_is_not_disturbed() -> None:

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from khs.bench import stepping
-from khs.debug.rsp.server import LOOPBACK, Server
+from khs.debug.rsp.listen import LOOPBACK
+from khs.debug.rsp.server import Server
 from khs.errors import EngineError
 
 from .toy import Toy, systems

@@ -101,6 +101,13 @@ def test_a_signal_ends_a_run_that_waits_for_a_gdb(number: signal.Signals) -> Non
             ["debug", "uart", "uart", "uart", "--board", "pc", "--board", "pc"],
             "2 boards for 3 systems",
         ),
+        (["debug", "--bench", "plc"], "--record REC, or with lines; then khs debug REC"),
+        (["debug", "uart", "--serial", "driver.uart3=-"], "what is outside cannot: no bench"),
+        (["debug", "uart", "--device", "driver.uart9=x.py"], "there is no such device"),
+        (
+            ["debug", "uart", "uart", "--device", "driver.uart3=x.py"],
+            "--device is for one system on Unicorn",
+        ),
         (["debug", "iot-gateway", "-x", "/nowhere"], "/nowhere: there is no such file"),
         (["debug", "iot-gateway", "-x", "/"], "/: this is a folder"),
         (

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from khs import record, replay, runs
 from khs.attached import attached
+from khs.cli import app
 from khs.debug.stops import Position
 from khs.debug.target import Target
 from khs.errors import EngineError
@@ -102,3 +104,13 @@ def test_a_model_that_fails_ends_the_debugger(tmp_path: Path) -> None:
         pytest.raises(EngineError, match=r"broken.py:4: the model of driver.i2c1 failed"),
     ):
         target.go()
+
+
+def test_a_model_in_python_is_debugged_by_the_command(tmp_path: Path, watchdog: Path) -> None:
+    system = str(guarded(tmp_path))
+    refused = CliRunner().invoke(app, ["debug", system, "--print-only"])
+    assert refused.exit_code == 2
+    assert "has no model of driver.i2c1" in refused.stderr and "help: a model" in refused.stderr
+    device = ["--device", f"driver.i2c1={watchdog}"]
+    done = CliRunner().invoke(app, ["debug", system, *device, "--print-only"])
+    assert (done.exit_code, "target remote" in done.stdout) == (0, True), done.stderr

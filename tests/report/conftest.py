@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from khs.trace import events
 from tests.trace.conftest import make_record
 from tests.trace.run import RUN, RUN_HEADER, ms
 
 #: What must arrive as text and as nothing else.
 ATTACK = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=2'>"
+
+
+def rows(records: Iterable[bytes]) -> Iterator[tuple[bytes, events.Event]]:
+    """As Reader.rows has them."""
+    return ((record, events.decode(record)) for record in records)
 
 
 def hostile_header() -> dict[str, Any]:

@@ -11,6 +11,8 @@ from khs.trace import events, perfetto
 from tests.trace import pftrace
 from tests.trace.run import RUN, RUN_HEADER
 
+from .conftest import rows
+
 
 def damaged(seed: int) -> Iterator[bytes]:
     """The small run with records changed, repeated, out of order; those that decode."""
@@ -35,5 +37,5 @@ def test_what_decodes_is_drawn_and_told() -> None:
         packets: list[bytes] = []
         perfetto.draw(RUN_HEADER, map(events.decode, records), packets.append)
         assert pftrace.fields(b"".join(packets))[1]
-        assert page(collect(RUN_HEADER, records)).endswith("</html>\n")
+        assert page(collect(RUN_HEADER, rows(records))).endswith("</html>\n")
     assert seen > 2000, "most do"

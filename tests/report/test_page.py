@@ -20,7 +20,7 @@ from khs.report.timeline import MARKS_OF_ONE, STRETCHES
 from tests.trace.conftest import make_record
 from tests.trace.run import CLIENT, NONE, RUN, RUN_HEADER, boot, call, health, ms, verdict
 
-from .conftest import ATTACK, hostile_header, hostile_records
+from .conftest import ATTACK, hostile_header, hostile_records, rows
 
 VOID = {"meta"}
 
@@ -55,7 +55,7 @@ class Parsed(HTMLParser):
 
 
 def made(records: Iterable[bytes] = RUN, header: dict[str, Any] = RUN_HEADER) -> str:
-    return page(collect(header, records))
+    return page(collect(header, rows(records)))
 
 
 def drawing(text: str) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def test_made_up_numbers_make_no_long_page() -> None:
         for n in range(2000)
     ]
     records.append(make_record(4, tick=(1 << 64) - 1, partition=65_000, number=999, args=[9]))
-    found = collect(header, records)
+    found = collect(header, rows(records))
     assert (len(found.partitions), len(found.interactions)) == (PARTITIONS, INTERACTIONS)
     text = page(found)
     assert "And 1744 partitions." in text and "And 1500 verdicts of further kinds." in text

@@ -17,18 +17,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from khs.debug.rsp.framing import Framer, Packet, Signal, failure, frame
+from khs.debug.rsp.listen import Address, listen
 from khs.debug.rsp.motion import MOVES
 from khs.debug.rsp.session import Session
 from khs.debug.rsp.systems import Systems
 from khs.debug.stops import Cause
-from khs.errors import KhsError
 
-LOOPBACK = "127.0.0.1"
-#: Where to listen: a host and a port, 0 for any, or a socket's path.
-Address = tuple[str, int] | Path
 _READ = 1 << 16
 _PATIENCE = 20.0  # seconds for a client to take what it is sent
 _GLANCE = 0.01  # seconds between two looks while the systems move
@@ -73,7 +69,7 @@ class Server:
 
     def __init__(self, systems: Systems, address: Address, say: Say, attached: bool = True) -> None:
         self._systems, self._say, self._attached = systems, say, attached
-        self._listener, self.place = _listen(address)
+        self._listener, self.place = listen(address)
         self._address = address
         self._work: deque[tuple[_Client, bytes | None]] = deque()
         self._wake, self._woken = socket.socketpair()
@@ -276,45 +272,3 @@ class Server:
             self._work.append((client, item.payload))
         elif item is Signal.DAMAGED and client.acknowledges:
             client.send(Signal.NAK.value)
-
-
-def _listen(address: Address) -> tuple[socket.socket, str]:
-    """A socket that listens, and what gdb calls its address."""
-    if isinstance(address, Path):
-        return _bound(socket.socket(socket.AF_UNIX), str(address), str(address)), str(address)
-    host, port = address
-    shown = f"{host}:{port}"
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, place = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        raise KhsError(f"gdb cannot be served at {shown}: {error}") from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    name = _bound(listener, place, shown).getsockname()
-    return listener, f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-
-
-def _bound(listener: socket.socket, place: Any, shown: str) -> socket.socket:
-    try:
-        listener.bind(place)
-        listener.listen(8)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise KhsError(f"gdb cannot be served at {shown}: {error}") from error
-    return listener
-
-
-def address(text: str) -> Address:
-    """[HOST:]PORT, of this machine alone without HOST, or the path of a socket, which has a slash
-    in it; KhsError if it is none of them."""
-    if "/" in text:
-        return Path(text)
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not port.isdecimal() or int(port) > 65535:
-        raise KhsError(
-            f"'{text}' is no [HOST:]PORT and no path of a socket\n"
-            "  help: --gdb 1234, --gdb 0 for any port, or --gdb ./gdb.sock"
-        )
-    return host or LOOPBACK, int(port)

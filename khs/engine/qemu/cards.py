@@ -26,7 +26,7 @@ def check(manifest: Mapping[str, Any]) -> None:
         raise EngineError(
             f"QEMU's board does not have {', '.join(told)}: "
             "partitions would not find what they own\n"
-            "  help: without --engine qemu; or --board q35 or pc, which have CAN controllers in QEMU"
+            "  help: without --engine qemu; or --board q35 or pc, where QEMU has them"
         )
 
 

@@ -50,7 +50,10 @@ class Listener:
             self._socket.listen(1)
         except (OSError, OverflowError) as error:
             self._socket.close()
-            raise EngineError(f"gdb cannot be served at {at}: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise EngineError(
+                f"gdb cannot be served at {at}: {why}\n  help: another port, or 0 for any"
+            ) from error
         name = self._socket.getsockname()
         self.place = f"{name[0]}:{name[1]}" if isinstance(at, int) else str(name)
 

@@ -106,30 +106,25 @@ def debug(
         khs debug iot-gateway --engine qemu --board q35
     """
     from khs.debug import session
-    from khs.image.open import find_system
 
     serve, output = gdb_only or port is not None, sys.stderr.buffer if as_json else None
     session.check_files(files or [], serve)
     asked = session.Options(files or [], serve, port, live, output)
     named = list(zip(systems, _each(boards or [], len(systems)), strict=True))
-    _check_options(engine, tui, print_only, live, as_json)
+    _check_options(engine, tui, bool(files or serve or trace or record), print_only, live, as_json)
     _check_one(systems, engine, policy_at, trace, record, device)
     if engine is Engine.qemu:
-        ((system, board),) = named
-        archive, place = _open(system, board, overlays, as_json), find_system(system)
-        return on_board.debug(archive, place, frames, trace, asked, print_only, as_json)
-    if tui and (asked.files or serve or print_only or as_json or trace or record):
-        common.usage("--tui is for people at a terminal: no gdb's options, no files, no JSON")
+        return _on_board(*named[0], overlays, frames, trace, asked, print_only, as_json)
     debuggees = [
         debuggee(*each, overlays, frames, policy_at, trace, record, device, as_json)
         for each in named
     ]
-    if print_only:
-        return _print(debuggees)
-    return _on_unicorn(debuggees, asked, tui, as_json)
+    return _print(debuggees) if print_only else _on_unicorn(debuggees, asked, tui, as_json)
 
 
-def _check_options(engine: Engine, tui: bool, print_only: bool, live: bool, as_json: bool) -> None:
+def _check_options(
+    engine: Engine, tui: bool, others: bool, print_only: bool, live: bool, as_json: bool
+) -> None:
     """Ends the command for options that the others leave no room for."""
     if print_only and as_json:
         common.usage("--print-only prints gdb's commands, and there is no JSON of them")
@@ -138,6 +133,8 @@ def _check_options(engine: Engine, tui: bool, print_only: bool, live: bool, as_j
             "--tui is for the unicorn engine: a board in QEMU is debugged in gdb\n"
             "  help: leave --tui out, or --engine qemu"
         )
+    if tui and (others or print_only or as_json):
+        common.usage("--tui is for people at a terminal: no gdb's options, no files, no JSON")
     if live and engine is Engine.unicorn:
         common.usage("--live is for QEMU: on Unicorn what gdb writes counts in any case")
 
@@ -317,3 +314,19 @@ def _told(result: Result, debuggee: Debuggee, changed: bool) -> int:
     for line in recording.other_versions():
         common.note(f"recorded with {line}")
     return common.FINDINGS
+
+
+def _on_board(
+    system: str,
+    board: str | None,
+    overlays: list[Path] | None,
+    frames: int | None,
+    trace: Path | None,
+    asked: Options,
+    print_only: bool,
+    as_json: bool,
+) -> int:
+    from khs.image.open import find_system
+
+    archive, place = _open(system, board, overlays, as_json), find_system(system)
+    return on_board.debug(archive, place, frames, trace, asked, print_only, as_json)

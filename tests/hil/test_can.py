@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from khs.hil import bench
 from khs.hil.can import Buses
 from khs.hil.frames import Database, Frame, frames
 from khs.image import Archive, open_system
+from khs.runs import running
 from tests.hil.can_guests import length
 
 ROOT = Path(__file__).parents[2]
@@ -316,9 +318,11 @@ def test_a_plant_is_a_node_of_a_bus(tmp_path: Path) -> None:
     assert replay.replay(kept, replay.plan(kept)).equal
 
 
-def test_a_plant_hears_a_bus_of_python_can_and_is_heard(tmp_path: Path) -> None:
+def test_a_plant_hears_a_bus_of_python_can_and_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says the number that a peer on a virtual bus said; the peer hears that, and what the
-    system's controllers send."""
+    system's controllers send. The run ends when it has."""
     import can
 
     benched(
@@ -334,6 +338,11 @@ number = { can = "field", message = "Answer", signal = "Turned" }
     file.write_text(file.read_text().replace("dbc =", 'join = "virtual:hears"\ndbc ='))
     heard: set[tuple[int, bytes]] = set()
     wanted = {(0x100, bytes(4)), (0x101, bytes([7, 0, 0, 0]))}
+    machines: list[runs.Machine] = []
+
+    def opened(*args: Any, **more: Any) -> runs.Machine:
+        machines.append(runs.open_machine(*args, **more))
+        return machines[-1]
 
     def talk() -> None:
         """To whoever is there by now."""
@@ -343,10 +352,14 @@ number = { can = "field", message = "Answer", signal = "Turned" }
             peer.send(can.Message(arbitration_id=0x300, data=data, is_extended_id=False))
             while (got := peer.recv(0.01)) is not None:
                 heard.add((got.arbitration_id, bytes(got.data)))
+        machines[-1].stop()
 
+    monkeypatch.setattr(running, "open_machine", opened)
     log = tmp_path / "log"
     plan = runs.plan(
-        archive(), frames=30, attached=attached(bench=bench.read(file), can_log=log, pace="real")
+        archive(),
+        frames=100_000,
+        attached=attached(bench=bench.read(file), can_log=log, pace="real"),
     )
     with can.Bus(interface="virtual", channel="hears") as peer:
         talking = threading.Thread(target=talk)

@@ -7,7 +7,7 @@ from itertools import product
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kss.regex import automaton
 from kss.regex.automaton import Automaton, build
@@ -170,7 +170,9 @@ def test_remarks_on_what_misleads(given: str, indices: list[int]) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=12))
+@given(st.text(st.characters(max_codepoint=0x7F) | st.characters(), max_size=12))
+@example("\\")
+@example(r"\w\(\0")
 def test_quoted_texts_match_themselves_alone(given: str) -> None:
     quoted = quote(given)
     if quoted is None:

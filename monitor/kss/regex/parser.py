@@ -71,7 +71,7 @@ def quote(text: str) -> str | None:
     names = {char: f"\\{name}" for name, char in _NAMED.items()}
     if any(not " " <= char <= "~" and char not in names for char in text):
         return None
-    special = _OPERATORS + "^$ {}"
+    special = _OPERATORS + "^$ {}\\"
     return "".join(names.get(c, f"\\{c}" if c in special else c) for c in text)
 
 

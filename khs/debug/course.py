@@ -46,6 +46,13 @@ class Course:
         self._registers = BY_ARCH[arch]
         self._applied = 0
         self._next = NEVER  # tick at which a moment is to be kept
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
         self.host.boot()
         self._run(0, Position(0, False), NONE, Move.PASSING)
         self._keep()

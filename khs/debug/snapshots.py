@@ -87,7 +87,7 @@ class Moments:
             return
         began = time.perf_counter()
         ran, ticks = began - self._since[1], position.tick - self._since[0].tick
-        snapshot, models = self._stepper.snapshot(), self._devices.save()
+        models, snapshot = self._devices.save(), self._stepper.snapshot()
         self._moments.insert(at, Moment(position, mark, changes, snapshot, models))
         if len(self._moments) > self._crowd or self.bytes > self._budget:
             self._thin()

@@ -7,9 +7,11 @@ import ctypes
 from collections.abc import Callable
 from ctypes import pointer
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from khs.engine import interrupt
+from khs.engine.copies import copied
 from khs.engine.interrupt import Interrupted, inside
 from khs.engine.native import NEVER, Host
 from khs.engine.structures import DeviceCalls, DeviceSaid
@@ -70,13 +72,23 @@ class Device:
 
     def save(self) -> Any:
         """All that changes, for a snapshot."""
-        return copy.deepcopy({key: value for key, value in vars(self).items() if key not in _SET})
+        state = {key: value for key, value in vars(self).items() if key not in _SET}
+        return copied(self, state, _COPYING)
 
     def restore(self, saved: Any) -> None:
         """Takes it back to what `save` gave."""
         kept = {key: value for key, value in vars(self).items() if key in _SET}
         vars(self).clear()
         vars(self).update(copy.deepcopy(saved) | kept)
+
+
+_COPYING = "write save() and restore(saved) for what changes; open the rest again in restore"
+#: Where methods are that a model calls.
+_OURS = (__file__, str(Path(__file__).with_name("devices.py")))
+
+
+class MisuseError(Exception):
+    """A model calls what the engine gives it with something else than that takes."""
 
 
 #: What the engine sets of a model.
@@ -112,7 +124,26 @@ class Adapter:
         self.calls.said = pointer(self._said)
 
     def _note(self, fault: Fault) -> None:
-        self._said.faults |= 1 << Fault(fault)
+        try:
+            self._said.faults |= 1 << Fault(fault)
+        except (ValueError, TypeError):
+            known = ", ".join(each.name for each in Fault)
+            raise MisuseError(f"fail() takes a khs.hil.Fault: {known}") from None
+
+    def save(self) -> Any:
+        """The model's state. EngineError if it cannot be had."""
+        try:
+            return self.model.save()
+        except Exception as error:
+            raise self._failed(error, "save") from error
+
+    def restore(self, saved: Any) -> None:
+        """Takes the model back. EngineError, and the run cannot go on, if it does not go."""
+        try:
+            self.model.restore(saved)
+        except Exception as error:
+            self._end(error, "restore")
+            raise self._failed(error, "restore") from error
 
     def _reset(self) -> None:
         self.model.irq = False
@@ -204,15 +235,18 @@ class Adapter:
             interrupt.latest.interrupted(error)
         else:
             inside.what = ""
-            self._fail(error, method)
+            self.failure = self._failed(error, method)
         self._host.stop()
 
-    def _fail(self, error: BaseException, method: str) -> None:
-        if isinstance(error, EngineError) and raised_at(error, __file__) == "":
-            self.failure = error
-            return
-        at = raised_at(error, __file__)
+    def _failed(self, error: BaseException, method: str) -> EngineError:
+        is_ours = isinstance(error, EngineError)
+        at = raised_at(error, *_OURS, *([copied.__code__.co_filename] if is_ours else []))
+        if isinstance(error, EngineError) and not at:
+            return error
+        if isinstance(error, MisuseError):
+            return EngineError(f"{at}: {error}" if at else str(error))
         where = f"{at}: " if at else self._place(method)
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self.failure = EngineError(f"{where}the model of {self._name} failed: {what}")
-        self.failure.__cause__ = error
+        made = EngineError(f"{where}the model of {self._name} failed: {what}")
+        made.__cause__ = error
+        return made

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from khs.engine.device import Adapter, Device
+from khs.engine.device import Adapter, Device, MisuseError
 from khs.engine.native import Host
 from khs.engine.structures import DeviceCounts, HostDevice
 from khs.errors import EngineError
@@ -128,13 +128,15 @@ class Devices:
         if number is None:
             raise EngineError(f"{name} cannot be where the archive has it")
         if model is not None:
-            model.send = lambda data: self._put(name, number, data)
+            model.send = lambda data: self._put(number, data)
         has_records = model is None and about["kind"] in RECORDS
         return Port(name, number, self._host.device_target(number), adapter, has_records)
 
-    def _put(self, name: str, number: int, data: bytes) -> None:
-        if not self._host.device_put(number, data):
-            raise EngineError(f"{name} sends more than there is room for")
+    def _put(self, number: int, data: bytes) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise MisuseError(f"send() takes bytes, not {type(data).__name__}")
+        if not self._host.device_put(number, bytes(data)):
+            raise MisuseError("send(): there is no room for so many bytes")
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per device: accesses, bytes received, waiting, sent, characters lost in overruns, and
@@ -151,15 +153,14 @@ class Devices:
 
     def save(self) -> dict[str, Any]:
         """The state of models in Python, for a snapshot; libkhs keeps that of its own."""
-        models = {name: port.adapter.model for name, port in self.ports.items() if port.adapter}
-        return {name: model.save() for name, model in models.items()}
+        return {name: port.adapter.save() for name, port in self.ports.items() if port.adapter}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Takes them back to what `save` gave."""
         for name, state in saved.items():
             adapter = self.ports[name].adapter
             assert adapter is not None
-            adapter.model.restore(state)
+            adapter.restore(state)
 
     def fetch(self) -> dict[str, bytes]:
         """What devices have sent to the outside since the last time; nothing for most."""

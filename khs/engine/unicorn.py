@@ -317,12 +317,13 @@ class Machine:
         room for it."""
         tally = self.boot()
         self.settle(take)
+        exchange = None if self._exchange is None else self._exchange.save()
+        devices = self.devices.save()
         try:
             kept = Stepper(self.host).snapshot()
         except MemoryError as error:
             raise EngineError("there is no room for a snapshot") from error
-        exchange = None if self._exchange is None else self._exchange.save()
-        return Snapshot(kept, tally.copy(), self.host.inputs, exchange, self.devices.save())
+        return Snapshot(kept, tally.copy(), self.host.inputs, exchange, devices)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Goes on from there; what came from outside since never did."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 from khs.engine import interrupt
+from khs.engine.copies import copied
 from khs.errors import KhsError, raised_at
 
 Value = float | int | bool | str
@@ -93,6 +94,9 @@ class Model(Variables, Protocol):
     def close(self) -> None: ...
 
 
+_COPYING = "an attribute that copy.deepcopy takes, or __deepcopy__ in its class"
+
+
 class PythonModel:
     """A plant in Python."""
 
@@ -126,7 +130,7 @@ class PythonModel:
         self._call(self._plant.step, dt)
 
     def save(self) -> Any:
-        return copy.deepcopy(vars(self._plant))
+        return copied(self._plant, vars(self._plant), _COPYING)
 
     def restore(self, saved: Any) -> None:
         vars(self._plant).clear()

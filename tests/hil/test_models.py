@@ -16,6 +16,7 @@ from khs.engine.native import NEVER, Host
 from khs.errors import EngineError, KhsError, shown
 from khs.hil import models
 from khs.image import open_system
+from tests.cli.conftest import Khs
 from tests.hil.test_uart import MS, PORT_NAME, archive
 
 ROOT = Path(__file__).parents[2]
@@ -304,3 +305,70 @@ def test_a_device_with_several_interrupts_has_a_bit_for_each(irqs: int, lines: l
         adapter.calls.write(0, 0, 4, value, 0)
         told.append(adapter.calls.said.contents.lines)
     assert told == lines
+
+
+UNCOPIED = """
+import threading
+from khs.hil import Device, Plant
+class A(Device):
+    def reset(self): self.fine, self.lock = [1], threading.Lock()
+"""
+
+
+def test_a_model_that_cannot_be_copied(khs: Khs, tmp_path: Path) -> None:
+    """Is told with the attribute where a snapshot is made; a run makes none."""
+    path, kept = tmp_path / "a.py", tmp_path / "kept"
+    path.write_text(UNCOPIED)
+    ran = khs("run", "uart", "--frames", 3, "--device", f"driver.uart3={path}", "--record", kept)
+    assert ran.code == 0, ran.err
+    done = khs("explain", kept, "--fault", 1)
+    assert done.code == 2, done.err
+    assert f"{path}: A.lock cannot be kept for a snapshot: " in done.err
+    assert "\n  help: write save() and restore(saved)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        ("def save(self): return 1 / 0", "a.py:4: the model of driver.uart3 failed: ZeroDivision"),
+        ("def restore(self, saved): return 1 / 0", "a.py:4: the model of driver.uart3 failed: Zero"),
+    ],
+)
+def test_a_model_that_cannot_keep_itself(methods: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(f"from khs.hil import Device\nclass A(Device):\n    x = 1\n    {methods}\n")
+    made = models.load({PORT_NAME: str(path)})
+
+    def back(machine: unicorn.Machine) -> None:
+        snapshot = machine.snapshot(lambda drained: None)
+        try:
+            machine.restore(snapshot)
+        finally:
+            machine.forget(snapshot)
+
+    with unicorn.Machine(archive("sabrelite"), models=made) as machine:
+        with pytest.raises(EngineError, match=re.escape(told)):
+            back(machine)
+        if "restore" in methods:  # nobody knows where it is
+            with pytest.raises(EngineError, match=re.escape(told)):
+                machine.advance(lambda drained: None, frames=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("self.send('text')", "send() takes bytes, not str"),
+        ("self.send([1])", "send() takes bytes, not list"),
+        ("self.send(None)", "send() takes bytes, not NoneType"),
+        ("self.send(bytes(1 << 24))", "send(): there is no room for so many bytes"),
+        ("self.fail('lost')", "fail() takes a khs.hil.Fault: LINE_LOST, "),
+        ("self.fail(99)", "fail() takes a khs.hil.Fault: LINE_LOST, "),
+    ],
+)
+def test_a_wrong_call_is_told_at_its_line(call: str, told: str, khs: Khs, tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    text = "from khs.hil import Device\nclass A(Device):\n    def read(self, *_):\n        "
+    path.write_text(f"{text}{call}; return 0\n    def write(self, *_):\n        {call}\n")
+    done = khs("run", "uart", "--frames", 3, "--device", f"driver.uart3={path}")
+    assert done.code == 2, done.err
+    assert re.search(rf"{path}:[46]: {re.escape(told)}", done.err), done.err

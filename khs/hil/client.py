@@ -40,6 +40,9 @@ class Client:
         if self.about.get("khs") != "hil" or self.about.get("version") != VERSION:
             self.close()
             raise ClientError(f"{path}: not of a run that speaks version {VERSION}")
+        if "error" in self.about:
+            self.close()
+            raise ClientError(f"{path}: {self.about['error']}")
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from khs.config.rules import suggest
 from khs.engine.lines import Exchange
@@ -27,7 +27,12 @@ WAITING_MOST = 1 << 20
 #: Snapshots that are kept at a time.
 CHECKPOINTS_MOST = 64
 _LOOK_S = 0.1
+#: What a second master is greeted with.
+_BUSY = {"khs": "hil", "version": VERSION, "error": "another master is there"}
 _TICKS_MOST = 1 << 56
+
+
+_Command: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class _RequestError(Exception):
@@ -70,14 +75,22 @@ class Door:
         if self._peer is not None:
             return
         self._say(f"a master is awaited at {shown(self._path)}")
-        self._wait(self._listening, stopping)
+        while not self._is_ready(self._listening, stopping):
+            pass
         self._peer = self._listening.accept()[0]
         self.send(greeting)
 
-    def _wait(self, on: socket.socket, stopping: Callable[[], bool]) -> None:
-        while not select.select([on], [], [], _LOOK_S)[0]:
-            if stopping():
-                raise _GoneError("interrupted")
+    def _is_ready(self, on: socket.socket, stopping: Callable[[], bool]) -> bool:
+        """After a moment at most; _GoneError if the run is to end."""
+        if stopping():
+            raise _GoneError("interrupted")
+        return bool(select.select([on], [], [], _LOOK_S)[0])
+
+    def _refuse(self) -> None:
+        """Whoever else came in the meantime."""
+        while select.select([self._listening], [], [], 0)[0]:
+            with self._listening.accept()[0] as other, suppress(OSError):
+                other.sendall(json.dumps(_BUSY).encode() + b"\n")
 
     def line(self, stopping: Callable[[], bool]) -> bytes:
         """The next one; _GoneError if there is none."""
@@ -85,7 +98,9 @@ class Door:
         while b"\n" not in self._data:
             if len(self._data) > LINE_MOST:
                 raise _GoneError(f"the master sent a line of more than {LINE_MOST} bytes")
-            self._wait(self._peer, stopping)
+            self._refuse()
+            if not self._is_ready(self._peer, stopping):
+                continue
             try:
                 data = self._peer.recv(65536)
             except OSError as error:
@@ -126,18 +141,18 @@ class Master:
         self._pending: Any = None
         self._is_over = self.has_quit = False
         exchange.live = True
-        self._commands: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            "time": lambda asked: self._time(),
-            "run_for": self._run_for,
-            "region_read": self._region_read,
-            "region_write": self._region_write,
-            "memory_read": self._memory_read,
-            "device_read": self._device_read,
-            "device_write": self._device_write,
-            "checkpoint": lambda asked: self._checkpoint(),
-            "restore": self._restore,
-            "forget": self._forget,
-            "quit": lambda asked: self._quit(),
+        self._commands: dict[str, tuple[_Command, tuple[str, ...]]] = {  # and what each takes
+            "time": (lambda asked: self._time(), ()),
+            "run_for": (self._run_for, ("ns", "ticks")),
+            "region_read": (self._region_read, ("region", "offset", "size")),
+            "region_write": (self._region_write, ("region", "offset", "data")),
+            "memory_read": (self._memory_read, ("partition", "address", "size")),
+            "device_read": (self._device_read, ("device",)),
+            "device_write": (self._device_write, ("device", "data")),
+            "checkpoint": (lambda asked: self._checkpoint(), ()),
+            "restore": (self._restore, ("checkpoint",)),
+            "forget": (self._forget, ("checkpoint",)),
+            "quit": (lambda asked: self._quit(), ()),
         }
 
     # ------------------------------------------------------------ as a party
@@ -196,11 +211,7 @@ class Master:
         try:
             asked = _document(line)
             number = asked.get("id")
-            command = self._commands.get(str(asked.get("do")))
-            if command is None:
-                help = suggest(str(asked.get("do")), self._commands, "there are")
-                raise _RequestError(f"no such command; {help}")
-            told = command(asked)
+            told = self._command(asked)(asked)
         except (_RequestError, KhsError) as error:
             self._door.send({"id": number, "ok": False, "error": str(error)})
             return
@@ -208,6 +219,19 @@ class Master:
             self._pending = (number,)
         else:
             self._door.send({"id": number, "ok": True, **told})
+
+    def _command(self, asked: Mapping[str, Any]) -> _Command:
+        if asked.get("id") is None:
+            raise _RequestError("a request has an id, which its answer has, too")
+        do = str(asked.get("do"))
+        if do not in self._commands:
+            raise _RequestError(f"no such command; {suggest(do, self._commands, 'there are')}")
+        command, takes = self._commands[do]
+        for key in asked:
+            if key not in ("id", "do", *takes):
+                help = suggest(key, takes, "it takes") if takes else "it takes nothing"
+                raise _RequestError(f"{do}: no such key {key!r}; {help}")
+        return command
 
     def _tick(self) -> int:
         return int(self._exchange.host.status().tick)

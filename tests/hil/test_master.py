@@ -224,6 +224,33 @@ def test_nonsense_is_answered(tmp_path: Path) -> None:
     assert play(tmp_path, work).healthy
 
 
+def test_a_request_has_an_id_and_known_keys_alone(tmp_path: Path) -> None:
+    def work(path: str) -> None:
+        with Client(path) as system:
+            for do, more, told in (
+                ("run_for", {"ns": 8, "foo": 1}, "run_for: no such key 'foo'; it takes"),
+                ("time", {"ns": 8}, "time: no such key 'ns'; it takes nothing"),
+                ("time", {"id": None}, "a request has an id"),
+            ):
+                with pytest.raises(ClientError, match=told):
+                    system.ask(do, **more)
+            assert system.time()["tick"] == 0
+            system.quit()
+
+    assert play(tmp_path, work).healthy
+
+
+def test_a_second_master_is_sent_away(tmp_path: Path) -> None:
+    def work(path: str) -> None:
+        with Client(path) as system:
+            with pytest.raises(ClientError, match="another master is there"):
+                Client(path)
+            system.run_for(ns=FRAME_NS)
+            system.quit()
+
+    assert play(tmp_path, work).healthy
+
+
 def test_a_line_without_end(tmp_path: Path) -> None:
     def work(path: str) -> None:
         with socket.socket(socket.AF_UNIX) as peer:

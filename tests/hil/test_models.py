@@ -331,7 +331,10 @@ def test_a_model_that_cannot_be_copied(khs: Khs, tmp_path: Path) -> None:
     ("methods", "told"),
     [
         ("def save(self): return 1 / 0", "a.py:4: the model of driver.uart3 failed: ZeroDivision"),
-        ("def restore(self, saved): return 1 / 0", "a.py:4: the model of driver.uart3 failed: Zero"),
+        (
+            "def restore(self, saved): return 1 / 0",
+            "a.py:4: the model of driver.uart3 failed: Zero",
+        ),
     ],
 )
 def test_a_model_that_cannot_keep_itself(methods: str, told: str, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from labgrid.resource import Resource
 from labgrid.step import step
 from pexpect import TIMEOUT
 
+from khs.errors import KhsError
 from khs.hil.testing.console import Wire
 from khs.hil.testing.events import EventRig
 from khs.hil.testing.spec import Spec, opened
@@ -117,7 +118,19 @@ class KhsDriver(_Port, PowerProtocol):
             about = self.resource
             spec = Spec(about.system, about.engine, about.board, about.seed, boot_ns=0)
             self.rig = opened(spec)
+            try:
+                self._check(self.rig)
+            except KhsError:
+                self._switch_off()
+                raise
             self.rig.reset()
+
+    def _check(self, rig: EventRig) -> None:
+        """KhsError if a console of the environment is none of the system's."""
+        drivers = self.target.drivers
+        ports = [each for each in drivers if isinstance(each, KhsPort) and each.system is self]
+        for each in (self, *ports):
+            rig.wire(each.console)
 
     @Driver.check_active
     @step()

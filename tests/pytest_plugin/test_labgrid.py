@@ -153,6 +153,15 @@ def test_one_console_needs_no_name(project: Project, python: str) -> None:
     assert done.outcomes == {"test_logger": "passed"}, done.output
 
 
+def test_a_console_that_the_system_has_not(project: Project, python: str) -> None:
+    ports = "KhsDriver: {name: driver.uart3, console: driver.uart3}\n"
+    environment(project, "{system: uart}", ports + "KhsPort: {name: it, console: nobody}")
+    project.write("test_it.py", 'def test_it(console):\n    assert console("it").text == ""\n')
+    done = project.pytest(*OPTIONS, "--khs-engine", "labgrid", python=python)
+    assert done.outcomes == {"test_it": "error"}, done.output
+    assert "has no console nobody" in done.output and "bystander" in done.output
+
+
 def test_labgrid_is_missing(project: Project) -> None:
     project.write("test_it.py", "def test_it(khs_system): ...")
     done = project.pytest("--khs-engine", "labgrid")

@@ -389,7 +389,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         reports = runtestprotocol(item, log=False, nextitem=nextitem if last else item.parent)  # type: ignore[arg-type]
         if any(not report.passed for report in reports):
             break
-    difference = repeats.difference()
+    difference = repeats.difference(_folder(item))
     for report in reports:
         if report.when == "call" and report.passed and difference is not None:
             report.outcome, report.longrepr = "failed", difference

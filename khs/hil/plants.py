@@ -79,10 +79,11 @@ class PlantLoop:
             self._exchange.stop()
 
     def save(self) -> Any:
-        return self._at, self.steps, self._model.save(), [wire.state for wire in self._wires()]
+        states = [wire.state for wire in self._wires()]
+        return self._at, self.steps, self.failure, self._model.save(), states
 
     def restore(self, saved: Any, tick: int) -> None:
-        self._at, self.steps, model, states = saved
+        self._at, self.steps, self.failure, model, states = saved
         self._model.restore(model)
         for wire, state in zip(self._wires(), states, strict=True):
             wire.state = state

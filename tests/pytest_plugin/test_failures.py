@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from khs import record, replay
 from tests.pytest_plugin.project import Project, again, environment
 
 FAILS = """
@@ -111,10 +112,17 @@ def test_repeat_check(project: Project) -> None:
             assert RUNS == {"same": 3, "other": 3}
         """,
     )
-    done = project.pytest("--khs-system", "uart", "--khs-repeat-check", "3")
+    options = ("--khs-system", "uart", "--khs-artifacts", "kept", "--khs-repeat-check", "3")
+    done = project.pytest(*options)
     assert done.outcomes == {"test_same": "passed", "test_other": "failure", "test_runs": "passed"}
     assert "run 3 (+) of the test is not run 1 (-):" in done.output
     assert re.search(r"^- .*\n\+ ", done.output, re.MULTILINE), done.output
+    (folder,) = (project.folder / "kept").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["run-1", "run-3"]
+    for run in folder.iterdir():
+        assert f"again:   khs replay {run}" in done.output
+        kept = record.read(run)
+        assert replay.replay(kept, replay.plan(kept)).equal
 
 
 def test_gdb(project: Project) -> None:
@@ -158,3 +166,47 @@ def test_it_costs_other_projects_nothing(project: Project) -> None:
     ).stdout  # fmt: skip
     for name in ("khs_requires(FEATURE, ...)", "khs_vtimeout(TIME)", "khs_policy(FILE)"):
         assert f"@pytest.mark.{name}" in helped
+
+
+RAISES = """
+    from khs.hil import Plant
+
+    class Vessel(Plant):
+        heat = 0.0
+        steps = 0
+
+        def step(self, dt):
+            self.steps += 1
+            if self.steps > 5:
+                raise ValueError("bang")
+"""
+BENCH = """
+    format = 1
+    [bench]
+    system = "iot-gateway"
+    [plant.vessel]
+    python = "vessel.py"
+    [plant.vessel.outputs]
+    heat = { region = "plant", offset = 0, type = "u32", scale = 0.001 }
+"""
+
+
+def test_a_plant_that_fails(project: Project) -> None:
+    """The recording has what the test did up to there; the next test has a plant that works."""
+    project.write("vessel.py", RAISES)
+    project.write("bench.toml", BENCH)
+    project.write(
+        "test_it.py",
+        """
+        def test_fails(khs_system): khs_system.run_for("200ms")
+
+        def test_ends_before(khs_system): khs_system.run_for("20ms")
+        """,
+    )
+    options = ("--khs-bench", "bench.toml", "--khs-artifacts", "kept", "--khs-boot", "0ms")
+    done = project.pytest(*options)
+    assert done.outcomes == {"test_fails": "failure", "test_ends_before": "passed"}, done.output
+    recording = project.folder / "kept" / "test_it.py-test_fails" / "recording"
+    assert f"again:   khs replay {recording}" in done.output
+    kept = record.read(recording)
+    assert replay.replay(kept, replay.plan(kept)).equal

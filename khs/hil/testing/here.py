@@ -242,10 +242,11 @@ class Here(EventRig):
 
     def record(self, folder: Path) -> str | None:
         prepare(folder)
-        if self.stopped is None:
+        is_cut = bool(self._around.failure)
+        if self.stopped is None and not is_cut:
             self._run(frames=self._machine.host.status().frames + 1)
-        result = self._machine.result(interrupted=False, reproducible=True, wall_s=0.0)
-        frames, trace = max(result.frames, 1), folder / TRACE
+        result = self._machine.result(interrupted=is_cut, reproducible=True, wall_s=0.0)
+        frames, trace = max(result.frames + is_cut, 1), folder / TRACE
         kept = replace(self.plan, frames=frames, record=folder, trace=trace)
         recorder = runs.recorder(kept, live=True)
         assert recorder is not None

@@ -316,12 +316,14 @@ def _worded(as_told: bool = False) -> Generator[None, object, object]:
         if "khs.errors" not in sys.modules:
             raise
         from khs.errors import KhsError
-        from khs.hil.testing.errors import UnsupportedError
+        from khs.hil.testing.errors import UnsupportedError, end_in_test
 
         if isinstance(error, UnsupportedError):
             raise pytest.skip.Exception(str(error), _use_item_location=True) from None
         if as_told and isinstance(error, KhsError):
             pytest.fail(str(error), pytrace=False)
+        if isinstance(error, KhsError):
+            end_in_test(error)
         raise
 
 

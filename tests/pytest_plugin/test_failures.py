@@ -210,3 +210,23 @@ def test_a_plant_that_fails(project: Project) -> None:
     assert f"again:   khs replay {recording}" in done.output
     kept = record.read(recording)
     assert replay.replay(kept, replay.plan(kept)).equal
+
+
+def test_a_wrong_call_ends_at_the_line_of_the_test(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        def test_time(khs_system): khs_system.run_for(1.5)
+
+        def test_name(console): console("nobody")
+
+        def helper(partition): partition.write(0x40000000, b"abc")
+
+        def test_write(partition): helper(partition("driver"))
+        """,
+    )
+    done = project.pytest("--khs-system", "uart")
+    assert set(done.outcomes.values()) == {"failure"}
+    assert '"1.5" is a time without a unit\nE     help: units are ns, us' in done.output
+    assert "test_it.py:6: KhsError" in done.output
+    assert "khs/hil/testing" not in done.output and "khs/config" not in done.output

@@ -71,11 +71,11 @@ class Browser:
 
     def settle(self) -> None:
         """Lets the page handle the events that are under way."""
-        told = self.send(
-            "Runtime.evaluate",
-            expression="new Promise(done => requestAnimationFrame(() => setTimeout(done)))",
-            awaitPromise=True,
-        )
+        self.wait("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+    def wait(self, promise: str) -> None:
+        """Until it is kept."""
+        told = self.send("Runtime.evaluate", expression=promise, awaitPromise=True)
         assert "exceptionDetails" not in told, told
 
     def key(self, key: str) -> None:
@@ -90,11 +90,17 @@ class Browser:
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def theme(self, name: str) -> None:
-        """`light` or `dark`."""
+        """`light` or `dark`; the page has been told when this returns, for its listener is older."""
+        self.evaluate(
+            f"themed = new Promise(done => {{ query = matchMedia('(prefers-color-scheme: {name})');"
+            " if (query.matches) done(); else query.addEventListener('change', () => done()) })"
+            " && null"
+        )
         self.send(
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-color-scheme", "value": name}],
         )
+        self.wait("themed")
 
     def screenshot(self) -> bytes:
         """The view as PNG."""
